@@ -1,0 +1,65 @@
+"""symdiff: NumPy functions, their exact derivatives, and the kernels that compute both.
+
+A plain NumPy function is traced into equations in index notation, differentiated symbolically, and
+compiled. What a stage makes can be read: as a formula, as equations, as source.
+
+Examples
+--------
+>>> import numpy as np
+>>> import symdiff as sd
+>>> f = sd.value_and_grad(lambda x: np.sum(np.sin(x) ** 2))
+>>> f(np.array([0.0, np.pi / 4]))
+(np.float64(0.5), array([0., 1.]))
+"""
+
+from symdiff._version import __version__
+from symdiff.config import config
+from symdiff.errors import (
+    CacheError,
+    DeviceError,
+    DTypeError,
+    ProgramTooLargeError,
+    ShapeError,
+    SymdiffError,
+    TracingError,
+    UnsupportedOperationError,
+)
+from symdiff.program.program import Program
+from symdiff.runtime.function import Function
+from symdiff.runtime.signatures import spec
+from symdiff.runtime.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jit,
+    jvp,
+    trace,
+    value_and_grad,
+    vjp,
+)
+
+__all__ = [
+    "CacheError",
+    "DTypeError",
+    "DeviceError",
+    "Function",
+    "Program",
+    "ProgramTooLargeError",
+    "ShapeError",
+    "SymdiffError",
+    "TracingError",
+    "UnsupportedOperationError",
+    "__version__",
+    "config",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jit",
+    "jvp",
+    "spec",
+    "trace",
+    "value_and_grad",
+    "vjp",
+]

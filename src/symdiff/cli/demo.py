@@ -1,0 +1,138 @@
+"""``symdiff demo``: fit all 27 NIST problems from both starting points, beside SciPy."""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from symdiff.cli import picture, report
+from symdiff.cli.measuring import Fit, measure
+from symdiff.nist import PROBLEMS, REQUIRED_DIGITS, Problem
+
+__all__ = ["add_parser", "run"]
+
+# Shown as a formula when all problems are fitted: its derivatives still fit on a line.
+_SHOWPIECE = "Rat43"
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``demo`` to the commands of the command line.
+
+    Parameters
+    ----------
+    commands
+        What ``ArgumentParser.add_subparsers`` returned.
+
+    Examples
+    --------
+    >>> parser = argparse.ArgumentParser()
+    >>> add_parser(parser.add_subparsers())
+    >>> parser.parse_args(["demo", "--only", "misra1a"]).only
+    [Problem(name='Misra1a', ...)]
+    """
+    parser = commands.add_parser(
+        "demo",
+        help="fit the 27 NIST StRD problems and compare with SciPy",
+        description=(
+            "Fit the 27 NIST StRD nonlinear regression problems from both of their starting points "
+            "with symdiff.curve_fit and scipy.optimize.curve_fit, both with default options, and "
+            "compare the answers with the certified ones."
+        ),
+        epilog=(
+            "exit status: 0 when every fit converged to at least "
+            f"{REQUIRED_DIGITS} certified digits, 1 when one did not, 2 on misuse"
+        ),
+    )
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        type=_problem,
+        action="append",
+        help="fit this problem only; may be given several times",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON list of objects, and nothing else"
+    )
+    parser.add_argument(
+        "--plot",
+        metavar="FILE",
+        type=_picture_path,
+        help="write a picture of data and fits (.png, .pdf, .svg; needs the extra 'plot')",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit the problems and print the report.
+
+    Parameters
+    ----------
+    args
+        ``only`` (a list of problems, or None for all), ``json`` and ``plot`` (a path or None).
+
+    Returns
+    -------
+    int
+        0 when every fit is solved, else 1.
+
+    Examples
+    --------
+    >>> args = argparse.Namespace(only=[PROBLEMS["Misra1a"]], json=False, plot=None)
+    >>> run(args)  # doctest: +SKIP
+    0
+    """
+    problems = list(dict.fromkeys(args.only or PROBLEMS.values()))
+    fits = _fit_all(problems)
+    if args.json:
+        print(report.as_json(fits))
+    else:
+        print(report.as_table(fits))
+        print()
+        print(report.summary(fits))
+        print()
+        shown = PROBLEMS[_SHOWPIECE] if PROBLEMS[_SHOWPIECE] in problems else problems[0]
+        print(report.jacobian(shown))
+    if args.plot is not None:
+        picture.draw(fits, args.plot)
+        print(f"Picture written to {args.plot}", file=sys.stderr)
+    return 0 if all(fit.solved for fit in fits) else 1
+
+
+def _fit_all(problems: Sequence[Problem]) -> list[Fit]:
+    """Fit every problem from both starts, saying on standard error how far we are."""
+    runs = [(problem, start) for problem in problems for start in (1, 2)]
+    return [measure(problem, start) for problem, start in _progress(runs)]
+
+
+def _progress(runs: Sequence[tuple[Problem, int]]) -> Iterable[tuple[Problem, int]]:
+    """Pass the runs on; a terminal gets one line that is written over, a file a line each."""
+    rewrite = sys.stderr.isatty()
+    begin, end = ("\r\x1b[K", "") if rewrite else ("", "\n")
+    for number, (problem, start) in enumerate(runs, 1):
+        text = f"[{number}/{len(runs)}] {problem.name} from start {start}"
+        print(begin + text, end=end, file=sys.stderr, flush=True)
+        yield problem, start
+    if rewrite:
+        print(begin, end="", file=sys.stderr, flush=True)
+
+
+def _problem(name: str) -> Problem:
+    """Look a problem up, whatever its capitals."""
+    by_lower_case = {known.lower(): problem for known, problem in PROBLEMS.items()}
+    if name.lower() in by_lower_case:
+        return by_lower_case[name.lower()]
+    close = difflib.get_close_matches(name.lower(), by_lower_case, n=4)
+    known = [by_lower_case[key].name for key in close]
+    hint = f"did you mean {', '.join(known)}?" if known else f"known are {', '.join(PROBLEMS)}"
+    raise argparse.ArgumentTypeError(f"there is no problem {name!r}; {hint}")
+
+
+def _picture_path(text: str) -> Path:
+    """Refuse, before the work, a file that could not be written after it."""
+    path = Path(text)
+    complaint = picture.complaint(path)
+    if complaint:
+        raise argparse.ArgumentTypeError(complaint)
+    return path

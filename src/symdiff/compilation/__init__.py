@@ -1,0 +1,1 @@
+"""From Program to loop nests, and from those to source and to kernels."""

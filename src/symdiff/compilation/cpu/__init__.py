@@ -1,0 +1,1 @@
+"""The CPU target: LLVM code, its entry points, and solvers compiled by numba."""

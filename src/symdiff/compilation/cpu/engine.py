@@ -1,0 +1,93 @@
+"""LLVM: from the text of a module to the addresses of its functions."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import threading
+from functools import cache
+
+import llvmlite.binding as llvm
+
+__all__ = ["Code", "compile_module", "optimized_text"]
+
+_lock = threading.Lock()
+
+
+class Code:
+    """Machine code of one module; the code lives as long as this object."""
+
+    def __init__(self, engine: llvm.ExecutionEngine) -> None:
+        self._engine = engine
+
+    def address(self, name: str) -> int:
+        """Where a function begins."""
+        return self._engine.get_function_address(name)
+
+
+@cache
+def _machine() -> llvm.TargetMachine:
+    """The machine this runs on, with what its functions may call."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    library = ctypes.util.find_library("m")
+    if library is not None:
+        llvm.load_library_permanently(library)
+    llvm.add_symbol("symdiff_digamma", _capsule_address("__pyx_fuse_1psi"))
+    return _new_machine()
+
+
+def _new_machine() -> llvm.TargetMachine:
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        jit=True,
+    )
+
+
+def _capsule_address(symbol: str) -> int:
+    """The address of one of SciPy's compiled special functions."""
+    from scipy.special import cython_special  # noqa: PLC0415 - 0.1 s at import
+
+    capsule = cython_special.__pyx_capi__[symbol]
+    name = ctypes.pythonapi.PyCapsule_GetName
+    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return pointer(capsule, name(capsule))
+
+
+def _optimized(text: str) -> llvm.ModuleRef:
+    module = llvm.parse_assembly(text)
+    module.verify()
+    machine = _machine()
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_unrolling = False  # halves the time to compile; no loss seen
+    tuning.loop_vectorization = True
+    tuning.slp_vectorization = False
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+def compile_module(text: str) -> Code:
+    """Compile LLVM code for this machine."""
+    with _lock:
+        module = _optimized(text)
+        engine = llvm.create_mcjit_compiler(module, _new_machine())  # which it owns from now on
+        engine.finalize_object()
+    return Code(engine)
+
+
+def optimized_text(text: str) -> str:
+    """LLVM code after optimisation, for people and tests to read."""
+    with _lock:
+        return str(_optimized(text))
+
+
+def assembly(text: str) -> str:
+    """Machine code as text, for people and tests to read."""
+    with _lock:
+        return _machine().emit_assembly(_optimized(text))

@@ -1,0 +1,414 @@
+"""From a schedule to LLVM code: one function over pointers and sizes.
+
+The text is written directly: for ten thousand operations it is made in a few hundredths of a
+second, where a builder of instruction objects takes most of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symdiff.compilation.cpu.operations import (
+    STEPS,
+    Value,
+    constant,
+    convert,
+    llvm_type,
+    promote,
+)
+from symdiff.compilation.schedule import Fill, Loop, Node, Schedule, Statement, Storage, Store
+from symdiff.program.affine import Affine
+from symdiff.program.equations import (
+    Equation,
+    Index,
+    IndexValue,
+    Literal,
+    Operand,
+    Read,
+    map_sizes,
+)
+from symdiff.program.sizes import Extent, Size, symbol
+
+__all__ = ["Module", "lower"]
+
+_START = {"=": 0, "+=": 0, "max=": "-inf", "min=": "inf", "or=": False, "and=": True}
+_COMBINE = {"=": "add", "+=": "add", "max=": "maximum", "min=": "minimum"}
+_COMBINE |= {"or=": "or", "and=": "and"}
+STACK_LIMIT = 512
+"""Intermediate arrays of up to this many elements lie on the stack."""
+INLINE_LIMIT = 64
+"""Programs of up to this many equations are copied into each of their entry points."""
+
+
+class Module:
+    """The text of one LLVM module, with its declarations."""
+
+    def __init__(self) -> None:
+        self.declarations: dict[str, str] = {}
+        self.functions: list[str] = []
+
+    def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
+        """Declare an external function once; return its name."""
+        attributes = " nounwind willreturn memory(none)" if pure else ""
+        self.declarations.setdefault(name, f"declare {result} @{name}({arguments}){attributes}")
+        return name
+
+    def __str__(self) -> str:
+        return "\n".join([*self.declarations.values(), *self.functions, ""])
+
+
+def memory_type(dtype: str) -> str:
+    """Name the LLVM type of elements in memory: a Boolean is a byte there."""
+    return "i8" if dtype == "bool" else llvm_type(dtype)
+
+
+def lower(schedule: Schedule, module: Module, name: str = "kernel") -> None:
+    """Append the function ``i32 @kernel(inputs, constants, outputs, scratch, sizes)``.
+
+    Every array is a pointer to contiguous elements in C order, every size an ``i64``.
+    """
+    module.functions.append(_Function(schedule, module, name).text())
+
+
+class _Function:
+    """Writes one function; implements `operations.Emitter`."""
+
+    def __init__(self, schedule: Schedule, module: Module, name: str) -> None:
+        self.schedule = schedule
+        self.module = module
+        self.name = name
+        self.program = schedule.program
+        self.lines: list[str] = []
+        self.head: list[str] = []
+        self.counter = 0
+        self.block = "entry"
+        self.pointers: dict[str, str] = {}
+        self.registers: dict[str, Value] = {}
+        self.slots: dict[str, str] = {}
+        self.variables: dict[int, str] = {}
+        self.sizes: dict[Extent, str] = {}
+
+    # operations.Emitter
+
+    def emit(self, instruction: str) -> str:
+        self.counter += 1
+        self.lines.append(f"  %v{self.counter} = {instruction}")
+        return f"%v{self.counter}"
+
+    def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
+        return self.module.declare(name, result, arguments, pure=pure)
+
+    # the function
+
+    def text(self) -> str:
+        arguments: list[str] = []
+        for number, (array, kind) in enumerate(arguments_of(self.schedule)):
+            self.pointers[array] = f"%a{number}"
+            attributes = "noalias readonly" if kind in ("input", "constant") else "noalias"
+            arguments.append(f"ptr {attributes} %a{number}")
+        for number, size in enumerate(self.program.size_sources):
+            self.sizes[symbol(size)] = f"%n{number}"
+            arguments.append(f"i64 %n{number}")
+        for array, storage in self.schedule.storage.items():
+            if storage.has_register and self._needs_slot(array):
+                slot = f"%s{len(self.slots)}"
+                self.head.append(f"  {slot} = alloca {llvm_type(storage.dtype)}")
+                self.slots[array] = slot
+        self._size_values()
+        self._nodes(self.schedule.body)
+        is_small = not self.schedule.has_loops and len(self.program.equations) <= INLINE_LIMIT
+        inlining = "alwaysinline" if is_small else "noinline"
+        return "\n".join(
+            [
+                f"define internal i32 @{self.name}({', '.join(arguments)}) {inlining} {{",
+                "entry:",
+                *self.head,
+                *self.lines,
+                "  ret i32 0",
+                "}",
+            ]
+        )
+
+    def _needs_slot(self, array: str) -> bool:
+        """Whether a register is written inside loops deeper than where it is started."""
+        depth = len(self.schedule.storage[array].level)
+        return any(len(p) > depth for p in self._write_depths[array])
+
+    @property
+    def _write_depths(self) -> dict[str, list[tuple[Loop, ...]]]:
+        if not hasattr(self, "_depths"):
+            self._depths: dict[str, list[tuple[Loop, ...]]] = {}
+            for statement in statements(self.schedule.body):
+                self._depths.setdefault(statement.equation.array, []).append(statement.path)
+        return self._depths
+
+    def _size_values(self) -> None:
+        """Compute every polynomial of sizes once, in front of all loops."""
+        for array_type in self.program.types.values():
+            for extent in array_type.shape:
+                self.size(extent)
+        for equation in self.program.equations:
+            map_sizes(equation, self._note_size)
+
+    def _note_size(self, extent: Extent) -> Extent:
+        self.size(extent)
+        return extent
+
+    def size(self, extent: Extent) -> str:
+        """An ``i64`` for an extent."""
+        if isinstance(extent, int):
+            return str(extent)
+        if extent not in self.sizes:
+            self.sizes[extent] = self._polynomial(extent)
+        return self.sizes[extent]
+
+    def _polynomial(self, extent: Size) -> str:
+        total: str | None = None
+        for monomial, coefficient in extent.terms:
+            term: str | None = None if coefficient == 1 and monomial else str(coefficient)
+            for name in monomial:
+                factor = self.sizes[symbol(name)]
+                term = factor if term is None else self.emit(f"mul nsw i64 {term}, {factor}")
+            assert term is not None
+            total = term if total is None else self.emit(f"add nsw i64 {total}, {term}")
+        assert total is not None
+        return total
+
+    # loops
+
+    def _nodes(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            if isinstance(node, Loop):
+                self._loop(node)
+            elif isinstance(node, Statement):
+                self._statement(node)
+            elif isinstance(node, Fill):
+                self._fill(node)
+            else:
+                self._store(node)
+
+    def _loop(self, loop: Loop) -> None:
+        variable = f"%i{loop.variable}"
+        self.variables[loop.variable] = variable
+        self._counted(variable, self.size(loop.extent), lambda: self._nodes(loop.body))
+
+    def _counted(self, variable: str, extent: str, body: object) -> None:
+        """Write ``for variable in range(extent)``; nothing happens for an extent of zero."""
+        assert callable(body)
+        self.counter += 1
+        label = f"b{self.counter}"
+        before = self.block
+        go = self.emit(f"icmp sgt i64 {extent}, 0")
+        self.lines.append(f"  br i1 {go}, label %{label}, label %{label}.end")
+        self.lines.append(f"{label}:")
+        mark = len(self.lines)
+        self.block = label
+        body()
+        following = self.emit(f"add nuw nsw i64 {variable}, 1")
+        again = self.emit(f"icmp slt i64 {following}, {extent}")
+        self.lines.append(f"  br i1 {again}, label %{label}, label %{label}.end")
+        phi = f"  {variable} = phi i64 [ 0, %{before} ], [ {following}, %{self.block} ]"
+        self.lines.insert(mark, phi)
+        self.lines.append(f"{label}.end:")
+        self.block = f"{label}.end"
+
+    # statements
+
+    def _statement(self, statement: Statement) -> None:
+        equation = statement.equation
+        storage = self.schedule.storage[equation.array]
+        value = self._body(statement)
+        value = convert(self, value, storage.dtype)
+        if storage.has_register:
+            if not statement.is_first:
+                value = self._combine(equation, self._register(equation.array), value, statement)
+            self._set_register(equation.array, value)
+            return
+        address = self._address(equation.array, equation.target, statement)
+        if not statement.is_first and equation.operator != "=":
+            old = self._load(address, storage.dtype)
+            value = self._combine(equation, old, value, statement)
+        self._save(address, value)
+
+    def _combine(self, equation: Equation, old: Value, new: Value, statement: Statement) -> Value:
+        dtype = old.dtype
+        if equation.operator in ("+=", "=") and dtype.startswith("float"):
+            depth = len(self.schedule.storage[equation.array].level)
+            is_sum = len(statement.path) > depth
+            flags = "reassoc contract" if is_sum else "contract"
+            name = self.emit(f"fadd {flags} {llvm_type(dtype)} {old.name}, {new.name}")
+            return Value(name, dtype)
+        return STEPS[_COMBINE[equation.operator]](self, dtype, [old, new])
+
+    def _body(self, statement: Statement) -> Value:
+        equation = statement.equation
+        dtype = self.schedule.storage[equation.array].dtype
+        values = [self._operand(o, statement) for o in equation.operands]
+        for step in equation.pattern.steps:
+            if step.name == "literal":
+                values.append(_literal(step.literal, dtype))
+                continue
+            arguments = [values[a] for a in step.arguments]
+            compute = dtype
+            if dtype == "bool" and any(a.dtype != "bool" for a in arguments):
+                compute = promote(*[a.dtype for a in arguments])
+            values.append(STEPS[step.name](self, compute, arguments))
+        return values[-1] if equation.pattern.steps else values[0]
+
+    def _operand(self, operand: Operand, statement: Statement) -> Value:
+        if isinstance(operand, Literal):
+            return constant(operand.value, operand.dtype)
+        if isinstance(operand, IndexValue):
+            return Value(self._index(operand.index, statement), "int64")
+        if self._is_in_register(operand, statement):
+            return self._register(operand.array)
+        address = self._address(operand.array, operand.indices, statement)
+        return self._load(address, self.schedule.storage[operand.array].dtype)
+
+    def _is_in_register(self, read: Read, statement: Statement) -> bool:
+        """Whether a read is of the element that is being computed in this iteration."""
+        storage = self.schedule.storage[read.array]
+        if not storage.has_register or statement.path[: len(storage.level)] != storage.level:
+            return False
+        return all(
+            isinstance(i, Affine) and i.single is not None and statement.loops[i.single] is loop
+            for i, loop in zip(read.indices, storage.bound, strict=True)
+        )
+
+    # registers and memory
+
+    def _register(self, array: str) -> Value:
+        if array in self.slots:
+            dtype = self.schedule.storage[array].dtype
+            return Value(self.emit(f"load {llvm_type(dtype)}, ptr {self.slots[array]}"), dtype)
+        return self.registers[array]
+
+    def _set_register(self, array: str, value: Value) -> None:
+        if array in self.slots:
+            kind = llvm_type(value.dtype)
+            self.lines.append(f"  store {kind} {value.name}, ptr {self.slots[array]}")
+        else:
+            self.registers[array] = value
+
+    def _fill(self, fill: Fill) -> None:
+        storage = self.schedule.storage[fill.array]
+        value = start_value(fill.operator, storage.dtype)
+        if storage.has_register:
+            self._set_register(fill.array, value)
+            return
+        free = [a for a in storage.axes if storage.bound[a] is None]
+        self._fill_axes(fill.array, storage, value, free, {})
+
+    def _fill_axes(
+        self, array: str, storage: Storage, value: Value, free: list[int], at: dict[int, str]
+    ) -> None:
+        if free:
+            self.counter += 1
+            variable = f"%f{self.counter}"
+            extent = self.size(self.program.types[array].shape[free[0]])
+            inner = {**at, free[0]: variable}
+            self._counted(
+                variable, extent, lambda: self._fill_axes(array, storage, value, free[1:], inner)
+            )
+            return
+        self._save(self._element(array, self._bound_indices(storage, at)), value)
+
+    def _bound_indices(self, storage: Storage, at: dict[int, str]) -> dict[int, str]:
+        indices = dict(at)
+        for axis, loop in enumerate(storage.bound):
+            if loop is not None:
+                indices[axis] = self.variables[loop.variable]
+        return indices
+
+    def _store(self, store: Store) -> None:
+        storage = self.schedule.storage[store.array]
+        address = self._element(store.array, self._bound_indices(storage, {}))
+        self._save(address, self._register(store.array))
+
+    def _address(self, array: str, indices: Sequence[Index], statement: Statement) -> tuple[str, str]:
+        at = {axis: self._index(i, statement) for axis, i in enumerate(indices)}
+        return self._element(array, at)
+
+    def _element(self, array: str, at: dict[int, str]) -> tuple[str, str]:
+        """Point to an element; returns the pointer and the dtype in memory."""
+        storage = self.schedule.storage[array]
+        offset: str | None = None
+        for axis, extent in zip(storage.axes, storage.shape, strict=True):
+            if offset is not None:
+                offset = self.emit(f"mul nsw i64 {offset}, {self.size(extent)}")
+                offset = self.emit(f"add nsw i64 {offset}, {at[axis]}")
+            else:
+                offset = at[axis]
+        pointer = self.pointers[array]
+        kind = memory_type(storage.dtype)
+        if offset is not None and offset != "0":
+            pointer = self.emit(f"getelementptr inbounds {kind}, ptr {pointer}, i64 {offset}")
+        return pointer, kind
+
+    def _load(self, address: tuple[str, str], dtype: str) -> Value:
+        name = self.emit(f"load {address[1]}, ptr {address[0]}")
+        if dtype == "bool":
+            name = self.emit(f"icmp ne i8 {name}, 0")
+        return Value(name, dtype)
+
+    def _save(self, address: tuple[str, str], value: Value) -> None:
+        name = value.name
+        if value.dtype == "bool":
+            name = self.emit(f"zext i1 {name} to i8")
+        self.lines.append(f"  store {address[1]} {name}, ptr {address[0]}")
+
+    def _index(self, index: Index, statement: Statement) -> str:
+        """An ``i64`` for an index expression."""
+        if isinstance(index, Read):
+            return convert(self, self._operand(index, statement), "int64").name
+        total: str | None = None
+        for k, coefficient in index.terms:
+            term = self.variables[statement.loops[k].variable]
+            if coefficient != 1:
+                term = self.emit(f"mul nsw i64 {term}, {self.size(coefficient)}")
+            total = term if total is None else self.emit(f"add nsw i64 {total}, {term}")
+        if total is None:
+            return self.size(index.offset)
+        if index.offset != 0:
+            total = self.emit(f"add nsw i64 {total}, {self.size(index.offset)}")
+        return total
+
+
+def _literal(value: float | int | bool, dtype: str) -> Value:
+    """A number in a pattern takes the dtype of the equation, where that is a number's."""
+    if isinstance(value, bool):
+        return constant(value, "bool")
+    if dtype == "bool":
+        return constant(value, "int64" if isinstance(value, int) else "float64")
+    return constant(value, dtype)
+
+
+def start_value(operator: str, dtype: str) -> Value:
+    """What an operator leaves unchanged."""
+    start = _START[operator]
+    if isinstance(start, str):
+        if dtype.startswith("float"):
+            return constant(float(start), dtype)
+        bits = 8 * int(dtype.lstrip("uint")) // 8
+        low = 0 if dtype.startswith("u") else -(2 ** (bits - 1))
+        high = 2**bits - 1 if dtype.startswith("u") else 2 ** (bits - 1) - 1
+        return constant(low if start == "-inf" else high, dtype)
+    return constant(start, dtype)
+
+
+def statements(nodes: Sequence[Node]) -> list[Statement]:
+    """Every statement, in order."""
+    found: list[Statement] = []
+    for node in nodes:
+        if isinstance(node, Loop):
+            found += statements(node.body)
+        elif isinstance(node, Statement):
+            found.append(node)
+    return found
+
+
+def arguments_of(schedule: Schedule) -> list[tuple[str, str]]:
+    """The pointers that a kernel takes, in order, with the kind of each."""
+    program = schedule.program
+    names = [*program.inputs, *program.constants, *program.outputs, *schedule.scratch]
+    return [(name, schedule.storage[name].kind) for name in names]

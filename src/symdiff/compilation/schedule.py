@@ -1,0 +1,390 @@
+"""The schedule: equations placed into loop nests, and arrays into memory.
+
+Every target lowers the same `Schedule`. Equations are taken in order; each joins an earlier nest
+where that is legal, so that an intermediate array of a fused nest shrinks to a row or to a single
+register. A nest is legal for an equation when, for every array it reads that the same nest
+produces, the element read is finished in the same iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from symdiff.program.affine import Affine
+from symdiff.program.equations import Equation, Index, Read
+from symdiff.program.program import Program
+from symdiff.program.sizes import Extent
+
+__all__ = ["Fill", "Loop", "Node", "Schedule", "Statement", "Storage", "Store", "schedule"]
+
+MAX_CANDIDATES = 8
+
+
+@dataclass(eq=False)
+class Loop:
+    """A loop from 0 to `extent`; `variable` is its number in the schedule."""
+
+    variable: int
+    extent: Extent
+    body: list[Node] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Statement:
+    """One equation; ``loops[k]`` is the loop that runs its index k.
+
+    ``is_first`` marks the write that starts an array, where others add to it.
+    """
+
+    equation: Equation
+    loops: tuple[Loop, ...]
+    path: tuple[Loop, ...]
+    is_first: bool = False
+
+
+@dataclass(eq=False)
+class Fill:
+    """Start an array (its part at these loops) from what its operator leaves unchanged."""
+
+    array: str
+    operator: str
+
+
+@dataclass(eq=False)
+class Store:
+    """Write a register to its place in memory."""
+
+    array: str
+
+
+Node: TypeAlias = "Loop | Statement | Fill | Store"
+
+
+@dataclass(eq=False)
+class Storage:
+    """Where an array lives.
+
+    Attributes
+    ----------
+    kind : str
+        ``input``, ``constant``, ``output``, ``scratch`` or ``register``.
+    axes : tuple of int
+        The axes that exist in memory; the others are fixed by the loops around every use.
+    shape : tuple
+        The extents of those axes.
+    level : tuple of Loop
+        The loops in whose body the array is started.
+    bound : tuple
+        For each axis the loop of `level` that fixes it, or None.
+    has_register : bool
+        Whether one element at a time is kept in a register while it is computed.
+    """
+
+    kind: str
+    dtype: str
+    axes: tuple[int, ...]
+    shape: tuple[Extent, ...]
+    level: tuple[Loop, ...] = ()
+    bound: tuple[Loop | None, ...] = ()
+    has_register: bool = False
+
+
+@dataclass(eq=False)
+class Schedule:
+    """Loop nests and storage of one Program."""
+
+    program: Program
+    body: list[Node]
+    storage: dict[str, Storage]
+
+    @property
+    def scratch(self) -> list[str]:
+        """The arrays that need memory of their own during a call."""
+        return [name for name, s in self.storage.items() if s.kind == "scratch"]
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether there is anything but straight-line code."""
+        return any(isinstance(node, Loop) for node in self.body)
+
+
+def schedule(program: Program) -> Schedule:
+    """Place the equations of an optimised Program."""
+    builder = _Builder(program)
+    for equation in program.equations:
+        builder.place(equation)
+    storage = _Placement(program, builder).storage()
+    return Schedule(program, builder.body, storage)
+
+
+def loop_order(equation: Equation) -> list[int]:
+    """Order the loops of an equation: those that walk along memory innermost."""
+    score = [0] * len(equation.extents)
+    if len(score) < 2:
+        return list(range(len(score)))
+    maps: list[Sequence[Index]] = [equation.target]
+    maps += [r.indices for r in equation.reads]
+    for indices in maps:
+        for axis, i in enumerate(indices):
+            for k, _ in i.terms if isinstance(i, Affine) else ():
+                score[k] += 1 if axis == len(indices) - 1 else -1
+    in_target = {k for i in equation.target if isinstance(i, Affine) for k, _ in i.terms}
+    return sorted(range(len(score)), key=lambda k: (score[k], k not in in_target, k))
+
+
+def _position_of(index: Index) -> int | None:
+    """The loop index that an axis is, when it is nothing else."""
+    return index.single if isinstance(index, Affine) else None
+
+
+class _Builder:
+    """Builds the tree of loops, equation by equation."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.body: list[Node] = []
+        self.writes: dict[str, list[Statement]] = {}
+        self.reads: dict[str, list[tuple[Statement, Read]]] = {}
+        self.position: dict[int, int] = {}
+        self._place_of: dict[str, int] = {}
+        self._loop_places: list[int] = []
+        self._n_loops = 0
+
+    def new_loop(self, extent: Extent) -> Loop:
+        """Number a new loop."""
+        self._n_loops += 1
+        return Loop(self._n_loops - 1, extent)
+
+    def place(self, equation: Equation) -> None:
+        """Put an equation into a nest that exists, or into a new one behind all others."""
+        order = loop_order(equation)
+        if order:
+            first = max(
+                (self._place_of.get(r.array, -1) for r in equation.reads), default=-1
+            )
+            candidates = [p for p in self._loop_places[-4 * MAX_CANDIDATES :] if p >= first]
+            for place in candidates[:MAX_CANDIDATES]:
+                node = self.body[place]
+                assert isinstance(node, Loop)
+                if node.extent == equation.extents[order[0]]:
+                    loops: dict[int, Loop] = {}
+                    if self._fuse(node, equation, order, 0, loops, (node,)):
+                        self._note(equation, place)
+                        return
+        self._append(self.body, equation, order, 0, {}, ())
+        place = len(self.body) - 1
+        if isinstance(self.body[place], Loop):
+            self._loop_places.append(place)
+        self._note(equation, place)
+
+    def _note(self, equation: Equation, place: int) -> None:
+        name = equation.array
+        self._place_of[name] = max(place, self._place_of.get(name, -1))
+
+    def _fuse(
+        self,
+        loop: Loop,
+        equation: Equation,
+        order: Sequence[int],
+        depth: int,
+        loops: dict[int, Loop],
+        path: tuple[Loop, ...],
+    ) -> bool:
+        """Try to put an equation into a loop at `depth` of its own loops."""
+        number = order[depth]
+        if not self._is_pointwise(loop, equation, number, len(path) - 1):
+            return False
+        loops[number] = loop
+        if depth + 1 == len(order):
+            self._append(loop.body, equation, order, depth + 1, loops, path)
+            return True
+        first = self._last_producer(loop, equation, len(path))
+        for node in loop.body[max(first, 0) :]:
+            if isinstance(node, Loop) and node.extent == equation.extents[order[depth + 1]]:
+                if self._fuse(node, equation, order, depth + 1, loops, (*path, node)):
+                    return True
+        self._append(loop.body, equation, order, depth + 1, loops, path)
+        return True
+
+    def _producers(self, loop: Loop, equation: Equation, level: int) -> Iterator[tuple[Read, Statement]]:
+        for read in equation.reads:
+            for statement in self.writes.get(read.array, ()):
+                if len(statement.path) > level and statement.path[level] is loop:
+                    yield read, statement
+
+    def _is_pointwise(self, loop: Loop, equation: Equation, number: int, level: int) -> bool:
+        """Whether what is read of this loop's own products is of the same iteration."""
+        for read, statement in self._producers(loop, equation, level):
+            axes = zip(statement.equation.target, read.indices, strict=True)
+            for made, wanted in axes:
+                k = _position_of(made)
+                if k is not None and statement.loops[k] is loop and _position_of(wanted) == number:
+                    break
+            else:
+                return False
+        return True
+
+    def _last_producer(self, loop: Loop, equation: Equation, level: int) -> int:
+        """The last place in a loop's body that makes something the equation reads."""
+        last = -1
+        for _, statement in self._producers(loop, equation, level - 1):
+            node = statement.path[level] if len(statement.path) > level else statement
+            last = max(last, self.position[id(node)])
+        return last
+
+    def _append(
+        self,
+        body: list[Node],
+        equation: Equation,
+        order: Sequence[int],
+        depth: int,
+        loops: dict[int, Loop],
+        path: tuple[Loop, ...],
+    ) -> None:
+        """Add the remaining loops of an equation, and it, at the end of a body."""
+        for number in order[depth:]:
+            loop = self.new_loop(equation.extents[number])
+            self.position[id(loop)] = len(body)
+            body.append(loop)
+            loops[number] = loop
+            path = (*path, loop)
+            body = loop.body
+        statement = Statement(equation, tuple(loops[k] for k in range(len(order))), path)
+        self.position[id(statement)] = len(body)
+        body.append(statement)
+        self.writes.setdefault(equation.array, []).append(statement)
+        for read in equation.reads:
+            self.reads.setdefault(read.array, []).append((statement, read))
+
+
+def _shared(paths: Sequence[tuple[Loop, ...]]) -> tuple[Loop, ...]:
+    """The loops around all of some statements."""
+    first = paths[0]
+    for path in paths[1:]:
+        n = 0
+        while n < min(len(first), len(path)) and first[n] is path[n]:
+            n += 1
+        first = first[:n]
+    return first
+
+
+def _axis_fixed_by(loop: Loop, uses: Sequence[tuple[Statement, Sequence[Index]]]) -> int | None:
+    """The axis that every use takes at exactly this loop's iteration."""
+    rank = len(uses[0][1])
+    for axis in range(rank):
+        for statement, indices in uses:
+            k = _position_of(indices[axis])
+            if k is None or statement.loops[k] is not loop:
+                break
+        else:
+            return axis
+    return None
+
+
+class _Placement:
+    """Chooses storage, and adds what starts and stores the arrays to the nests."""
+
+    def __init__(self, program: Program, builder: _Builder) -> None:
+        self.program = program
+        self.builder = builder
+        self.outputs = set(program.outputs)
+        self._before: dict[int, list[Node]] = {}
+        self._after: dict[int, list[Node]] = {}
+
+    def storage(self) -> dict[str, Storage]:
+        """Place every array."""
+        result: dict[str, Storage] = {}
+        for name in [*self.program.inputs, *self.program.constants]:
+            shape, dtype = self.program.types[name]
+            kind = "constant" if name in self.program.constants else "input"
+            result[name] = Storage(kind, dtype, tuple(range(len(shape))), shape)
+        for name in self.builder.writes:
+            result[name] = self._place(name)
+        for name, storage in result.items():
+            if storage.kind not in ("input", "constant"):
+                self._start(name, storage)
+        self._insert(self.builder.body)
+        return result
+
+    def _insert(self, body: list[Node]) -> None:
+        """Put what starts and stores arrays into their places."""
+        result: list[Node] = []
+        for node in body:
+            result += self._before.get(id(node), [])
+            result.append(node)
+            result += self._after.get(id(node), [])
+            if isinstance(node, Loop):
+                self._insert(node.body)
+        body[:] = result
+
+    def _place(self, name: str) -> Storage:
+        shape, dtype = self.program.types[name]
+        writes = [(s, s.equation.target) for s in self.builder.writes[name]]
+        reads = [(s, r.indices) for s, r in self.builder.reads.get(name, ())]
+        level, bound = self._level(writes, len(shape))
+        everything = [*writes, *reads]
+        kind = "output" if name in self.outputs else "scratch"
+        axes = tuple(range(len(shape)))
+        if kind == "scratch":
+            _, fixed = self._level(everything, len(shape))
+            axes = tuple(a for a in axes if fixed[a] is None)
+            if not axes:
+                kind = "register"
+        has_register = all(loop is not None for loop in bound)
+        return Storage(
+            kind, dtype, axes, tuple(shape[a] for a in axes), level, bound, has_register
+        )
+
+    def _level(
+        self, uses: Sequence[tuple[Statement, Sequence[Index]]], rank: int
+    ) -> tuple[tuple[Loop, ...], tuple[Loop | None, ...]]:
+        """The outermost loops that fix an axis for all uses, and which axis each fixes."""
+        bound: list[Loop | None] = [None] * rank
+        level: list[Loop] = []
+        for loop in _shared([s.path for s, _ in uses]):
+            axis = _axis_fixed_by(loop, uses)
+            if axis is None:
+                break
+            bound[axis] = loop
+            level.append(loop)
+        return tuple(level), tuple(bound)
+
+    def _start(self, name: str, storage: Storage) -> None:
+        """Add a Fill before the first write, or mark it as the first; store a register at last."""
+        writes = self.builder.writes[name]
+        depth = len(storage.level)
+        nodes = [s.path[depth] if len(s.path) > depth else s for s in writes]
+        position = self.builder.position
+        opening = min(nodes, key=lambda node: position[id(node)])
+        if self._covers(name, writes):
+            for statement in writes:
+                statement.is_first = True
+        elif isinstance(opening, Statement) and storage.has_register:
+            opening.is_first = True
+        else:
+            fill = Fill(name, writes[0].equation.operator)
+            self._before.setdefault(id(opening), []).append(fill)
+        if storage.has_register and storage.kind != "register":
+            closing = max(nodes, key=lambda node: position[id(node)])
+            self._after.setdefault(id(closing), []).append(Store(name))
+
+    def _covers(self, name: str, writes: Sequence[Statement]) -> bool:
+        """Whether the writes set every element exactly once, so that nothing need be added."""
+        if len(writes) == 1 and writes[0].equation.is_whole:
+            return writes[0].equation.extents == self.program.types[name].shape
+        if any(s.equation.operator != "=" for s in writes):
+            return False
+        total: Extent = 0
+        for statement in writes:
+            total = total + _product(statement.equation.extents)
+        return total == _product(self.program.types[name].shape)
+
+
+def _product(extents: Sequence[Extent]) -> Extent:
+    total: Extent = 1
+    for extent in extents:
+        total = total * extent
+    return total
+

@@ -1,0 +1,1 @@
+def to_source(program): raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Derivatives: from Program to Program, forward and reverse."""

@@ -1,0 +1,1 @@
+"""Curve fitting and nonlinear least squares, the whole loop in one kernel."""

@@ -1,0 +1,1 @@
+"""The Program: equations in index notation, printed, counted and saved."""

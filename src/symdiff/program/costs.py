@@ -1,0 +1,140 @@
+"""What a Program costs: operations by kind, and the memory that must be read and written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symdiff.program.affine import Affine
+from symdiff.program.equations import ArrayType, Equation
+from symdiff.program.patterns import Pattern
+from symdiff.program.sizes import Extent, Size, evaluate
+
+if TYPE_CHECKING:
+    from symdiff.program.program import Program
+
+__all__ = ["Cost", "count"]
+
+_FREE = frozenset(["literal", "copy"])
+_ACCUMULATIONS = {"+=": "add", "max=": "maximum", "min=": "minimum", "or=": "or", "and=": "and"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts of operations and bytes; each is a polynomial where sizes are symbolic.
+
+    Attributes
+    ----------
+    operations : Mapping[str, Extent]
+        How often each primitive operation is done, most frequent first. An accumulation counts
+        as the operation it does; copies and literals are free.
+    bytes_read, bytes_written : Extent
+        Size of the inputs and constants, and of the outputs, each touched once.
+
+    Examples
+    --------
+    >>> from symdiff.program.sizes import symbol
+    >>> cost = Cost({"exp": symbol("n"), "add": symbol("n") - 1}, 8 * symbol("n"), 8)
+    >>> print(cost)
+    2*n - 1 operations: n exp, n - 1 add; 8*n bytes read, 8 bytes written
+    >>> cost.evaluate(n=10).total
+    19
+    """
+
+    operations: Mapping[str, Extent]
+    bytes_read: Extent
+    bytes_written: Extent
+
+    @property
+    def total(self) -> Extent:
+        """All operations together."""
+        total: Extent = 0
+        for times in self.operations.values():
+            total = total + times
+        return total
+
+    def evaluate(self, **sizes: int) -> Cost:
+        """Put numbers in for the size symbols."""
+        return Cost(
+            {name: evaluate(times, sizes) for name, times in self.operations.items()},
+            evaluate(self.bytes_read, sizes),
+            evaluate(self.bytes_written, sizes),
+        )
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{times} {name}" for name, times in self.operations.items())
+        return (
+            f"{self.total} operations{': ' if kinds else ''}{kinds}; "
+            f"{self.bytes_read} bytes read, {self.bytes_written} bytes written"
+        )
+
+
+def count(program: Program) -> Cost:
+    """Count what a Program does when it is evaluated as it stands, equation by equation."""
+    operations: dict[str, Extent] = {}
+    written: set[str] = set()
+    for equation in program.equations:
+        points = _product(equation.extents)
+        for name, times in _step_counts(equation.pattern):
+            operations[name] = operations.get(name, 0) + times * points
+        if equation.operator in _ACCUMULATIONS:
+            name = _ACCUMULATIONS[equation.operator]
+            first = 0 if equation.array in written else _first_writes(equation)
+            operations[name] = operations.get(name, 0) + points - first
+        written.add(equation.array)
+    kept = {name: times for name, times in operations.items() if times != 0}
+    ordered = sorted(kept, key=lambda name: (-_magnitude(kept[name]), name))
+    sources = [*program.inputs, *program.constants]
+    return Cost(
+        {name: kept[name] for name in ordered},
+        _bytes(program.types, sources),
+        _bytes(program.types, program.outputs),
+    )
+
+
+@cache
+def _step_counts(pattern: Pattern) -> tuple[tuple[str, int], ...]:
+    counts = Counter(step.name for step in pattern.steps if step.name not in _FREE)
+    return tuple(counts.items())
+
+
+def _first_writes(equation: Equation) -> Extent:
+    """Count the elements that an accumulation sets first, where the target shows it."""
+    loops: set[int] = set()
+    for index in equation.target:
+        if not isinstance(index, Affine) or len(index.terms) > 1:
+            return 0  # elements may coincide: the array starts from zero instead
+        loops.update(number for number, _ in index.terms)
+    return _product(tuple(equation.extents[i] for i in sorted(loops)))
+
+
+def _product(extents: tuple[Extent, ...]) -> Extent:
+    total: Extent = 1
+    for extent in extents:
+        total = total * extent
+    return total
+
+
+def _bytes(types: Mapping[str, ArrayType], names: list[str] | tuple[str, ...]) -> Extent:
+    total: Extent = 0
+    for name in dict.fromkeys(names):
+        shape, dtype = types[name]
+        total = total + _product(shape) * np.dtype(dtype).itemsize
+    return total
+
+
+def _magnitude(extent: Extent) -> int:
+    """Order polynomials as for large sizes."""
+    if isinstance(extent, int):
+        return extent
+    return _at(extent, 1000)
+
+
+def _at(size: Size, value: int) -> int:
+    symbols = {s for monomial, _ in size.terms for s in monomial}
+    return evaluate(size, dict.fromkeys(symbols, value))

@@ -1,0 +1,167 @@
+"""Programs as plain data: lists, dicts, strings and numbers, fit for JSON. Nothing is executed.
+
+Floats are written in hexadecimal, so that every bit, NaN and the sign of zero come back; arrays
+as little-endian bytes in base64. Patterns and file names stand in tables and are referred to by
+number.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symdiff.errors import CacheError
+from symdiff.program.affine import Affine
+from symdiff.program.equations import Equation, Index, IndexValue, Literal, Operand
+from symdiff.program.loading import FORMAT, VERSION, from_dict
+from symdiff.program.pattern_data import dump_pattern
+from symdiff.program.sizes import Extent, Size
+
+if TYPE_CHECKING:
+    from symdiff.program.patterns import Pattern
+    from symdiff.program.program import Program
+
+__all__ = ["MAX_FILE_BYTES", "from_dict", "load_dict", "save", "to_dict"]
+
+MAX_FILE_BYTES = 1 << 30
+
+
+def to_dict(program: Program) -> dict[str, Any]:
+    """Say a Program in plain data.
+
+    Raises
+    ------
+    UnsupportedOperationError
+        The Program has a function that is not one of ours, such as a user's primitive.
+    """
+    patterns: dict[Pattern, int] = {}
+    files: dict[str, int] = {}
+    equations = [_equation(e, patterns, files) for e in program.equations]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": program.name,
+        "inputs": list(program.inputs),
+        "outputs": list(program.outputs),
+        "types": {
+            name: [[_extent(e) for e in shape], dtype]
+            for name, (shape, dtype) in program.types.items()
+        },
+        "patterns": [dump_pattern(p) for p in patterns],
+        "files": list(files),
+        "equations": equations,
+        "constants": {name: _array(data) for name, data in program.constants.items()},
+        "guards": [[_extent(guard.size), guard.relation] for guard in program.guards],
+    }
+
+
+def _equation(e: Equation, patterns: dict[Pattern, int], files: dict[str, int]) -> list[Any]:
+    location = None
+    if e.location is not None:
+        file, line = e.location
+        location = [files.setdefault(file, len(files)), line]
+    return [
+        e.array,
+        [_index(i) for i in e.target],
+        e.operator,
+        patterns.setdefault(e.pattern, len(patterns)),
+        [_operand(o) for o in e.operands],
+        [_extent(n) for n in e.extents],
+        location,
+    ]
+
+
+def _extent(extent: Extent) -> Any:
+    if isinstance(extent, Size):
+        return [[list(monomial), coefficient] for monomial, coefficient in extent.terms]
+    return int(extent)
+
+
+def _index(index: Index) -> list[Any]:
+    if isinstance(index, Affine):
+        terms = [[number, _extent(c)] for number, c in index.terms]
+        return ["affine", terms, _extent(index.offset)]
+    return ["read", index.array, [_index(i) for i in index.indices]]
+
+
+def _operand(operand: Operand) -> list[Any]:
+    if isinstance(operand, Literal):
+        return ["literal", _number(operand.value), operand.dtype]
+    if isinstance(operand, IndexValue):
+        return ["index", _index(operand.index)]
+    return _index(operand)
+
+
+def _number(value: Any) -> bool | int | str:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    return float(value).hex()
+
+
+def _array(data: np.ndarray) -> dict[str, Any]:
+    plain = np.asarray(data)
+    little = plain.astype(plain.dtype.newbyteorder("<"), order="C")
+    return {
+        "dtype": plain.dtype.name,
+        "shape": list(plain.shape),
+        "data": base64.b64encode(little.tobytes()).decode("ascii"),
+    }
+
+
+def save(program: Program, path: str | os.PathLike[str]) -> None:
+    """Write a Program as a JSON file, which is there as a whole or not at all.
+
+    Raises
+    ------
+    CacheError
+        The file cannot be written.
+    """
+    text = json.dumps(to_dict(program), separators=(",", ":"), allow_nan=False)
+    target = Path(path)
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as file:
+            temporary = file.name
+            file.write(text)
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise CacheError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def load_dict(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a JSON file that `save` wrote, for `from_dict` to check and take apart.
+
+    Raises
+    ------
+    CacheError
+        The file cannot be read, is larger than 1 GiB, or is not a JSON object.
+    """
+    source = Path(path)
+    try:
+        with source.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise CacheError(f"cannot read {source}: {error.strerror or error}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise CacheError(f"{source} is larger than {MAX_FILE_BYTES} bytes: not read")
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise CacheError(f"{source} is not a saved Program: {error}") from error
+    if not isinstance(data, dict):
+        raise CacheError(f"{source} is not a saved Program: it holds no JSON object")
+    return data

@@ -1,0 +1,151 @@
+"""Whether the parts of a Program make a Program: every name known, every index within range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symdiff.errors import CacheError
+from symdiff.program.affine import Affine
+from symdiff.program.equations import ArrayType, Equation, Index, IndexValue, Read
+from symdiff.program.sizes import Extent, Size
+
+__all__ = ["validate"]
+
+
+def validate(parts: Mapping[str, Any]) -> None:
+    """Check the parts that `from_dict` built.
+
+    Raises
+    ------
+    CacheError
+        They do not fit together.
+    """
+    types: Mapping[str, ArrayType] = parts["types"]
+    sources = [*parts["inputs"], *parts["constants"]]
+    if len(set(sources)) != len(sources):
+        raise CacheError("an array that is an input or a constant twice")
+    for name in [*sources, *parts["outputs"]]:
+        if name not in types:
+            raise CacheError(f"{name!r:.80} has no type")
+    for name, data in parts["constants"].items():
+        if (data.shape, data.dtype.name) != types[name]:
+            raise CacheError(f"constant {name!r:.80} is not of its type {types[name]}")
+    symbols = _symbols(e for name in parts["inputs"] for e in types[name].shape)
+    unknown = _symbols(_all_extents(parts)) - symbols
+    if unknown:
+        raise CacheError(f"sizes that no input has: {', '.join(sorted(unknown))}")
+    _validate_order(parts["equations"], types, set(sources))
+
+
+def _validate_order(
+    equations: Sequence[Equation], types: Mapping[str, ArrayType], sources: set[str]
+) -> None:
+    written: set[str] = set()
+    for equation in equations:
+        if equation.array in sources:
+            raise CacheError(f"an equation for {equation.array!r:.80}, which is given")
+        for read in equation.reads:
+            if read.array not in types:
+                raise CacheError(f"{read.array!r:.80} is read and has no type")
+            if read.array == equation.array or read.array not in written | sources:
+                raise CacheError(f"{read.array!r:.80} is read before there is an equation for it")
+        _validate_equation(equation, types)
+        written.add(equation.array)
+
+
+def _validate_equation(equation: Equation, types: Mapping[str, ArrayType]) -> None:
+    if equation.array not in types:
+        raise CacheError(f"{equation.array!r:.80} is computed and has no type")
+    if len(equation.operands) != equation.pattern.arity:
+        raise CacheError(
+            f"the equation of {equation.array!r:.80} has {len(equation.operands)} operands for a "
+            f"pattern of {equation.pattern.arity}"
+        )
+    if any(isinstance(e, int) and e < 0 for e in equation.extents):
+        raise CacheError(f"the equation of {equation.array!r:.80} has a negative extent")
+    extents = equation.extents
+    _validate_indices(equation.array, equation.target, extents, types)
+    for operand in equation.operands:
+        if isinstance(operand, Read):
+            _validate_indices(operand.array, operand.indices, extents, types)
+        elif isinstance(operand, IndexValue):
+            _require_loops(operand.index, extents)
+
+
+def _validate_indices(
+    array: str,
+    indices: Sequence[Index],
+    extents: tuple[Extent, ...],
+    types: Mapping[str, ArrayType],
+) -> None:
+    shape = types[array].shape
+    if len(indices) != len(shape):
+        raise CacheError(f"{array!r:.80} has {len(shape)} axes and {len(indices)} indices")
+    for index, length in zip(indices, shape, strict=True):
+        if isinstance(index, Read):
+            if np.dtype(types[index.array].dtype).kind not in "iu":
+                raise CacheError(f"{index.array!r:.80} is used as an index and not of integers")
+            _validate_indices(index.array, index.indices, extents, types)
+            continue
+        _require_loops(index, extents)
+        if 0 not in extents and not _may_be_within(index, extents, length):
+            raise CacheError(f"index {index} is outside an axis of {array!r:.80} of {length}")
+
+
+def _require_loops(index: Affine, extents: tuple[Extent, ...]) -> None:
+    for number, _ in index.terms:
+        if number >= len(extents):
+            raise CacheError(f"loop index {number} in an equation with {len(extents)} loops")
+
+
+def _may_be_within(index: Affine, extents: tuple[Extent, ...], length: Extent) -> bool:
+    """Whether nothing shows that an index leaves ``0 ... length - 1``.
+
+    Only differences that are plain numbers show it; what depends on sizes is left to the guards.
+    """
+    if not all(isinstance(c, int) for _, c in index.terms):
+        return True
+    lowest: Extent = index.offset
+    highest: Extent = index.offset
+    for number, coefficient in index.terms:
+        reach = coefficient * (extents[number] - 1)
+        if isinstance(coefficient, int) and coefficient < 0:
+            lowest = lowest + reach
+        else:
+            highest = highest + reach
+    room = length - 1 - highest
+    return not (_is_negative(lowest) or _is_negative(room))
+
+
+def _is_negative(extent: Extent) -> bool:
+    return isinstance(extent, int) and extent < 0
+
+
+def _all_extents(parts: Mapping[str, Any]) -> Iterable[Extent]:
+    for shape, _ in parts["types"].values():
+        yield from shape
+    for equation in parts["equations"]:
+        yield from equation.extents
+        for operand in equation.operands:
+            if isinstance(operand, IndexValue):
+                yield from _in_index(operand.index)
+        for index in equation.target:
+            yield from _in_index(index)
+        for read in equation.reads:
+            for index in read.indices:
+                yield from _in_index(index)
+    for size, _ in parts["guards"]:
+        yield size
+
+
+def _in_index(index: Index) -> Iterable[Extent]:
+    if isinstance(index, Affine):
+        yield index.offset
+        yield from (c for _, c in index.terms)
+
+
+def _symbols(extents: Iterable[Extent]) -> set[str]:
+    return {s for e in extents if isinstance(e, Size) for monomial, _ in e.terms for s in monomial}

@@ -1,0 +1,1 @@
+"""From Program to a smaller Program that computes the same."""

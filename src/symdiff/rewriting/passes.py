@@ -1,0 +1,175 @@
+"""Rewrites that keep the meaning to the last bit; each is a function from Program to Program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from symdiff.program.affine import Affine
+from symdiff.program.equations import (
+    Equation,
+    Index,
+    Literal,
+    Operand,
+    Read,
+    is_plain,
+)
+from symdiff.program.program import Program
+
+__all__ = [
+    "PASSES",
+    "merge_equal_equations",
+    "optimize",
+    "propagate_copies",
+    "remove_dead_equations",
+]
+
+
+def remove_dead_equations(program: Program) -> Program:
+    """Keep what the outputs need."""
+    needed = set(program.outputs)
+    kept: list[Equation] = []
+    for equation in reversed(program.equations):
+        if equation.array in needed:
+            kept.append(equation)
+            needed.update(r.array for r in equation.reads)
+    needed.update(program.inputs)
+    return program.replace(
+        equations=tuple(reversed(kept)),
+        types={n: t for n, t in program.types.items() if n in needed},
+        constants={n: c for n, c in program.constants.items() if n in needed},
+    )
+
+
+def merge_equal_equations(program: Program) -> Program:
+    """Compute once what is computed by the same equations; the first one's name stays."""
+    outputs = set(program.outputs)
+    replaced: dict[str, str] = {}
+    known: dict[Any, str] = {}
+    missing = {name: len(equations) for name, equations in program.contributions.items()}
+    for equation in program.equations:
+        name = equation.array
+        missing[name] -= 1
+        if missing[name]:
+            continue
+        keys = tuple([_key(_rename(e, replaced)) for e in program.contributions[name]])
+        first = known.setdefault((program.types[name], keys), name)
+        if first != name and name not in outputs:
+            replaced[name] = first
+    if not replaced:
+        return program
+    kept = [_rename(e, replaced) for e in program.equations if e.array not in replaced]
+    return program.replace(equations=tuple(kept))
+
+
+def _key(equation: Equation) -> Any:
+    operands = tuple([_operand_key(o) for o in equation.operands])
+    return (equation.target, equation.operator, equation.pattern, operands, equation.extents)
+
+
+def _operand_key(operand: Operand) -> Any:
+    """Literals by their bits: 0.0 and -0.0 are not the same, nor are 1 and True."""
+    if isinstance(operand, Literal):
+        return ("literal", repr(operand.value), operand.dtype)
+    return (type(operand).__name__, *operand)
+
+
+def _rename(equation: Equation, names: dict[str, str]) -> Equation:
+    if not any(r.array in names for r in equation.reads):
+        return equation
+    return _map_reads(equation, lambda r: r._replace(array=names.get(r.array, r.array)))
+
+
+def _map_reads(equation: Equation, change: Callable[[Read], Operand]) -> Equation:
+    """Change every read, from the inside out."""
+
+    def visit_index(i: Index) -> Index:
+        if isinstance(i, Affine):
+            return i
+        changed = visit(i)
+        return changed if isinstance(changed, Read) else i
+
+    def visit(read: Read) -> Operand:
+        return change(Read(read.array, tuple([visit_index(i) for i in read.indices])))
+
+    return equation._replace(
+        target=tuple([visit_index(i) for i in equation.target]),
+        operands=tuple([visit(o) if isinstance(o, Read) else o for o in equation.operands]),
+    )
+
+
+def propagate_copies(program: Program) -> Program:
+    """Read the original instead of a copy of it, and numbers instead of arrays of them."""
+    outputs = set(program.outputs)
+    copies: dict[str, Operand] = {}
+    kept: list[Equation] = []
+    for equation in program.equations:
+        resolved = _map_reads(equation, lambda r: _resolve(r, copies))
+        if equation.array not in outputs and _is_copy(program, resolved):
+            copies[equation.array] = resolved.operands[0]
+        else:
+            kept.append(resolved)
+    return program.replace(equations=tuple(kept))
+
+
+def _is_copy(program: Program, equation: Equation) -> bool:
+    types = program.types
+    array_type = types[equation.array]
+    if len(program.contributions[equation.array]) > 1 or not equation.pattern.is_copy:
+        return False
+    if equation.operator not in ("=", "+=") or not equation.is_whole:
+        return False
+    if equation.extents != array_type.shape:
+        return False
+    source = equation.operands[0]
+    if isinstance(source, Literal):
+        return source.dtype == array_type.dtype
+    return isinstance(source, Read) and types[source.array].dtype == array_type.dtype
+
+
+def _resolve(read: Read, copies: dict[str, Operand]) -> Operand:
+    source = copies.get(read.array)
+    if source is None:
+        return read
+    if not isinstance(source, Read):
+        return source
+    composed = _compose(source.indices, read.indices)
+    return read if composed is None else Read(source.array, composed)
+
+
+def _compose(indices: Sequence[Index], by: Sequence[Index]) -> tuple[Index, ...] | None:
+    """Put `by` in for the loop indices; None where a gather meets a strided index."""
+    if is_plain(indices) and len(indices) == len(by):
+        return tuple(by)
+    result: list[Index] = []
+    for i in indices:
+        if isinstance(i, Read):
+            inner = _compose(i.indices, by)
+            if inner is None:
+                return None
+            result.append(Read(i.array, inner))
+            continue
+        used = [by[k] for k, _ in i.terms]
+        if all(isinstance(u, Affine) for u in used):
+            result.append(i.substitute([b if isinstance(b, Affine) else Affine(()) for b in by]))
+        elif i.single is not None:
+            result.append(by[i.single])
+        else:
+            return None
+    return tuple(result)
+
+
+PASSES: tuple[Callable[[Program], Program], ...] = (
+    remove_dead_equations,
+    propagate_copies,
+    merge_equal_equations,
+    remove_dead_equations,
+)
+
+
+def optimize(program: Program) -> Program:
+    """Apply all passes in order."""
+    for rewrite in PASSES:
+        program = rewrite(program)
+    return program
+

@@ -1,0 +1,345 @@
+"""`Function`: what every transform returns. Called, it runs a kernel; asked, it explains itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symdiff.compilation.cpu.kernel import Kernel, compile_program
+from symdiff.compilation.source import to_source
+from symdiff.errors import DeviceError, ShapeError, at_user_line
+from symdiff.program.program import Program
+from symdiff.program.serialization import save
+from symdiff.program.sizes import evaluate
+from symdiff.rewriting.passes import optimize
+from symdiff.runtime import exports
+from symdiff.runtime.report import CostReport
+from symdiff.runtime.signatures import Signature, describe, fits, is_traced, sign
+from symdiff.tracing.context import active_context
+from symdiff.tracing.trace import Spec, Static, Trace, inline
+from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced
+from symdiff.trees import flatten, unflatten
+
+__all__ = ["Builder", "Function", "check_target"]
+
+Builder = Callable[[Signature], Trace]
+"""Makes the Program of a function for a signature."""
+
+MAX_KNOWN_CALLS = 1024
+
+
+def check_target(target: str) -> None:
+    """Refuse a target that is not there.
+
+    Raises
+    ------
+    DeviceError
+        For ``"cuda"``: this release compiles for the CPU.
+    ValueError
+        For anything that is no target.
+    """
+    if target == "cuda":
+        raise DeviceError(
+            at_user_line("target 'cuda' is not available in this release; use target='cpu'")
+        )
+    if target not in ("cpu", "auto"):
+        raise ValueError(f"target {target!r} is unknown; allowed are 'auto', 'cpu' and 'cuda'")
+
+
+class _Compiled:
+    """One traced, optimised and compiled variant of a function."""
+
+    def __init__(self, signature: Signature, trace: Trace, program: Program) -> None:
+        self.out_tree = trace.out_tree
+        self.program = program
+        specs = [s for s in signature.leaves if isinstance(s, Spec)]
+        self.positions = [n for n, s in enumerate(signature.leaves) if isinstance(s, Spec)]
+        self.dtypes = [np.dtype(program.types[n].dtype) for n in program.inputs[: len(specs)]]
+        self.is_plain = signature.is_plain
+        self.tuple_size = (
+            len(trace.out_tree.children)
+            if trace.out_tree.kind is tuple and all(c.kind is None for c in trace.out_tree.children)
+            else 0
+        )
+        plain = all(s == Spec((), "float64", is_weak=True) for s in signature.leaves)
+        is_flat = not signature.tree.children[1].children and plain
+        self.kernel: Kernel = compile_program(program, trace.out_tree if is_flat else None)
+        self.enter = self.kernel.enter_numbers
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        inputs = [
+            _prepared(leaves[n], dtype)
+            for n, dtype in zip(self.positions, self.dtypes, strict=True)
+        ]
+        outputs: list[Any] = self.kernel(inputs)
+        for n, output in enumerate(outputs):
+            if not output.ndim:
+                outputs[n] = output.item() if self.is_plain else output[()]
+        if self.out_tree.kind is None:
+            return outputs[0]
+        if self.tuple_size:
+            return tuple(outputs)
+        return unflatten(self.out_tree, outputs)
+
+
+def _prepared(value: Any, dtype: np.dtype) -> np.ndarray:
+    """A contiguous, aligned array of a dtype: the argument itself wherever that is one."""
+    if type(value) is np.ndarray and value.dtype == dtype:
+        flags = value.flags
+        if flags.c_contiguous and flags.aligned:
+            return value
+    array = np.asarray(value, dtype=dtype, order="C")
+    return array if array.flags.aligned else array.copy()
+
+
+class Function:
+    """A function that is traced, differentiated and compiled when it is called.
+
+    A function is traced once for each structure, dtype and rank of its arguments. Leading axes
+    are symbolic sizes: other batch sizes use the same kernel, unless the function took a size for
+    a number (``range(len(x))``), in which case it is traced again.
+
+    Python numbers in give Python numbers out; NumPy in gives NumPy out. Calls from several threads
+    are safe. While another function is traced, a call becomes part of that function's Program.
+
+    Examples
+    --------
+    >>> import symdiff as sd
+    >>> f = sd.grad(lambda x, y: x**2 - 2 * x * y + 3 * y, argnums=(0, 1))
+    >>> f(2.0, 1.0)
+    (2.0, -1.0)
+    >>> f.formula(2.0, 1.0)
+    (2*x - 2*y, 3 - 2*x)
+    """
+
+    def __init__(
+        self,
+        build: Builder,
+        name: str,
+        wrapped: Callable[..., Any],
+        *,
+        primal: Function | None = None,
+        target: str = "auto",
+    ) -> None:
+        check_target(target)
+        self._build = build
+        self._enter: Callable[..., Any] | None = None
+        self._known: dict[Any, _Compiled] = {}
+        self._variants: dict[Any, list[_Compiled]] = {}
+        self._lock = threading.RLock()
+        self.__name__ = name
+        self.__wrapped__ = wrapped
+        self.__doc__ = wrapped.__doc__
+        self.primal = primal
+
+    def __repr__(self) -> str:
+        return f"<symdiff.Function {self.__name__}>"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        enter = self._enter
+        if enter is not None and not kwargs:
+            result = enter(*args)
+            if result is not NotImplemented:
+                return result
+        return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if active_context() is not None:
+            return self.inline(args, kwargs)
+        signature, leaves = sign(args, kwargs)
+        compiled = self._known.get(signature)
+        if compiled is None:
+            compiled = self._compiled(signature)
+        return compiled(leaves)
+
+    def _compiled(self, signature: Signature) -> _Compiled:
+        """Find or make the variant for a signature."""
+        with self._lock:
+            general = _without_sizes(signature)
+            variants = self._variants.setdefault(general, [])
+            specs = [s for s in signature.leaves if isinstance(s, Spec)]
+            for variant in variants:
+                if fits(variant.program, variant.program.inputs, specs):
+                    break
+            else:
+                trace = self._build(signature)
+                variant = _Compiled(signature, trace, optimize(trace.program))
+                variants.append(variant)
+            if len(self._known) >= MAX_KNOWN_CALLS:
+                self._known.clear()
+            self._known[signature] = variant
+            if variant.enter is not None:
+                self._enter = variant.enter
+            return variant
+
+    @property
+    def n_compiled(self) -> int:
+        """How often the function has been compiled."""
+        return sum(len(v) for v in self._variants.values())
+
+    def trace(self, signature: Signature) -> Trace:
+        """Make the Program for a signature, not optimised."""
+        return self._build(signature)
+
+    def inline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make the call part of the trace that is going on."""
+        context = active_context()
+        assert context is not None
+        signature, leaves = sign_traced(args, kwargs)
+        trace = self._build(signature)
+        arguments = [
+            as_traced(x)
+            for x, s in zip(leaves, signature.leaves, strict=True)
+            if isinstance(s, Spec)
+        ]
+        return inline(trace, arguments)
+
+    # explanations
+
+    def _trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trace:
+        signature, leaves = sign(args, kwargs)
+        if is_traced(leaves):
+            raise ShapeError(at_user_line("a Program is made of values or sd.spec, not of tracers"))
+        return self._build(signature)
+
+    def program(self, *args: Any, **kwargs: Any) -> Program:
+        """Give the optimised Program for these arguments.
+
+        Examples
+        --------
+        >>> import numpy as np, symdiff as sd
+        >>> print(sd.grad(lambda x: np.sum(x**3)).program(np.ones(4)))
+        grad_f(x[n]):
+            dx[i] += 3*x[i]**2
+            return dx
+        """
+        return optimize(self._trace(args, kwargs).program)
+
+    def formula(self, *args: Any, **kwargs: Any) -> Any:
+        """Give SymPy: closed expressions for programs of numbers, else equations with indices.
+
+        Returns
+        -------
+        sympy.Expr, tuple of sympy.Expr, or list of sympy.Eq
+
+        Raises
+        ------
+        ProgramTooLargeError
+            The expression would be too large to read; print ``program`` instead.
+
+        Examples
+        --------
+        >>> import numpy as np, symdiff as sd
+        >>> sd.grad(lambda x: np.sin(x) * np.exp(x)).formula(1.0)
+        exp(x)*sin(x) + exp(x)*cos(x)
+        """
+        return self.program(*args, **kwargs).to_sympy()
+
+    def latex(self, *args: Any, **kwargs: Any) -> str:
+        """Typeset the equations in LaTeX.
+
+        Examples
+        --------
+        >>> import numpy as np, symdiff as sd
+        >>> print(sd.grad(np.sin).latex(1.0))
+        \\begin{aligned}
+        dx &= \\cos{\\left(x \\right)}
+        \\end{aligned}
+        """
+        return self.program(*args, **kwargs).to_latex()
+
+    def source(self, *args: Any, target: str = "cpu", **kwargs: Any) -> str:
+        """Give the kernel's loop nests as Python source, to read and to step through.
+
+        Examples
+        --------
+        >>> import symdiff as sd
+        >>> print(sd.grad(lambda x: x**2).source(1.0))
+        def grad_f(x):
+            dx = 2*x
+            return dx
+        """
+        check_target(target)
+        return to_source(self.program(*args, **kwargs))
+
+    def cost(self, *args: Any, **kwargs: Any) -> CostReport:
+        """Count operations and memory traffic, also against the function differentiated.
+
+        Examples
+        --------
+        >>> import symdiff as sd
+        >>> sd.value_and_grad(lambda x, y: x * y + x).cost(1.0, 2.0).ratio
+        1.0
+        """
+        primal = self.primal.program(*args, **kwargs) if self.primal is not None else None
+        own = self.program(*args, **kwargs).count_operations()
+        return CostReport(own, primal.count_operations() if primal is not None else None)
+
+    def numba(self, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        """Give a function that other ``@numba.njit`` code can call; results are a flat tuple.
+
+        Examples
+        --------
+        >>> import numba, symdiff as sd
+        >>> df = sd.grad(lambda x: x**3).numba(1.0)
+        >>> numba.njit(lambda x: df(x) + 1)(2.0)
+        13.0
+        """
+        trace = self._trace(args, kwargs)
+        return exports.numba_function(optimize(trace.program))
+
+    def cfunc(self, *args: Any, **kwargs: Any) -> exports.CFunction:
+        """Give the kernel's address and C signature.
+
+        Examples
+        --------
+        >>> import scipy.integrate, symdiff as sd
+        >>> c = sd.grad(lambda x: x**3).cfunc(1.0)
+        >>> round(scipy.integrate.quad(c.low_level_callable, 0.0, 2.0)[0], 9)
+        8.0
+        """
+        return exports.c_function(optimize(self._trace(args, kwargs).program))
+
+    def save(self, path: Any, *args: Any, **kwargs: Any) -> None:
+        """Write the Program for these arguments as plain data, which `sd.load` reads.
+
+        Without arguments the one variant that has been compiled is saved.
+        """
+        if args or kwargs:
+            program = self.program(*args, **kwargs)
+        else:
+            variants = [v for group in self._variants.values() for v in group]
+            if len(variants) != 1:
+                raise ValueError(
+                    f"{self.__name__} has been compiled {len(variants)} times: pass example "
+                    "arguments to say which Program to save"
+                )
+            program = variants[0].program
+        save(program, path)
+
+
+def sign_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Signature, list[Any]]:
+    """Describe a call while a trace is going on."""
+    leaves, tree = flatten((args, kwargs))
+    described: list[Spec | Static] = []
+    for n, x in enumerate(leaves):
+        if isinstance(x, TracedSize):
+            leaves[n] = x = as_traced(x)
+        if isinstance(x, TracedArray):
+            shape = tuple(evaluate(e, x.context.values) for e in x.shape_)
+            described.append(Spec(shape, x.dtype_, x.is_weak))
+        else:
+            described.append(describe(x))
+    return Signature(tree, tuple(described)), leaves
+
+
+def _without_sizes(signature: Signature) -> Any:
+    leaves = tuple(
+        s if isinstance(s, Static) else (len(s.shape), s.dtype, s.is_weak)
+        for s in signature.leaves
+    )
+    return (signature.tree, leaves)
+

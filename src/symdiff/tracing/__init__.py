@@ -1,0 +1,1 @@
+"""From a Python function to a Program: tracers and NumPy's protocols."""

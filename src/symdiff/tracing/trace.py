@@ -1,0 +1,277 @@
+"""From a Python function and the types of its arguments to a Program."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symdiff.errors import DTypeError
+from symdiff.program.equations import ArrayType, map_sizes
+from symdiff.program.program import Guard, Program
+from symdiff.program.sizes import Extent, Size, evaluate, put_sizes
+from symdiff.tracing import tracer
+from symdiff.tracing.context import Context, active_context
+from symdiff.tracing.naming import assigned_names, rename_equation
+from symdiff.tracing.numpy_functions import ARRAY_METHODS, FUNCTION_TABLE, UFUNC_METHODS
+from symdiff.tracing.operations import COPY
+from symdiff.tracing.tracer import TracedArray, as_traced
+from symdiff.trees import Tree, flatten, unflatten
+
+__all__ = ["Spec", "Static", "Trace", "inline", "input_names", "trace_function"]
+
+tracer.FUNCTIONS.update(FUNCTION_TABLE)
+tracer.METHODS.update(UFUNC_METHODS)
+for _name, _function in ARRAY_METHODS.items():
+    setattr(TracedArray, _name, _function)
+
+
+class Spec(NamedTuple):
+    """What is known of an array argument before its values.
+
+    ``is_weak`` marks a Python number, which takes the dtype of what it meets.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    is_weak: bool = False
+
+
+class Static(NamedTuple):
+    """An argument that is part of the function rather than data: a string, a flag."""
+
+    value: Any
+
+
+class Trace(NamedTuple):
+    """A Program, and how its outputs make the result of the function.
+
+    ``captured`` are values of an enclosing trace; they are the Program's last inputs.
+    """
+
+    program: Program
+    out_tree: Tree
+    captured: tuple[TracedArray, ...] = ()
+
+
+def input_names(function: Callable[..., Any], in_tree: Tree) -> list[str]:
+    """Name every leaf of the arguments ``(args, kwargs)`` after the function's parameters."""
+    args_tree, kwargs_tree = in_tree.children
+    n_args = len(args_tree.children)
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), None)
+    if not parameters:
+        names = list("xyzuvw")
+    extra = [f"{rest or 'x'}{n}" for n in range(n_args)]
+    names = (names + extra)[:n_args] if len(names) < n_args else names[:n_args]
+    names += list(kwargs_tree.keys)
+    children = [*args_tree.children, *kwargs_tree.children]
+    return [p for name, child in zip(names, children, strict=True) for p in child.paths(name)]
+
+
+def trace_function(
+    function: Callable[..., Any],
+    in_tree: Tree,
+    leaves: Sequence[Spec | Static],
+    *,
+    name: str | None = None,
+) -> Trace:
+    """Run a function on tracers and collect its equations.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the arguments whose structure ``(args, kwargs)`` is `in_tree`.
+    leaves : sequence of Spec or Static
+        One for each leaf. Leading axes longer than 1 become symbolic sizes, the same symbol for
+        the same length.
+    name : str, optional
+        The Program's name.
+    """
+    title = name or function_name(function)
+    context = Context(title)
+    arguments: list[Any] = []
+    with context:
+        for wanted, spec in zip(input_names(function, in_tree), leaves, strict=True):
+            if isinstance(spec, Static):
+                arguments.append(spec.value)
+                continue
+            shape = _symbolic_shape(context, spec.shape)
+            array = context.add_input(wanted, shape, spec.dtype)
+            arguments.append(TracedArray(context, array, shape, spec.dtype, is_weak=spec.is_weak))
+        args, kwargs = unflatten(in_tree, arguments)
+        result = function(*args, **kwargs)
+        outputs, out_tree = _collect_outputs(context, result, title)
+    return Trace(_finish(context, outputs), out_tree, tuple(context.captured.values()))
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Name a function for printing."""
+    name = getattr(function, "__name__", "f")
+    return name if name.isidentifier() else "f"
+
+
+def _symbolic_shape(context: Context, shape: tuple[int, ...]) -> tuple[Extent, ...]:
+    if not shape or shape[0] <= 1:
+        return tuple(shape)
+    return (context.leading_symbol(shape[0]), *shape[1:])
+
+
+def _collect_outputs(context: Context, result: Any, name: str) -> tuple[list[str], Tree]:
+    if isinstance(result, np.ndarray) and result.dtype == object:
+        result = as_traced(result)
+    leaves, out_tree = flatten(result)
+    if not leaves:
+        raise DTypeError(
+            f"{name} returned {result!r}: a traced function returns an array, a number, or a "
+            "tree of those"
+        )
+    outputs: list[str] = []
+    for value in leaves:
+        traced = as_traced(value)
+        is_array = (
+            traced.owns
+            and traced.indices == tracer.identity(traced.ndim)
+            and context.types[traced.array].shape == traced.shape_
+            and traced.array not in context.inputs
+            and traced.array not in outputs
+        )
+        if not is_array:
+            traced = tracer.elementwise(context, COPY, [traced], traced.dtype_)
+        outputs.append(traced.array)
+    return outputs, out_tree
+
+
+def _finish(context: Context, outputs: list[str]) -> Program:
+    names = assigned_names(context.equations, [n for n in context.types if not n.startswith("%")])
+    pins = _pins(context)
+    size = _pinned(pins) if pins else _same
+    types = {
+        names.get(name, name): ArrayType(tuple([size(e) for e in t.shape]), t.dtype)
+        for name, t in context.types.items()
+    }
+    equations = [rename_equation(e, names) for e in context.equations]
+    if pins:
+        equations = [map_sizes(e, size) for e in equations]
+    guards = [Guard(size(g.size), g.relation) for g in context.guards]
+    return Program(
+        name=context.name,
+        inputs=tuple(context.inputs),
+        outputs=tuple(names.get(name, name) for name in outputs),
+        types=types,
+        equations=tuple(equations),
+        constants=context.constants,
+        guards=tuple(g for g in guards if not _always_holds(g)),
+    )
+
+
+def _same(extent: Extent) -> Extent:
+    return extent
+
+
+def _pins(context: Context) -> dict[str, int]:
+    """The size symbols that were taken for numbers: these are numbers everywhere."""
+    pins: dict[str, int] = {}
+    for size, relation in context.guards:
+        symbols = {s for m, _ in size.terms for s in m} if isinstance(size, Size) else set()
+        if relation == "==" and len(symbols) == 1:
+            (symbol,) = symbols
+            pins[symbol] = context.values[symbol]
+    return pins
+
+
+def _pinned(pins: Mapping[str, int]) -> Callable[[Extent], Extent]:
+    values: dict[str, Extent] = dict(pins)
+    return lambda extent: put_sizes(extent, values)
+
+
+def _always_holds(guard: Guard) -> bool:
+    """Whether a guard follows from leading sizes being at least two."""
+    if isinstance(guard.size, int):
+        return guard.holds({})
+    smallest = {s: 2 for m, _ in guard.size.terms for s in m}
+    is_rising = all(c > 0 for m, c in guard.size.terms if m)
+    if not is_rising:
+        return False
+    least = evaluate(guard.size, smallest)
+    return (guard.relation == ">=" and least >= 0) or (guard.relation == "!=" and least > 0)
+
+
+def inline(trace: Trace, arguments: Sequence[TracedArray]) -> Any:
+    """Append the equations of a traced function to the trace that is going on.
+
+    Parameters
+    ----------
+    arguments : sequence of TracedArray
+        One for each input that is not captured.
+    """
+    context = active_context()
+    assert context is not None
+    program = trace.program
+    inputs = [*arguments, *[as_traced(x, context) for x in trace.captured]]
+    return Inliner(context, program, inputs).result(trace.out_tree)
+
+
+class Inliner:
+    """Copies a Program's equations into a trace, with other names, sizes and inputs."""
+
+    def __init__(self, context: Context, program: Program, inputs: Sequence[TracedArray]) -> None:
+        self.context = context
+        self.program = program
+        self.sizes: dict[str, Extent] = {}
+        self.names: dict[str, str] = {}
+        for name, value in zip(program.inputs, inputs, strict=True):
+            self._bind(name, value)
+
+    def _bind(self, name: str, value: TracedArray) -> None:
+        """Let an input be a value: as it is when it is a whole array, copied otherwise."""
+        declared = self.program.types[name]
+        for mine, theirs in zip(declared.shape, value.shape_, strict=True):
+            self._match(mine, theirs)
+        whole = self.context.types[value.array].shape == value.shape_
+        is_plain = value.indices == tracer.identity(value.ndim)
+        if not (whole and is_plain and value.dtype_ == declared.dtype):
+            value = tracer.elementwise(self.context, COPY, [value], declared.dtype)
+        self.names[name] = value.array
+
+    def _match(self, mine: Extent, theirs: Extent) -> None:
+        if isinstance(mine, int):
+            self.context.decide(theirs - mine, "==")
+            return
+        (monomial, _), *_ = mine.terms
+        (symbol,) = monomial
+        known = self.sizes.setdefault(symbol, theirs)
+        if known != theirs:
+            self.context.decide(known - theirs, "==")
+
+    def size(self, extent: Extent) -> Extent:
+        """Translate a size."""
+        return put_sizes(extent, self.sizes)
+
+    def result(self, out_tree: Tree) -> Any:
+        """Copy the equations and give the outputs as tracers."""
+        for guard in self.program.guards:
+            self.context.decide(self.size(guard.size), guard.relation)
+        for name, data in self.program.constants.items():
+            self.names[name] = self.context.add_constant(data)
+        for name, array_type in self.program.types.items():
+            if name not in self.names:
+                shape = tuple(self.size(e) for e in array_type.shape)
+                self.names[name] = self.context.new_array(shape, array_type.dtype)
+        for equation in self.program.equations:
+            renamed = rename_equation(equation, self.names)
+            self.context.equations.append(map_sizes(renamed, self.size))
+        outputs = []
+        for name in self.program.outputs:
+            array = self.names[name]
+            array_type = self.context.types[array]
+            outputs.append(
+                TracedArray(self.context, array, array_type.shape, array_type.dtype, owns=True)
+            )
+        return unflatten(out_tree, outputs)

@@ -270,7 +270,8 @@ LATEX = [
     (p0 * fn.exp2(p1), r"x \cdot 2^{z}"),
     (sp.Abs(p0), r"\left|{x}\right|"),
     (fn.FloorDivide(p0, p1), r"\left\lfloor{\frac{x}{z}}\right\rfloor"),
-    (p0 >= p1, r"x \geq z"),
+    (p0 >= p1, r"\left[x \geq z\right]"),
+    (sp.Eq(p0, p1), r"\left[x = z\right]"),
     (
         fn.Select(p0 > 0, p0, p1),
         r"\begin{cases} x & \text{for}\: x > 0 \\ z & \text{otherwise} \end{cases}",

@@ -258,7 +258,7 @@ def _symbol_of(program: Program, array: str, indices: list[Expr]) -> Expr:
         return sp.Symbol(array, real=True)
     is_integer = np.dtype(dtype).kind in "iu"
     assumptions: Any = {"integer": True} if is_integer else {"real": True}
-    base = sp.IndexedBase(array, shape=tuple(size(e) for e in shape), **assumptions)
+    base: Any = sp.IndexedBase(array, shape=tuple(size(e) for e in shape), **assumptions)
     return base[tuple(indices)]
 
 

@@ -10,7 +10,7 @@ from symdiff.errors import ProgramTooLargeError
 from symdiff.program.affine import Affine
 from symdiff.program.equations import Equation, Index
 from symdiff.program.latex import Latex
-from symdiff.program.notation import MUL, Notation, Text
+from symdiff.program.notation import COMPARE, MUL, Notation, Text
 from symdiff.program.sizes import Size
 from symdiff.program.temporaries import Line, put_back
 
@@ -164,9 +164,9 @@ def _latex_row(program: Program, latex: Latex, line: Line, is_repeated: bool) ->
     others = [i for i in unclear if i in in_target]
     # a target that is hit more than once accumulates, which an equals sign would hide
     is_sum = not is_repeated and operator in _REDUCTIONS and not others
-    right = piece[0]
+    right = piece[0] if piece[1] != COMPARE else rf"\left[{piece[0]}\right]"  # 0 or 1
     if operator in _REDUCTIONS and reduced:
-        body = piece[0] if piece[1] >= MUL else rf"\left({piece[0]}\right)"
+        body = right if piece[1] >= MUL or right != piece[0] else rf"\left({right}\right)"
         right = f"{_reduction(latex, operator, equation, reduced)} {body}"
     left = latex.element(equation.array, [latex.subscript(i) for i in equation.target])
     sign = "=" if operator == "=" or is_sum else rf"\mathrel{{{_JOINED[operator]}}}="

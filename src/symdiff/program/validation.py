@@ -43,17 +43,17 @@ def validate(parts: Mapping[str, Any]) -> None:
 def _validate_order(
     equations: Sequence[Equation], types: Mapping[str, ArrayType], sources: set[str]
 ) -> None:
-    written: set[str] = set()
+    known = set(sources)
     for equation in equations:
         if equation.array in sources:
             raise CacheError(f"an equation for {equation.array!r:.80}, which is given")
         for read in equation.reads:
             if read.array not in types:
                 raise CacheError(f"{read.array!r:.80} is read and has no type")
-            if read.array == equation.array or read.array not in written | sources:
+            if read.array == equation.array or read.array not in known:
                 raise CacheError(f"{read.array!r:.80} is read before there is an equation for it")
         _validate_equation(equation, types)
-        written.add(equation.array)
+        known.add(equation.array)
 
 
 def _validate_equation(equation: Equation, types: Mapping[str, ArrayType]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
+
+import sympy as sp
 
 from symdiff.program.affine import Affine
 from symdiff.program.equations import (
@@ -14,15 +17,20 @@ from symdiff.program.equations import (
     Read,
     is_plain,
 )
+from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.program import Program
 
 __all__ = [
     "PASSES",
     "merge_equal_equations",
+    "name_assignments",
     "optimize",
     "propagate_copies",
     "remove_dead_equations",
 ]
+
+
+COPY = pattern(placeholder(0), 1)
 
 
 def remove_dead_equations(program: Program) -> Program:
@@ -105,10 +113,49 @@ def propagate_copies(program: Program) -> Program:
     kept: list[Equation] = []
     for equation in program.equations:
         resolved = _map_reads(equation, lambda r: _resolve(r, copies))
+        resolved = fold_literals(resolved, program.types[equation.array].dtype)
         if equation.array not in outputs and _is_copy(program, resolved):
             copies[equation.array] = resolved.operands[0]
         else:
             kept.append(resolved)
+    return program.replace(equations=tuple(kept))
+
+
+def fold_literals(equation: Equation, dtype: str) -> Equation:
+    """Leave out factors of one and minus one, which is exact whatever the other factors are."""
+    for k, operand in enumerate(equation.operands):
+        if isinstance(operand, Literal) and operand.value in (1, -1) and operand.dtype != "bool":
+            folded = _without_factor(equation.pattern, k, int(operand.value))
+            if folded is not None:
+                operands = equation.operands[:k] + equation.operands[k + 1 :]
+                return fold_literals(equation._replace(pattern=folded, operands=operands), dtype)
+    if not equation.operands and equation.pattern.expression.is_Integer:
+        number = Literal(int(equation.pattern.expression), dtype)
+        return equation._replace(pattern=COPY, operands=(number,))
+    return equation
+
+
+@cache
+def _without_factor(body: Pattern, k: int, value: int) -> Pattern | None:
+    """The pattern without operand k, where that is 1 or -1 and a factor of all of it."""
+    symbol, e = placeholder(k), body.expression
+    if not e.is_Mul or symbol not in e.args:
+        return None
+    rest = sp.Mul(value, *[factor for factor in e.args if factor != symbol])
+    if symbol in rest.free_symbols:
+        return None
+    renaming = {placeholder(n): placeholder(n - 1) for n in range(k + 1, body.arity)}
+    return pattern(rest.xreplace(renaming), body.arity - 1)
+
+
+def name_assignments(program: Program) -> Program:
+    """Call a contribution that is the only one, and whole, an assignment."""
+    kept = [
+        e._replace(operator="=")
+        if e.operator != "=" and e.is_whole and len(program.contributions[e.array]) == 1
+        else e
+        for e in program.equations
+    ]
     return program.replace(equations=tuple(kept))
 
 
@@ -164,6 +211,7 @@ PASSES: tuple[Callable[[Program], Program], ...] = (
     propagate_copies,
     merge_equal_equations,
     remove_dead_equations,
+    name_assignments,
 )
 
 

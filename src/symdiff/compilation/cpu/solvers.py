@@ -1,0 +1,82 @@
+"""Solvers on the CPU: modules of plain functions, compiled by numba and cached on disk.
+
+A solver is written once as plain Python over arrays, with *hooks* where the user's kernel is called.
+Here every function of such a module is compiled, with the hooks bound to calls through pointers,
+so that one compilation serves every model and no front end runs when a new model comes.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = ["call_kernel", "compile_solver"]
+
+
+@intrinsic
+def call_kernel(typing_context: Any, address: Any, table: Any, sizes: Any) -> Any:
+    """Call ``int call(void **table, int64_t *sizes)`` at an address."""
+    signature = numba.types.int32(address, table, sizes)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = cgutils.voidptr_t
+        kind = ir.FunctionType(ir.IntType(32), [pointer, pointer])
+        function = builder.inttoptr(arguments[0], kind.as_pointer())
+        pointers = [builder.inttoptr(a, pointer) for a in arguments[1:]]
+        return builder.call(function, pointers)
+
+    return signature, generate
+
+
+@numba.njit(inline="never", cache=True)
+def _evaluate(kernel, table, sizes):
+    return call_kernel(kernel, table, sizes)
+
+
+@cache
+def compile_solver(module: types.ModuleType) -> Mapping[str, Any]:
+    """Compile the functions that a module lists in ``FUNCTIONS``, in that order.
+
+    Hooks named in the module's ``HOOKS`` are functions ``(problem, *arrays)`` where ``problem`` is
+    an int64 array: for hook number h, ``problem[2*h]`` is the address of a kernel and
+    ``problem[2*h + 1]`` that of its table of pointers; ``problem[-1]`` is that of the sizes. The
+    arrays are those behind the table.
+    """
+    namespace: dict[str, Any] = dict(vars(module))
+    for number, name in enumerate(module.HOOKS):
+        namespace[name] = _hook(number, len(module.HOOKS[name]))
+    for function in module.FUNCTIONS:
+        bound = types.FunctionType(
+            function.__code__, namespace, function.__name__, function.__defaults__
+        )
+        bound.__module__ = module.__name__
+        bound.__qualname__ = function.__qualname__
+        namespace[function.__name__] = numba.njit(cache=True, error_model="numpy")(bound)
+    return {f.__name__: namespace[f.__name__] for f in module.FUNCTIONS}
+
+
+def _hook(number: int, n_arrays: int) -> Any:
+    """Make the compiled hook for one kernel of a problem."""
+    return _HOOKS[number]
+
+
+@numba.njit(cache=True)
+def _hook0(problem, params, residuals):
+    _evaluate(problem[0], problem[1], problem[4])
+
+
+@numba.njit(cache=True)
+def _hook1(problem, params, residuals, jacobian):
+    _evaluate(problem[2], problem[3], problem[4])
+
+
+_HOOKS = (_hook0, _hook1)
+assert np

@@ -24,6 +24,9 @@ from symdiff.errors import (
     TracingError,
     UnsupportedOperationError,
 )
+from symdiff.fitting.curve_fit import curve_fit
+from symdiff.fitting.least_squares import least_squares
+from symdiff.fitting.status import FitStatus
 from symdiff.program.program import Program
 from symdiff.runtime.function import Function
 from symdiff.runtime.signatures import spec
@@ -43,6 +46,7 @@ __all__ = [
     "CacheError",
     "DTypeError",
     "DeviceError",
+    "FitStatus",
     "Function",
     "Program",
     "ProgramTooLargeError",
@@ -52,12 +56,14 @@ __all__ = [
     "UnsupportedOperationError",
     "__version__",
     "config",
+    "curve_fit",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jit",
     "jvp",
+    "least_squares",
     "spec",
     "trace",
     "value_and_grad",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +21,9 @@ from symdiff.program.equations import ArrayType, Equation, Literal, Operand, Rea
 from symdiff.program.program import Program
 from symdiff.program.sizes import evaluate
 from symdiff.rewriting.passes import COPY, optimize
+from symdiff.tracing.trace import Spec, Static, matches
 
-__all__ = ["Options", "Residuals", "Solution"]
+__all__ = ["Options", "Plan", "Residuals", "Solution"]
 
 
 class Options(NamedTuple):
@@ -53,6 +55,8 @@ class Residuals:
         Inputs: the parameters (numbers, or one vector), then data. One output of rank 1.
     n_params : int
         How many parameters there are.
+    specs : sequence of Spec or Static
+        What the Program was traced for.
 
     Attributes
     ----------
@@ -60,8 +64,11 @@ class Residuals:
         The inputs that are not parameters.
     """
 
-    def __init__(self, program: Program, n_params: int) -> None:
+    def __init__(
+        self, program: Program, n_params: int, specs: Sequence[Spec | Static]
+    ) -> None:
         program = optimize(program)
+        self._statics = [s for s in specs if isinstance(s, Static)]
         is_vector = program.types[program.inputs[0]].shape != ()
         count = 1 if is_vector else n_params
         self.n_params = n_params
@@ -101,25 +108,84 @@ class Residuals:
             equations=tuple(equations), types=types, outputs=(output, name)
         )
 
-    def n_residuals(self, data: Sequence[np.ndarray]) -> int:
-        """How many residuals there are for these data."""
-        (extent,) = self.program.types[self.program.outputs[0]].shape
-        return evaluate(extent, self._sizes(data))
+    def serves(self, specs: Sequence[Spec | Static]) -> bool:
+        """Whether the kernels hold for other arguments, which may differ in size."""
+        arrays = [s for s in specs if isinstance(s, Spec)]
+        names = self.program.inputs
+        return (
+            [s for s in specs if isinstance(s, Static)] == self._statics
+            and len(arrays) == len(names)
+            and all(
+                s.dtype == self.program.types[n].dtype for s, n in zip(arrays, names, strict=True)
+            )
+            and matches(self.program, names, arrays)
+        )
 
-    def _sizes(self, data: Sequence[np.ndarray]) -> dict[str, int]:
-        sizes: dict[str, int] = {}
+    def plan(self, data: Sequence[np.ndarray]) -> Plan:
+        """Lay out memory for data of these shapes."""
+        sizes: list[int] = []
+        values: dict[str, int] = {}
         for symbol, (source, axis) in self.program.size_sources.items():
-            if source in self.data:
-                sizes[symbol] = data[self.data.index(source)].shape[axis]
-            else:
-                sizes[symbol] = self.n_params
-        return sizes
+            is_data = source in self.data
+            size = data[self.data.index(source)].shape[axis] if is_data else self.n_params
+            sizes.append(size)
+            values[symbol] = size
+        (extent,) = self.program.types[self.program.outputs[0]].shape
+        return Plan(self, evaluate(extent, values), sizes)
+
+
+class Plan:
+    """The memory of one problem: where everything lies, made once and filled at every fit.
+
+    Two arrays hold all of it: `levenberg_marquardt.divide` says what is in the floats; the integers
+    are the solver's ``problem``, then the tables of pointers of both kernels, the sizes, and the
+    counts.
+    """
+
+    def __init__(self, kernels: Residuals, n: int, sizes: Sequence[int]) -> None:
+        self.kernels = kernels
+        self.n, self.p = n, kernels.n_params
+        p = self.p
+        self.size = lm.workspace_size(n, p)
+        self.squares = 14 * p
+        self.residuals = self.squares + 3 * p * p
+        self.matrices = self.residuals + 3 * n
+        count = len(kernels.params)
+        n_data = len(kernels.data)
+        constants = [_address(c) for c in kernels.plain.constants]
+        more = [_address(c) for c in kernels.full.constants]
+        trial = [8 * (4 * p + k) for k in range(count)]
+        params = [8 * k for k in range(count)]
+        start = len(lm.HOOKS) * 2 + 1
+        in_work: list[tuple[int, int]] = []
+        table: list[int] = []
+        self.data_places: list[tuple[int, int]] = []
+        self.tables: list[int] = []
+        for places, known, outputs in (
+            (trial, constants, [self.residuals + n]),
+            (params, more, [self.residuals, self.matrices]),
+        ):
+            self.tables.append(start + len(table))
+            in_work += [(start + len(table) + k, at) for k, at in enumerate(places)]
+            table += [0] * count
+            self.data_places += [(start + len(table) + k, k) for k in range(n_data)]
+            table += [0] * n_data
+            table += known
+            in_work += [(start + len(table) + k, 8 * at) for k, at in enumerate(outputs)]
+            table += [0] * len(outputs)
+        self.sizes_place = start + len(table)
+        addresses = [kernels.plain.call_address, 0, kernels.full.call_address, 0, 0]
+        self.template = np.array([*addresses, *table, *sizes, 0, 0, 0, 0, 0], np.int64)
+        self.is_in_work = np.zeros(self.template.size, np.int64)
+        for place, offset in in_work:
+            self.template[place] = offset
+            self.is_in_work[place] = 1
+        self.free = np.concatenate([np.full(p, -np.inf), np.full(p, np.inf), np.zeros(p)])
 
     def minimize(
         self,
         start: np.ndarray,
-        lower: np.ndarray,
-        upper: np.ndarray,
+        bounds: tuple[np.ndarray, np.ndarray] | None,
         data: Sequence[np.ndarray],
         options: Options,
     ) -> Solution:
@@ -127,60 +193,39 @@ class Residuals:
 
         Parameters
         ----------
-        start, lower, upper : float64 arrays, one number for each parameter
+        start : array_like
+            One number for each parameter, within the bounds.
+        bounds : tuple of array_like or None
+            Lower and upper bounds.
         data : sequence of arrays
-            Contiguous, of the dtypes of the Program's other inputs.
+            Contiguous, of the dtypes of the Program's other inputs; kept until it returns.
         options : Options
         """
-        n, p = self.n_residuals(data), self.n_params
-        work = np.zeros(lm.workspace_size(n, p))
-        work[:p], work[p : 2 * p], work[2 * p : 3 * p] = start, lower, upper
-        sizes = np.array([*self._sizes(data).values(), 0], np.int64)
-        vectors, squares, residuals, matrices = _offsets(n, p)
-        base = _address(work)
-        plain = self._table(base + 8 * 4 * p, data, self.plain, [base + 8 * (residuals + n)])
-        full = self._table(
-            base, data, self.full, [base + 8 * residuals, base + 8 * matrices]
-        )
-        problem = np.array(
-            [
-                self.plain.call_address,
-                _address(plain),
-                self.full.call_address,
-                _address(full),
-                _address(sizes),
-            ],
-            np.int64,
-        )
-        counts = np.zeros(4, np.int64)
-        status = _solver()(
-            problem, work, n, p, options.loss, options.f_scale, options.max_steps, options.gtol,
-            counts,
-        )
-        del vectors
-        square = squares + 2 * p * p
+        n, p = self.n, self.p
+        work = np.empty(self.size)
+        work[:p] = start
+        work[p : 4 * p] = self.free
+        if bounds is not None:
+            work[p : 2 * p], work[2 * p : 3 * p] = bounds
+        integers = self.is_in_work * _address(work)
+        integers += self.template
+        here = _address(integers)
+        integers[1] = here + 8 * self.tables[0]
+        integers[3] = here + 8 * self.tables[1]
+        integers[4] = here + 8 * self.sizes_place
+        for place, k in self.data_places:
+            integers[place] = _address(data[k])
+        counts = integers[-4:]
+        loss, f_scale, max_steps, gtol = options
+        status = _solver()(integers, work, n, p, loss, f_scale, max_steps, gtol, counts)
+        square = self.squares + 2 * p * p
         return Solution(
             work[:p],
-            work[residuals : residuals + n],
-            work[matrices : matrices + p * n].reshape(p, n),
+            work[self.residuals : self.residuals + n],
+            work[self.matrices : self.matrices + p * n].reshape(p, n),
             work[square : square + p * p].reshape(p, p),
             status,
             counts,
-        )
-
-    def _table(
-        self, params: int, data: Sequence[np.ndarray], kernel: Kernel, outputs: Sequence[int]
-    ) -> np.ndarray:
-        """The addresses of a kernel's arrays."""
-        count = len(self.params)
-        return np.array(
-            [
-                *[params + 8 * k for k in range(count)],
-                *[_address(x) for x in data],
-                *[_address(c) for c in kernel.constants],
-                *outputs,
-            ],
-            np.int64,
         )
 
 
@@ -188,13 +233,7 @@ def _address(array: np.ndarray) -> int:
     return array.__array_interface__["data"][0]
 
 
-def _offsets(n: int, p: int) -> tuple[int, int, int, int]:
-    """Where `levenberg_marquardt.divide` has the vectors over parameters, and what follows."""
-    squares = 14 * p
-    residuals = squares + 3 * p * p
-    return 0, squares, residuals, residuals + 3 * n
-
-
+@cache
 def _solver() -> Callable[..., int]:
     # numba is imported at the first fit, not with symdiff.
     from symdiff.compilation.cpu.solvers import compile_solver  # noqa: PLC0415

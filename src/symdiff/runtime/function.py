@@ -17,9 +17,9 @@ from symdiff.program.sizes import evaluate
 from symdiff.rewriting.passes import optimize
 from symdiff.runtime import exports
 from symdiff.runtime.report import CostReport
-from symdiff.runtime.signatures import Signature, describe, fits, is_traced, sign
+from symdiff.runtime.signatures import Signature, describe, is_traced, sign
 from symdiff.tracing.context import active_context
-from symdiff.tracing.trace import Spec, Static, Trace, inline
+from symdiff.tracing.trace import Spec, Static, Trace, inline, matches
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced
 from symdiff.trees import flatten, unflatten
 
@@ -162,7 +162,7 @@ class Function:
             variants = self._variants.setdefault(general, [])
             specs = [s for s in signature.leaves if isinstance(s, Spec)]
             for variant in variants:
-                if fits(variant.program, variant.program.inputs, specs):
+                if matches(variant.program, variant.program.inputs, specs):
                     break
             else:
                 trace = self._build(signature)

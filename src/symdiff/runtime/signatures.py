@@ -8,14 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.errors import DTypeError, ShapeError, at_user_line
-from symdiff.program.program import Program
-from symdiff.program.sizes import Extent, Size, evaluate
 from symdiff.tracing.context import check_dtype
 from symdiff.tracing.trace import Spec, Static
 from symdiff.tracing.tracer import TracedArray
 from symdiff.trees import Tree, flatten
 
-__all__ = ["Signature", "describe", "fits", "is_traced", "sign", "spec"]
+__all__ = ["Signature", "describe", "is_traced", "sign", "spec"]
 
 FLOAT = Spec((), "float64", is_weak=True)
 INTEGER = Spec((), "int64", is_weak=True)
@@ -94,27 +92,6 @@ def sign(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Signature, list
     """Describe a call; give its leaves too."""
     leaves, tree = flatten((args, kwargs))
     return Signature(tree, tuple([describe(x) for x in leaves])), leaves
-
-
-def fits(program: Program, names: Sequence[str], specs: Sequence[Spec]) -> bool:
-    """Whether a Program that was traced for other sizes holds for these."""
-    sizes: dict[str, int] = {}
-    for name, leaf in zip(names, specs, strict=True):
-        shape = program.types[name].shape
-        if len(shape) != len(leaf.shape):
-            return False
-        for extent, actual in zip(shape, leaf.shape, strict=True):
-            if not _matches(extent, actual, sizes):
-                return False
-    return all(guard.holds(sizes) for guard in program.guards)
-
-
-def _matches(extent: Extent, actual: int, sizes: dict[str, int]) -> bool:
-    if isinstance(extent, Size):
-        ((monomial, _), *_) = extent.terms
-        (symbol,) = monomial
-        return actual > 1 and sizes.setdefault(symbol, actual) == actual
-    return evaluate(extent, sizes) == actual
 
 
 def check_differentiable(leaf: Spec | Static, name: str) -> Spec:

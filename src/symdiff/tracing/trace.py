@@ -20,7 +20,7 @@ from symdiff.tracing.operations import COPY
 from symdiff.tracing.tracer import TracedArray, as_traced
 from symdiff.trees import Tree, flatten, unflatten
 
-__all__ = ["Spec", "Static", "Trace", "inline", "input_names", "trace_function"]
+__all__ = ["Spec", "Static", "Trace", "inline", "input_names", "matches", "trace_function"]
 
 tracer.FUNCTIONS.update(FUNCTION_TABLE)
 tracer.METHODS.update(UFUNC_METHODS)
@@ -201,6 +201,27 @@ def _always_holds(guard: Guard) -> bool:
         return False
     least = evaluate(guard.size, smallest)
     return (guard.relation == ">=" and least >= 0) or (guard.relation == "!=" and least > 0)
+
+
+def matches(program: Program, names: Sequence[str], specs: Sequence[Spec]) -> bool:
+    """Whether a Program that was traced for other sizes holds for these."""
+    sizes: dict[str, int] = {}
+    for name, leaf in zip(names, specs, strict=True):
+        shape = program.types[name].shape
+        if len(shape) != len(leaf.shape):
+            return False
+        for extent, actual in zip(shape, leaf.shape, strict=True):
+            if not _matches(extent, actual, sizes):
+                return False
+    return all(guard.holds(sizes) for guard in program.guards)
+
+
+def _matches(extent: Extent, actual: int, sizes: dict[str, int]) -> bool:
+    if isinstance(extent, Size):
+        ((monomial, _), *_) = extent.terms
+        (symbol,) = monomial
+        return actual > 1 and sizes.setdefault(symbol, actual) == actual
+    return evaluate(extent, sizes) == actual
 
 
 def inline(trace: Trace, arguments: Sequence[TracedArray]) -> Any:

@@ -1,0 +1,290 @@
+"""`curve_fit`: SciPy's signature, exact derivatives, the whole loop in one kernel."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symdiff.errors import DTypeError, ShapeError, at_user_line
+from symdiff.fitting.models import Models
+from symdiff.fitting.problem import Options, Solution
+from symdiff.fitting.status import FitStatus
+
+__all__ = ["curve_fit"]
+
+
+def curve_fit(
+    f: Callable[..., Any],
+    xdata: Any,
+    ydata: Any,
+    p0: Any = None,
+    sigma: Any = None,
+    absolute_sigma: bool = False,
+    check_finite: bool = True,
+    bounds: Any = (-np.inf, np.inf),
+    method: str | None = None,
+    jac: None = None,
+    *,
+    full_output: bool = False,
+    gtol: float = 1e-8,
+    max_steps: int = 1000,
+) -> Any:
+    """Fit a function to data by nonlinear least squares.
+
+    Parameters
+    ----------
+    f : callable
+        The model ``f(x, *params)``, an ordinary NumPy function.
+    xdata : array_like
+        What the model is given as ``x``: shape ``(n,)``, or ``(k, n)`` for k predictors.
+    ydata : array_like
+        The data, shape ``(n,)``, in the units of the model's value.
+    p0 : array_like, optional
+        Start, one number for each parameter. By default ones, or within the bounds.
+    sigma : None, float, or array_like of shape (n,) or (n, n), optional
+        Standard deviations of the data, or their covariance matrix.
+    absolute_sigma : bool
+        Whether `sigma` is meant in the units of `ydata`; otherwise the covariance is scaled by the
+        residual variance.
+    check_finite : bool
+        Whether to refuse data that are not finite.
+    bounds : 2-tuple of array_like
+        Lower and upper bounds of the parameters.
+    method : {None, "lm", "trf", "dogbox"}
+        Accepted as SciPy's; one method does all. ``"lm"`` refuses bounds.
+    jac : None
+        The Jacobian is derived from `f`.
+    full_output : bool
+        Whether to give ``infodict, mesg, ier`` too.
+    gtol : float
+        It has converged when the residuals are orthogonal to the tangent plane up to this cosine,
+        or up to their rounding errors.
+    max_steps : int
+        Steps tried in one search; up to four searches are made when one ends in a singular point.
+
+    Returns
+    -------
+    popt : ndarray, shape (p,)
+        The parameters.
+    pcov : ndarray, shape (p, p)
+        Their covariance. Infinite, with a `scipy.optimize.OptimizeWarning`, for a fit that did not
+        converge or does not determine the parameters.
+    infodict : dict
+        Only with `full_output`: ``nfev, njev, nit, fvec, fjac`` (shape ``(p, n)``), ``status`` (a
+        `FitStatus`), ``status_name, converged, compile_seconds``.
+    mesg : str
+        Only with `full_output`.
+    ier : int
+        Only with `full_output`: 1 when it converged, else 5 or more.
+
+    Raises
+    ------
+    ShapeError, DTypeError, ValueError
+        The arguments do not fit each other.
+    TracingError, UnsupportedOperationError
+        The model cannot be traced; the message names the line.
+
+    References
+    ----------
+    See `symdiff.fitting.levenberg_marquardt`.
+
+    Examples
+    --------
+    >>> import numpy as np, symdiff as sd
+    >>> x = np.linspace(0.0, 4.0, 50)
+    >>> y = 2.5 * np.exp(-1.3 * x)
+    >>> popt, pcov = sd.curve_fit(lambda x, a, b: a * np.exp(-b * x), x, y, [1.0, 1.0])
+    >>> popt.round(6)
+    array([2.5, 1.3])
+    """
+    if jac is not None:
+        raise ValueError("curve_fit derives the Jacobian itself: leave jac out")
+    if method not in (None, "lm", "trf", "dogbox"):
+        raise ValueError(f"method {method!r} is unknown; allowed are None, 'lm', 'trf', 'dogbox'")
+    x = _floats(xdata, "xdata")
+    y = _floats(ydata, "ydata")
+    if y.ndim != 1 or not y.size:
+        raise ShapeError(at_user_line(f"ydata has shape {y.shape}; it needs one axis of points"))
+    if check_finite:
+        _require_finite(x, "xdata")
+        _require_finite(y, "ydata")
+    box = _bounds(bounds)
+    start = _start(f, p0, box)
+    p = start.size
+    limits = None if box is None else _spread(box, start, method)
+    data, weights = [x, y], None
+    if sigma is not None:
+        weights = _weights(sigma, y.size)
+        data.append(weights)
+    if y.size < p:
+        raise ShapeError(at_user_line(f"{y.size} points cannot determine {p} parameters"))
+    key = (x.shape, y.size, p, None if weights is None else weights.ndim)
+    plan, seconds = _MODELS.plan(f, key, [1.0] * p, data)
+    options = _DEFAULT if gtol == 1e-8 and max_steps == 1000 else Options(0, 1.0, max_steps, gtol)
+    solution = plan.minimize(start, limits, data, options)
+    covariance = solution.covariance
+    if solution.status == 1:
+        if weights is None or not absolute_sigma:
+            covariance = _scaled(covariance, solution.residuals, y.size - p)
+    else:
+        _warn(solution)
+    popt = solution.params.copy()
+    if not full_output:
+        return popt, covariance.copy() if covariance is solution.covariance else covariance
+    return (popt, covariance, *_details(solution, seconds))
+
+
+_DEFAULT = Options()
+
+
+def _residuals(f: Callable[..., Any], count: int) -> Callable[..., Any]:
+    """The function that is traced: weighted differences between model and data."""
+
+    def weighted(*arguments: Any) -> Any:
+        params, (x, y, *weights) = arguments[:count], arguments[count:]
+        value = f(x, *params)
+        if getattr(value, "ndim", 0) > 1:
+            raise ShapeError(
+                at_user_line(f"the model gives rank {value.ndim}, the data have one axis")
+            )
+        difference = value - y
+        if difference.shape != y.shape:
+            raise ShapeError(at_user_line("the model's value has another length than the data"))
+        if not weights:
+            return difference
+        return difference * weights[0] if weights[0].ndim < 2 else weights[0] @ difference
+
+    return weighted
+
+
+_MODELS = Models(_residuals)
+
+
+def _floats(values: Any, name: str) -> np.ndarray:
+    if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous:
+        return values
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise DTypeError(at_user_line(f"{name} has dtype {array.dtype}; it needs real numbers"))
+    return np.asarray(array, dtype=np.float64, order="C")
+
+
+def _require_finite(values: np.ndarray, name: str) -> None:
+    # A sum is finite when every element is, unless it overflows; then look at each.
+    if not math.isfinite(values.sum()) and not np.isfinite(values).all():
+        raise ValueError(f"{name} must not contain infinities or NaNs")
+
+
+def _bounds(bounds: Any) -> tuple[np.ndarray, np.ndarray] | None:
+    if bounds is _NO_BOUNDS or bounds is None:
+        return None
+    if hasattr(bounds, "lb"):
+        bounds = (bounds.lb, bounds.ub)
+    lower, upper = (np.asarray(b, dtype=np.float64) for b in bounds)
+    if not (lower < upper).all():
+        raise ValueError("each lower bound must be strictly less than its upper bound")
+    if np.isinf(lower).all() and np.isinf(upper).all():
+        return None
+    return lower, upper
+
+
+_NO_BOUNDS = inspect.signature(curve_fit).parameters["bounds"].default
+
+
+def _start(
+    f: Callable[..., Any], p0: Any, box: tuple[np.ndarray, np.ndarray] | None
+) -> np.ndarray:
+    if p0 is not None:
+        start = np.atleast_1d(np.asarray(p0, dtype=np.float64))
+        if start.ndim != 1:
+            raise ShapeError(at_user_line(f"p0 has shape {start.shape}; it needs one axis"))
+        if not np.isfinite(start).all():
+            raise ValueError(f"p0 must be finite; got {start}")
+        return start
+    count = _count_parameters(f)
+    if box is None:
+        return np.ones(count)
+    lower, upper = (np.broadcast_to(b, (count,)) for b in box)
+    middle = np.where(np.isfinite(lower), lower + 1.0, np.where(np.isfinite(upper), upper - 1, 1))
+    both = np.isfinite(lower) & np.isfinite(upper)
+    with np.errstate(invalid="ignore"):
+        return np.where(both, 0.5 * (lower + upper), middle)
+
+
+def _count_parameters(f: Callable[..., Any]) -> int:
+    parameters = inspect.signature(f).parameters.values()
+    if any(q.kind == q.VAR_POSITIONAL for q in parameters):
+        raise ValueError("the model takes *params: give p0, so that their number is known")
+    count = sum(q.kind in (q.POSITIONAL_ONLY, q.POSITIONAL_OR_KEYWORD) for q in parameters) - 1
+    if count < 1:
+        raise ValueError("the model has no parameters to fit")
+    return count
+
+
+def _spread(
+    box: tuple[np.ndarray, np.ndarray], start: np.ndarray, method: str | None
+) -> tuple[np.ndarray, np.ndarray]:
+    if method == "lm":
+        raise ValueError("method 'lm' does not take bounds; use None, 'trf' or 'dogbox'")
+    try:
+        lower, upper = (np.broadcast_to(b, start.shape) for b in box)
+    except ValueError:
+        raise ShapeError(
+            at_user_line(f"bounds of shapes {box[0].shape}, {box[1].shape} for {start.size} params")
+        ) from None
+    if ((start < lower) | (start > upper)).any():
+        raise ValueError(f"p0 is outside of the bounds: {start} not in [{lower}, {upper}]")
+    return lower, upper
+
+
+def _weights(sigma: Any, n: int) -> np.ndarray:
+    """Factors of the residuals: one each, or the inverse of the Cholesky factor of a matrix."""
+    deviations = _floats(sigma, "sigma")
+    if deviations.ndim == 0:
+        deviations = np.full(n, deviations)
+    if deviations.shape == (n,):
+        if not (deviations > 0).all():
+            raise ValueError("sigma must be positive")
+        return 1.0 / deviations
+    if deviations.shape == (n, n):
+        try:
+            factor = np.linalg.cholesky(deviations)
+        except np.linalg.LinAlgError:
+            raise ValueError("sigma, a covariance matrix, must be positive definite") from None
+        return np.linalg.inv(factor)
+    raise ShapeError(at_user_line(f"sigma has shape {deviations.shape}, the data ({n},)"))
+
+
+def _scaled(covariance: np.ndarray, residuals: np.ndarray, dof: int) -> np.ndarray:
+    if dof <= 0:
+        return np.full_like(covariance, np.inf)
+    return covariance * (residuals.dot(residuals) / dof)
+
+
+def _warn(solution: Solution) -> None:
+    from scipy.optimize import OptimizeWarning  # noqa: PLC0415 - 0.2 s, for a failure only
+
+    message = f"curve_fit: {FitStatus(solution.status).message}; the covariance is infinite"
+    warnings.warn(message, OptimizeWarning, stacklevel=3)
+
+
+def _details(solution: Solution, seconds: float) -> tuple[dict[str, Any], str, int]:
+    status = FitStatus(solution.status)
+    steps, njev, nfev, _ = solution.counts.tolist()
+    info = {
+        "nfev": nfev + njev,
+        "njev": njev,
+        "nit": steps,
+        "fvec": solution.residuals.copy(),
+        "fjac": solution.jacobian.copy(),
+        "status": status,
+        "status_name": status.name.lower(),
+        "converged": status is FitStatus.CONVERGED,
+        "compile_seconds": seconds,
+    }
+    return info, status.message, 1 if status is FitStatus.CONVERGED else 4 + int(status)

@@ -113,10 +113,31 @@ class Schedule:
 def schedule(program: Program) -> Schedule:
     """Place the equations of an optimised Program."""
     builder = _Builder(program)
-    for equation in program.equations:
+    for equation in numbers_first(program.equations):
         builder.place(equation)
     storage = _Placement(program, builder).storage()
     return Schedule(program, builder.body, storage)
+
+
+def numbers_first(equations: Sequence[Equation]) -> list[Equation]:
+    """Move equations without loops in front of the loops that they do not need.
+
+    A number that stands between two loops would keep them apart.
+    """
+    stages: dict[str, int] = {}
+    after: dict[str, int] = {}
+    keyed: list[tuple[int, bool, Equation]] = []
+    for equation in equations:
+        has_loops = bool(equation.extents)
+        known = stages if has_loops else after
+        stage = max((known.get(r.array, 0) for r in equation.reads), default=0)
+        name = equation.array
+        stages[name] = max(stage, stages.get(name, 0))
+        after[name] = max(stage + has_loops, after.get(name, 0))
+        keyed.append((stage, has_loops, equation))
+    if all(stage == 0 and not has_loops for stage, has_loops, _ in keyed):
+        return list(equations)
+    return [equation for _, _, equation in sorted(keyed, key=lambda k: k[:2])]
 
 
 def loop_order(equation: Equation) -> list[int]:

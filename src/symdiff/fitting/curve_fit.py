@@ -159,7 +159,23 @@ def _residuals(f: Callable[..., Any], count: int) -> Callable[..., Any]:
             return difference
         return difference * weights[0] if weights[0].ndim < 2 else weights[0] @ difference
 
+    weighted.__signature__ = _signature(f, count)  # type: ignore[attr-defined]
     return weighted
+
+
+def _signature(f: Callable[..., Any], count: int) -> inspect.Signature:
+    """Name the inputs of the Program as the user named the model's."""
+    try:
+        names = [q.name for q in inspect.signature(f).parameters.values() if q.kind < q.VAR_POSITIONAL]
+    except (TypeError, ValueError):
+        names = []
+    x, *params = names or ["x"]
+    params = (params + [f"p{k}" for k in range(len(params), count)])[:count]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    taken = [*params, x, "ydata", "weights"]
+    if len(set(taken)) < len(taken):
+        taken = [f"p{k}" for k in range(count)] + ["xdata", "ydata", "weights"]
+    return inspect.Signature([inspect.Parameter(name, kind) for name in taken])
 
 
 _MODELS = Models(_residuals)

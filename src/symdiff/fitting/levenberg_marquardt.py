@@ -63,6 +63,20 @@ def sum_of_squares(x):
     return total
 
 
+def dot(x, y):
+    """Multiply and add up."""
+    total = 0.0
+    for i in range(x.size):
+        total += x[i] * y[i]
+    return total
+
+
+def add_multiple(y, factor_, x):
+    """Add a multiple of one vector to another."""
+    for i in range(x.size):
+        y[i] += factor_ * x[i]
+
+
 def apply_loss(loss, f_scale, residuals):
     """Give twice the cost of residuals under a loss of `scipy.optimize.least_squares`."""
     if loss == 0:
@@ -117,9 +131,9 @@ def factor(jacobian, free, scale, residuals, qr, r, qtf, rotated, norms):
     m = 0
     for j in range(free.size):
         if free[j] > 0.0:
-            inverse = 1.0 / scale[j]
+            column, source, inverse = qr[m], jacobian[j], 1.0 / scale[j]
             for i in range(n):
-                qr[m, i] = jacobian[j, i] * inverse
+                column[i] = source[i] * inverse
             m += 1
     for i in range(n):
         rotated[i] = residuals[i]
@@ -135,10 +149,8 @@ def reflect(qr, a, m, rotated, n, r):
     if a >= n:
         r[a, a] = 0.0
         return 0.0
-    size = 0.0
-    for i in range(a, n):
-        size += qr[a, i] * qr[a, i]
-    size = math.sqrt(size)
+    column = qr[a, a:]
+    size = math.sqrt(sum_of_squares(column))
     for b in range(a):
         r[b, a] = qr[a, b]
     if size == 0.0:
@@ -146,23 +158,14 @@ def reflect(qr, a, m, rotated, n, r):
             r[a, b] = qr[b, a]
         r[a, a] = 0.0
         return 0.0
-    if qr[a, a] > 0.0:
+    if column[0] > 0.0:
         size = -size
-    qr[a, a] -= size
-    factor_ = -1.0 / (size * qr[a, a])
+    column[0] -= size
+    factor_ = -1.0 / (size * column[0])
     for b in range(a + 1, m):
-        dot = 0.0
-        for i in range(a, n):
-            dot += qr[a, i] * qr[b, i]
-        dot *= factor_
-        for i in range(a, n):
-            qr[b, i] -= dot * qr[a, i]
-    dot = 0.0
-    for i in range(a, n):
-        dot += qr[a, i] * rotated[i]
-    dot *= factor_
-    for i in range(a, n):
-        rotated[i] -= dot * qr[a, i]
+        other = qr[b, a:]
+        add_multiple(other, -factor_ * dot(column, other), column)
+    add_multiple(rotated[a:], -factor_ * dot(column, rotated[a:]), column)
     r[a, a] = size
     return factor_
 
@@ -171,12 +174,8 @@ def project(qr, norms, m, x, n):
     """Apply the stored reflections to a vector."""
     for a in range(min(m, n)):
         if norms[a] != 0.0:
-            dot = 0.0
-            for i in range(a, n):
-                dot += qr[a, i] * x[i]
-            dot *= norms[a]
-            for i in range(a, n):
-                x[i] -= dot * qr[a, i]
+            column = qr[a, a:]
+            add_multiple(x[a:], -norms[a] * dot(column, x[a:]), column)
 
 
 def damp(r, qtf, m, damping, s, z, row):
@@ -243,10 +242,7 @@ def linear_decrease(jacobian, residuals, params, trial, scratch):
     for i in range(residuals.size):
         scratch[i] = 0.0
     for j in range(params.size):
-        move = trial[j] - params[j]
-        if move != 0.0:
-            for i in range(residuals.size):
-                scratch[i] += jacobian[j, i] * move
+        add_multiple(scratch, trial[j] - params[j], jacobian[j])
     total = 0.0
     for i in range(residuals.size):
         total -= scratch[i] * (2.0 * residuals[i] + scratch[i])
@@ -257,21 +253,19 @@ def choose_free(params, lower, upper, fixed, jacobian, residuals, free):
     """Free the parameters that are neither fixed nor held at a bound by the gradient."""
     for j in range(params.size):
         free[j] = 1.0 - fixed[j]
-        slope = 0.0
-        for i in range(residuals.size):
-            slope += jacobian[j, i] * residuals[i]
+        if lower[j] < params[j] < upper[j]:
+            continue
+        slope = dot(jacobian[j], residuals)
         if (params[j] <= lower[j] and slope > 0.0) or (params[j] >= upper[j] and slope < 0.0):
             free[j] = 0.0
 
 
-def rounding_noise(jacobian, params, residuals, scratch):
-    """An estimate of the rounding error of the residuals, from what they are made of."""
-    for i in range(residuals.size):
-        scratch[i] = abs(residuals[i])
+def rounding_noise(params, scale, size):
+    """Bound the rounding error of the residuals, from the size of what they are made of."""
+    total = size
     for j in range(params.size):
-        for i in range(residuals.size):
-            scratch[i] += abs(jacobian[j, i] * params[j])
-    return EPS * math.sqrt(sum_of_squares(scratch))
+        total += abs(params[j]) * scale[j]
+    return EPS * total
 
 
 def smallest_ratio(r, m):
@@ -318,13 +312,10 @@ def covariance(r, m, free, scale, s, out):
     return True
 
 
-def column_scale(jacobian, n, scale, keep):
+def column_scale(jacobian, scale, keep):
     """Set the scale of each parameter to the norm of its column, never below `keep` of before."""
     for j in range(jacobian.shape[0]):
-        size = 0.0
-        for i in range(n):
-            size += jacobian[j, i] * jacobian[j, i]
-        size = max(math.sqrt(size), keep * scale[j])
+        size = max(math.sqrt(sum_of_squares(jacobian[j])), keep * scale[j])
         scale[j] = size if size > 0.0 else 1.0
 
 
@@ -349,9 +340,7 @@ def probe_curvature(problem, params, step, trial, residuals, trial_residuals, ja
     for i in range(residuals.size):
         out[i] = (trial_residuals[i] - residuals[i]) / PROBE
     for j in range(params.size):
-        if step[j] != 0.0:
-            for i in range(residuals.size):
-                out[i] -= jacobian[j, i] * step[j]
+        add_multiple(out, -step[j], jacobian[j])
     for i in range(residuals.size):
         out[i] *= 2.0 / PROBE
     return True
@@ -400,10 +389,10 @@ def search(problem, a, loss, f_scale, damping, keep, n_steps, gtol, counts):
             if not is_finite(jacobian[j]):
                 return NOT_FINITE
         choose_free(params, lower, upper, fixed, jacobian, residuals, free)
-        column_scale(jacobian, n, scale, keep)
+        column_scale(jacobian, scale, keep)
         m = factor(jacobian, free, scale, residuals, qr, r, qtf, rotated, norms)
         slope = math.sqrt(sum_of_squares(qtf[:m]))
-        noise = rounding_noise(jacobian, params, residuals, rotated)
+        noise = rounding_noise(params, scale, math.sqrt(size))
         if slope <= gtol * math.sqrt(size) + noise:
             return CONVERGED
         if counts[0] >= n_steps:
@@ -548,7 +537,7 @@ def finish(problem, a, loss, f_scale, status):
     for j in range(params.size):
         free[j] = 1.0 - fixed[j]
         scale[j] = 0.0
-    column_scale(jacobian, residuals.size, scale, 0.0)
+    column_scale(jacobian, scale, 0.0)
     m = factor(jacobian, free, scale, residuals, qr, r, a[0][9], rotated, a[0][10])
     is_regular = covariance(r, m, free, scale, s, out)
     evaluate_with_jacobian(problem, params, residuals, jacobian)
@@ -561,8 +550,13 @@ def finish(problem, a, loss, f_scale, status):
 
 DEGENERATE = 1e-11
 
+SUMS = ("sum_of_squares", "dot", "linear_decrease")
+"""Functions whose sums may be added in any order, so that they are vectorized."""
+
 FUNCTIONS = (
     sum_of_squares,
+    dot,
+    add_multiple,
     is_finite,
     apply_loss,
     scale_by_loss,

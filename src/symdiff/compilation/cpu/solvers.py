@@ -59,7 +59,9 @@ def compile_solver(module: types.ModuleType) -> Mapping[str, Any]:
         )
         bound.__module__ = module.__name__
         bound.__qualname__ = function.__qualname__
-        namespace[function.__name__] = numba.njit(cache=True, error_model="numpy")(bound)
+        flags = {"reassoc", "contract"} if function.__name__ in module.SUMS else {"contract"}
+        compiled = numba.njit(cache=True, error_model="numpy", fastmath=flags)(bound)
+        namespace[function.__name__] = compiled
     return {f.__name__: namespace[f.__name__] for f in module.FUNCTIONS}
 
 

@@ -28,8 +28,11 @@ from symdiff.fitting.curve_fit import curve_fit
 from symdiff.fitting.least_squares import least_squares
 from symdiff.fitting.status import FitStatus
 from symdiff.program.program import Program
+from symdiff.runtime.checks import check_derivatives
 from symdiff.runtime.function import Function
+from symdiff.runtime.serialize import load
 from symdiff.runtime.signatures import spec
+from symdiff.tracing.numpy_functions import stop_gradient
 from symdiff.runtime.transforms import (
     grad,
     hessian,
@@ -55,6 +58,7 @@ __all__ = [
     "TracingError",
     "UnsupportedOperationError",
     "__version__",
+    "check_derivatives",
     "config",
     "curve_fit",
     "grad",
@@ -64,7 +68,9 @@ __all__ = [
     "jit",
     "jvp",
     "least_squares",
+    "load",
     "spec",
+    "stop_gradient",
     "trace",
     "value_and_grad",
     "vjp",

@@ -268,7 +268,7 @@ LATEX = [
     (sp.sin(p0) ** 2, r"\sin^{2}{\left(x \right)}"),
     ((p0 + 1) ** 2, r"\left(x + 1\right)^{2}"),
     (p0 * fn.exp2(p1), r"x \cdot 2^{z}"),
-    (sp.Abs(p0), r"\left|{x}\right|"),
+    (fn.Abs(p0), r"\left|{x}\right|"),
     (fn.FloorDivide(p0, p1), r"\left\lfloor{\frac{x}{z}}\right\rfloor"),
     (p0 >= p1, r"\left[x \geq z\right]"),
     (sp.Eq(p0, p1), r"\left[x = z\right]"),

@@ -51,7 +51,7 @@ PATTERNS = [
     sp.Not(p0),
     fn.Power(p0, p1 - 1),
     fn.Polygamma(1, p0),
-    fn.CopySign(1, p1) * sp.sign(p0),
+    fn.CopySign(1, p1) * fn.Sign(p0),
     fn.log1p(p0) * fn.exp2(p0) + fn.log10(p1),
     sp.Add(p0, -p0, evaluate=False),
     sp.Mul(p0, sp.Pow(p0, -1, evaluate=False), evaluate=False),

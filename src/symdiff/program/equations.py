@@ -122,7 +122,7 @@ def map_sizes(equation: Equation, size: Callable[[Extent], Extent]) -> Equation:
     """Put other sizes in for those of an equation."""
     if not equation.extents and not equation.target:
         operands = equation.operands
-        if not any(isinstance(o, IndexValue) or (isinstance(o, Read) and o.indices) for o in operands):
+        if not any(isinstance(o, IndexValue) or getattr(o, "indices", ()) for o in operands):
             return equation
     return equation._replace(
         target=tuple([_map_index(i, size) for i in equation.target]),

@@ -13,13 +13,16 @@ import sympy as sp
 from sympy.codegen.cfunctions import exp2, expm1, log1p, log2, log10
 
 __all__ = [
+    "Abs",
     "Cbrt",
+    "Ceil",
     "CopySign",
     "Digamma",
     "Erf",
     "Erfc",
     "FMax",
     "FMin",
+    "Floor",
     "FloorDivide",
     "Fmod",
     "Hypot",
@@ -36,6 +39,7 @@ __all__ = [
     "Rint",
     "Select",
     "Sigmoid",
+    "Sign",
     "SignBit",
     "StopGradient",
     "Trunc",
@@ -171,6 +175,27 @@ class StopGradient(_Step):
         return self.args[0]
 
 
+class Sign(_Step):
+    """-1, 0 or 1; SymPy's derivative would be a Dirac delta."""
+
+    def formula(self) -> Expr:
+        return sp.sign(self.args[0])
+
+
+class Floor(_Step):
+    """Round down."""
+
+    def formula(self) -> Expr:
+        return sp.floor(self.args[0])
+
+
+class Ceil(_Step):
+    """Round up."""
+
+    def formula(self) -> Expr:
+        return sp.ceiling(self.args[0])
+
+
 class Trunc(_Step):
     """Round towards zero."""
 
@@ -183,7 +208,7 @@ class Rint(_Step):
     """Round to the nearest whole number, halves to the even one."""
 
 
-class Predicate(Opaque):
+class Predicate(_Step):
     """A truth about one number."""
 
 
@@ -203,6 +228,16 @@ class SignBit(Predicate):
     """Whether the sign bit is set."""
 
 
+class Abs(Opaque):
+    """The absolute value, with derivative zero at zero."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Sign(self.args[0])
+
+    def formula(self) -> Expr:
+        return sp.Abs(self.args[0])
+
+
 class CopySign(Opaque):
     """The magnitude of the first with the sign of the second."""
 
@@ -210,7 +245,7 @@ class CopySign(Opaque):
         if argindex == 2:
             return sp.S.Zero
         x, y = self.args
-        return CopySign(sp.S.One, y) * sp.sign(x)
+        return CopySign(sp.S.One, y) * Sign(x)
 
     def formula(self) -> Expr:
         x, y = self.args

@@ -60,8 +60,6 @@ _NUMPY_NAMES: dict[type, str] = {
     sp.asinh: "arcsinh",
     sp.acosh: "arccosh",
     sp.atanh: "arctanh",
-    sp.Abs: "abs",
-    sp.ceiling: "ceil",
     sp.loggamma: "gammaln",
     sp.Xor: "xor",
     fn.Select: "where",

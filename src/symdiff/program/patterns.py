@@ -88,6 +88,8 @@ class Pattern:
     def derivative(self, operand: int) -> Expr:
         """Ask SymPy for the derivative with respect to one placeholder, once."""
         key = (self, operand)
+        if self.is_truth:
+            return sp.S.Zero
         if key not in DIFFS:
             DIFFS[key] = sp.diff(self.expression, placeholder(operand))
         return DIFFS[key]
@@ -173,10 +175,10 @@ _FUNCTIONS: dict[type, str] = {
     sp.asinh: "asinh",
     sp.acosh: "acosh",
     sp.atanh: "atanh",
-    sp.Abs: "abs",
-    sp.sign: "sign",
-    sp.floor: "floor",
-    sp.ceiling: "ceil",
+    fn.Abs: "abs",
+    fn.Sign: "sign",
+    fn.Floor: "floor",
+    fn.Ceil: "ceil",
     sp.gamma: "gamma",
     fn.exp2: "exp2",
     fn.expm1: "expm1",

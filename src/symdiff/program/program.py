@@ -55,8 +55,8 @@ class Program:
     >>> import numpy as np, symdiff as sd
     >>> print(sd.trace(lambda x: np.sum(np.exp(x) * x), np.ones(3)))
     f(x[n]):
-        t[] += exp(x[i])*x[i]
-        return t
+        t_2 += exp(x[i])*x[i]  for i < n
+        return t_2
     """
 
     name: str
@@ -99,15 +99,15 @@ class Program:
         return printing.to_text(self)
 
     def to_latex(self) -> str:
-        """Typeset the equations in LaTeX, as an ``aligned`` block.
+        r"""Typeset the equations in LaTeX, as an ``aligned`` block.
 
         Examples
         --------
         >>> import numpy as np, symdiff as sd
         >>> print(sd.trace(np.sin, 1.0).to_latex())
-        \\begin{aligned}
-        t &= \\sin{\\left(x \\right)}
-        \\end{aligned}
+        \begin{aligned}
+        t &= \sin{\left(x \right)}
+        \end{aligned}
         """
         return printing.to_latex(self)
 

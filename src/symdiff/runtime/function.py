@@ -239,15 +239,15 @@ class Function:
         return self.program(*args, **kwargs).to_sympy()
 
     def latex(self, *args: Any, **kwargs: Any) -> str:
-        """Typeset the equations in LaTeX.
+        r"""Typeset the equations in LaTeX.
 
         Examples
         --------
         >>> import numpy as np, symdiff as sd
         >>> print(sd.grad(np.sin).latex(1.0))
-        \\begin{aligned}
-        dx &= \\cos{\\left(x \\right)}
-        \\end{aligned}
+        \begin{aligned}
+        dx &= \cos{\left(x \right)}
+        \end{aligned}
         """
         return self.program(*args, **kwargs).to_latex()
 
@@ -272,7 +272,7 @@ class Function:
         --------
         >>> import symdiff as sd
         >>> sd.value_and_grad(lambda x, y: x * y + x).cost(1.0, 2.0).ratio
-        1.0
+        1.5
         """
         primal = self.primal.program(*args, **kwargs) if self.primal is not None else None
         own = self.program(*args, **kwargs).count_operations()

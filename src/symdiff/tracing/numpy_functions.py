@@ -24,7 +24,7 @@ from symdiff.tracing.tracer import (
     lift,
 )
 
-__all__ = ["ARRAY_METHODS", "FUNCTION_TABLE", "UFUNC_METHODS"]
+__all__ = ["ARRAY_METHODS", "FUNCTION_TABLE", "UFUNC_METHODS", "stop_gradient"]
 
 Shape = tuple[Extent, ...]
 
@@ -189,7 +189,7 @@ def _logsumexp(a, axis=0, dtype=None, out=None, keepdims=False):
     _refuse_keywords("np.logaddexp.reduce", out=out)
     x = as_traced(a) if dtype is None else astype(a, dtype)
     axes = _axes(axis, x.ndim)
-    top = _stop_gradient(_reduce(x, axis, True, "max="))
+    top = stop_gradient(_reduce(x, axis, True, "max="))
     top = _where(np.isfinite(top), top, 0)
     total = np.log(_sum(np.exp(x - top), axis=axis, keepdims=True)) + top
     if keepdims:
@@ -197,8 +197,25 @@ def _logsumexp(a, axis=0, dtype=None, out=None, keepdims=False):
     return getitem(total, tuple(0 if a in axes else slice(None) for a in range(x.ndim)))
 
 
-def _stop_gradient(x: TracedArray) -> TracedArray:
-    """Pass a value on and its derivative not: the pattern has none."""
+def stop_gradient(x: Any) -> Any:
+    """Give the value, and let derivatives take it for a constant.
+
+    Parameters
+    ----------
+    x : array_like
+
+    Returns
+    -------
+    Like `x`.
+
+    Examples
+    --------
+    >>> import symdiff as sd
+    >>> sd.grad(lambda x: x * sd.stop_gradient(x))(3.0)
+    3.0
+    """
+    if not isinstance(x, TracedArray):
+        return x
     return elementwise(x.context, STOP, [x], x.dtype_)
 
 

@@ -17,6 +17,9 @@ class Config:
     max_equations : int
         A trace that passes this many operations stops with `ProgramTooLargeError`; environment
         ``SYMDIFF_MAX_EQUATIONS``.
+    precise_math : bool
+        Compile without vector functions, whose error is up to 4 units in the last place instead of
+        1; environment ``SYMDIFF_PRECISE_MATH``.
 
     Examples
     --------
@@ -26,11 +29,16 @@ class Config:
     """
 
     max_equations: int = 200_000
+    precise_math: bool = False
 
 
 def _from_environment() -> Config:
+    made = Config()
     limit = os.environ.get("SYMDIFF_MAX_EQUATIONS")
-    return Config(max_equations=int(limit)) if limit else Config()
+    if limit:
+        made.max_equations = int(limit)
+    made.precise_math = os.environ.get("SYMDIFF_PRECISE_MATH", "0") not in ("", "0")
+    return made
 
 
 config = _from_environment()

@@ -246,7 +246,7 @@ class Function:
         >>> import numpy as np, symdiff as sd
         >>> print(sd.grad(np.sin).latex(1.0))
         \begin{aligned}
-        dx &= \cos{\left(x \right)}
+        \mathrm{dx} &= \cos{\left(x \right)}
         \end{aligned}
         """
         return self.program(*args, **kwargs).to_latex()

@@ -16,6 +16,7 @@ from symdiff.compilation.cpu.operations import (
     llvm_type,
     promote,
 )
+from symdiff.compilation.cpu.vector_math import preferred_width, variants
 from symdiff.compilation.schedule import Fill, Loop, Node, Schedule, Statement, Storage, Store
 from symdiff.program.affine import Affine
 from symdiff.program.equations import (
@@ -46,15 +47,44 @@ class Module:
     def __init__(self) -> None:
         self.declarations: dict[str, str] = {}
         self.functions: list[str] = []
+        self.vector_functions: list[str] = []
 
     def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
         """Declare an external function once; return its name."""
+        if name in self.declarations:
+            return name
         attributes = " nounwind willreturn memory(none)" if pure else ""
-        self.declarations.setdefault(name, f"declare {result} @{name}({arguments}){attributes}")
+        if pure and result in ("double", "float"):
+            attributes += self._vector_attribute(name, result, arguments.count(result))
+        self.declarations[name] = f"declare {result} @{name}({arguments}){attributes}"
         return name
 
+    def _vector_attribute(self, name: str, kind: str, n_arguments: int) -> str:
+        """Declare the vector functions for a scalar one, and name them in an attribute."""
+        found = variants(name, kind, n_arguments)
+        if not found:
+            return ""
+        for lanes, symbol in found:
+            vector = f"<{lanes} x {kind}>"
+            arguments = ", ".join([vector] * n_arguments)
+            self.declarations[symbol] = (
+                f"declare {vector} @{symbol}({arguments}) nounwind willreturn memory(none)"
+            )
+            self.vector_functions.append(symbol)
+        signature = "v" * n_arguments
+        names = ",".join(f"_ZGV_LLVM_N{n}{signature}_{name}({symbol})" for n, symbol in found)
+        return f' "vector-function-abi-variant"="{names}"'
+
     def __str__(self) -> str:
-        return "\n".join([*self.declarations.values(), *self.functions, ""])
+        lines = [*self.declarations.values()]
+        if self.vector_functions:  # which nothing calls before the loop vectoriser does
+            kept = ", ".join(f"ptr @{symbol}" for symbol in self.vector_functions)
+            count = len(self.vector_functions)
+            lines.append(
+                f"@llvm.compiler.used = appending global [{count} x ptr] [{kept}], "
+                'section "llvm.metadata"'
+            )
+        return "\n".join([*lines, *self.functions, ""])
 
 
 def memory_type(dtype: str) -> str:
@@ -118,6 +148,9 @@ class _Function:
         self._nodes(self.schedule.body)
         is_small = not self.schedule.has_loops and len(self.program.equations) <= INLINE_LIMIT
         inlining = "alwaysinline" if is_small else "noinline"
+        width = preferred_width()
+        if width is not None:
+            inlining += f' "prefer-vector-width"="{width}"'
         return "\n".join(
             [
                 f"define internal i32 @{self.name}({', '.join(arguments)}) {inlining} {{",

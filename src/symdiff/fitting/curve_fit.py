@@ -12,7 +12,7 @@ import numpy as np
 
 from symdiff.errors import DTypeError, ShapeError, at_user_line
 from symdiff.fitting.models import Models
-from symdiff.fitting.problem import Options, Solution
+from symdiff.fitting.problem import Memory, Options
 from symdiff.fitting.status import FitStatus
 
 __all__ = ["curve_fit"]
@@ -126,17 +126,20 @@ def curve_fit(
     key = (x.shape, y.size, p, None if weights is None else weights.ndim)
     plan, seconds = _MODELS.plan(f, key, [1.0] * p, data)
     options = _DEFAULT if gtol == 1e-8 and max_steps == 1000 else Options(0, 1.0, max_steps, gtol)
-    solution = plan.minimize(start, limits, data, options)
-    covariance = solution.covariance
-    if solution.status == 1:
-        if weights is None or not absolute_sigma:
-            covariance = _scaled(covariance, solution.residuals, y.size - p)
+    status, memory = plan.minimize(start, limits, data, options)
+    covariance = memory.covariance
+    if status != FitStatus.CONVERGED:
+        covariance = covariance.copy()
+        _warn(status)
+    elif weights is None or not absolute_sigma:
+        covariance = _scaled(covariance, memory.residuals, y.size - p)
     else:
-        _warn(solution)
-    popt = solution.params.copy()
-    if not full_output:
-        return popt, covariance.copy() if covariance is solution.covariance else covariance
-    return (popt, covariance, *_details(solution, seconds))
+        covariance = covariance.copy()
+    result: Any = (memory.params.copy(), covariance)
+    if full_output:
+        result = (*result, *_details(status, memory, seconds))
+    plan.release(memory)
+    return result
 
 
 _DEFAULT = Options()
@@ -191,8 +194,9 @@ def _floats(values: Any, name: str) -> np.ndarray:
 
 
 def _require_finite(values: np.ndarray, name: str) -> None:
-    # A sum is finite when every element is, unless it overflows; then look at each.
-    if not math.isfinite(values.sum()) and not np.isfinite(values).all():
+    # A sum of squares is finite when every element is, unless it overflows; then look at each.
+    flat = values if values.ndim == 1 else values.ravel()
+    if not math.isfinite(flat.dot(flat)) and not np.isfinite(values).all():
         raise ValueError(f"{name} must not contain infinities or NaNs")
 
 
@@ -216,11 +220,12 @@ def _start(
     f: Callable[..., Any], p0: Any, box: tuple[np.ndarray, np.ndarray] | None
 ) -> np.ndarray:
     if p0 is not None:
-        start = np.atleast_1d(np.asarray(p0, dtype=np.float64))
+        start = np.asarray(p0, dtype=np.float64)
+        if start.ndim == 0:
+            start = start.reshape(1)
         if start.ndim != 1:
             raise ShapeError(at_user_line(f"p0 has shape {start.shape}; it needs one axis"))
-        if not np.isfinite(start).all():
-            raise ValueError(f"p0 must be finite; got {start}")
+        _require_finite(start, "p0")
         return start
     count = _count_parameters(f)
     if box is None:
@@ -282,22 +287,22 @@ def _scaled(covariance: np.ndarray, residuals: np.ndarray, dof: int) -> np.ndarr
     return covariance * (residuals.dot(residuals) / dof)
 
 
-def _warn(solution: Solution) -> None:
+def _warn(status: int) -> None:
     from scipy.optimize import OptimizeWarning  # noqa: PLC0415 - 0.2 s, for a failure only
 
-    message = f"curve_fit: {FitStatus(solution.status).message}; the covariance is infinite"
+    message = f"curve_fit: {FitStatus(status).message}; the covariance is infinite"
     warnings.warn(message, OptimizeWarning, stacklevel=3)
 
 
-def _details(solution: Solution, seconds: float) -> tuple[dict[str, Any], str, int]:
-    status = FitStatus(solution.status)
-    steps, njev, nfev, _ = solution.counts.tolist()
+def _details(code: int, memory: Memory, seconds: float) -> tuple[dict[str, Any], str, int]:
+    status = FitStatus(code)
+    steps, njev, nfev, _ = memory.counts.tolist()
     info = {
         "nfev": nfev + njev,
         "njev": njev,
         "nit": steps,
-        "fvec": solution.residuals.copy(),
-        "fjac": solution.jacobian.copy(),
+        "fvec": memory.residuals.copy(),
+        "fjac": memory.jacobian.copy(),
         "status": status,
         "status_name": status.name.lower(),
         "converged": status is FitStatus.CONVERGED,

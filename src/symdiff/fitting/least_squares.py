@@ -10,7 +10,7 @@ import numpy as np
 from symdiff.errors import ShapeError, at_user_line
 from symdiff.fitting.curve_fit import _bounds, _floats, _spread
 from symdiff.fitting.models import Models
-from symdiff.fitting.problem import Options
+from symdiff.fitting.problem import Memory, Options
 from symdiff.fitting.status import FitStatus
 
 if TYPE_CHECKING:
@@ -101,7 +101,10 @@ def least_squares(
     plan, _ = _MODELS.plan(fun, key, [start], [*data, dict(static)] if static else data)
     options = Options(_LOSSES[loss], float(f_scale), max_nfev or 1000, gtol)
     arrays = [a for a in data if isinstance(a, np.ndarray)]
-    return _result(plan.minimize(start, limits, arrays, options), limits, options)
+    code, memory = plan.minimize(start, limits, arrays, options)
+    result = _result(code, memory, limits, options)
+    plan.release(memory)
+    return result
 
 
 def _is_data(a: Any) -> bool:
@@ -127,7 +130,7 @@ def _residuals(fun: Callable[..., Any], count: int) -> Callable[..., Any]:
 _MODELS = Models(_residuals)
 
 
-def _result(solution: Any, limits: Any, options: Options) -> OptimizeResult:
+def _result(code: int, memory: Memory, limits: Any, options: Options) -> OptimizeResult:
     from scipy.optimize import OptimizeResult  # noqa: PLC0415 - 0.2 s at import
 
     from symdiff.fitting.levenberg_marquardt import (  # noqa: PLC0415
@@ -135,9 +138,9 @@ def _result(solution: Any, limits: Any, options: Options) -> OptimizeResult:
         scale_by_loss,
     )
 
-    status = FitStatus(solution.status)
-    x, residuals = solution.params.copy(), solution.residuals.copy()
-    scaled, rows = residuals.copy(), solution.jacobian.copy()
+    status = FitStatus(code)
+    x, residuals = memory.params.copy(), memory.residuals.copy()
+    scaled, rows = residuals.copy(), memory.jacobian.copy()
     if options.loss:
         scale_by_loss(options.loss, options.f_scale, scaled, rows)
     gradient = rows @ scaled
@@ -145,7 +148,7 @@ def _result(solution: Any, limits: Any, options: Options) -> OptimizeResult:
     if limits is not None:
         mask = np.where(x <= limits[0], -1, np.where(x >= limits[1], 1, 0))
     held = (mask != 0) & (gradient * mask < 0)
-    steps, njev, nfev, _ = solution.counts.tolist()
+    steps, njev, nfev, _ = memory.counts.tolist()
     return OptimizeResult(
         x=x,
         cost=0.5 * apply_loss(options.loss, options.f_scale, residuals),

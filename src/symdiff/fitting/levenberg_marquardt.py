@@ -28,7 +28,7 @@ Bates, D. M. and Watts, D. G., Technometrics 23 (1981) 179.
 
 import math
 
-__all__ = ["FUNCTIONS", "HOOKS", "minimize"]
+__all__ = ["FUNCTIONS", "HOOKS", "HOOK_DATA", "minimize", "workspace_size"]
 
 EPS = 2.220446049250313e-16
 MAX_DAMPING = 1e20
@@ -37,7 +37,13 @@ PROBE = 0.1
 
 CONVERGED, SINGULAR, MAX_STEPS, STALLED, NOT_FINITE = 1, 2, 3, 4, 5
 
-N_STRATEGIES = 4
+
+HOOK_DATA = 5
+N_STRATEGIES, FIRST_DAMPING, MORE_DAMPING = 4, 1e-3, 1e3
+"""Searches begin with damping 1e-3, 1, 1e3, 1e6, relative to columns of norm one; every second one
+lets the scale of a parameter shrink with its column."""
+DEGENERATE = 1e-11
+"""A triangle of unit columns with a smaller diagonal element has lost a parameter."""
 
 HOOKS = {
     "evaluate": ("params", "residuals"),
@@ -444,7 +450,7 @@ def search(problem, a, loss, f_scale, damping, keep, n_steps, gtol, counts):
 
 def workspace_size(n_points, n_params):
     """How many numbers the workspace of a problem holds."""
-    return 14 * n_params + 3 * n_params * n_params + 3 * n_points + 2 * n_params * n_points
+    return 14 * n_params + 3 * n_params * n_params + 3 * n_points + 2 * n_params * n_points + 2
 
 
 def divide(work, n, p):
@@ -464,63 +470,53 @@ def divide(work, n, p):
     )
 
 
-def minimize(problem, work, n, p, loss, f_scale, max_steps, gtol, counts):
+def minimize(problem, work):
     """Minimise a sum of squares.
 
     Parameters
     ----------
     problem : int64 array
-        For the hooks.
+        What the hooks need, in the first `HOOK_DATA` elements; then the numbers of residuals and of
+        parameters, the loss (0 linear, 1 soft_l1, 2 huber, 3 cauchy, 4 arctan), the steps tried in
+        one search; then four counts, which it sets: steps, evaluations with and without Jacobian,
+        searches.
     work : float64 array
-        `workspace_size` numbers, beginning with the start, lower bounds, upper bounds and a mask of
-        fixed parameters; at the end with the parameters found, and their ``inv(J'J)``.
-    n, p : int
-        Numbers of residuals and of parameters.
-    loss : int
-        0 linear, 1 soft_l1, 2 huber, 3 cauchy, 4 arctan.
-    f_scale : float
-        Scale of the residuals where the loss turns.
-    max_steps : int
-        Steps tried in one search.
-    gtol : float
-        Relative offset at which it has converged.
-    counts : int64 array
-        Receives steps, evaluations with and without Jacobian, and searches.
+        `workspace_size` numbers. They begin with the start, the lower and the upper bounds and a
+        mask of fixed parameters, and end with the scale at which the loss turns and the relative
+        offset at which it has converged. Afterwards they hold what `divide` says: the parameters
+        found, the residuals and the Jacobian there, and ``inv(J'J)``.
 
     Returns
     -------
     int
         A status of this module.
     """
+    n, p, loss, max_steps = problem[HOOK_DATA : HOOK_DATA + 4]
+    counts = problem[HOOK_DATA + 4 : HOOK_DATA + 8]
+    f_scale, gtol = work[workspace_size(n, p) - 2], work[workspace_size(n, p) - 1]
     a = divide(work, n, p)
-    params, scale, free = a[0][0], a[0][5], a[0][6]
+    params, free = a[0][0], a[0][6]
     best, start = work[12 * p : 13 * p], work[13 * p : 14 * p]
-    r, s, out = a[1]
     start[:] = params
+    best[:] = params
+    counts[:] = 0
     best_cost, best_status = math.inf, NOT_FINITE
     steps = 0
     for strategy in range(N_STRATEGIES):
-        damping, keep = 1e-3, 1.0
-        if strategy == 1:
-            damping, keep = 1.0, 0.0
-        elif strategy == 2:
-            damping, keep = 1e2, 1.0
-        elif strategy == 3:
-            damping, keep = 1e4, 0.0
+        damping = FIRST_DAMPING * MORE_DAMPING**strategy
+        keep = 1.0 - strategy % 2
         params[:] = start
         steps += counts[0]
         counts[0] = 0
         counts[3] += 1
         status = search(problem, a, loss, f_scale, damping, keep, max_steps, gtol, counts)
         cost = apply_loss(loss, f_scale, a[2][0])
-        if status == CONVERGED and smallest_ratio(r, int(sum_of_squares(free))) < DEGENERATE:
+        if status == CONVERGED and smallest_ratio(a[1][0], int(sum_of_squares(free))) < DEGENERATE:
             status = SINGULAR
-        if status == NOT_FINITE and strategy == 0:
-            break
         if status < best_status or (status == best_status and cost < best_cost):
             best_cost, best_status = cost, status
             best[:] = params
-        if status == CONVERGED:
+        if status == CONVERGED or (status == NOT_FINITE and counts[1] == 1):
             break
     counts[0] += steps
     params[:] = best
@@ -540,7 +536,8 @@ def finish(problem, a, loss, f_scale, status):
     column_scale(jacobian, scale, 0.0)
     m = factor(jacobian, free, scale, residuals, qr, r, a[0][9], rotated, a[0][10])
     is_regular = covariance(r, m, free, scale, s, out)
-    evaluate_with_jacobian(problem, params, residuals, jacobian)
+    if loss != 0:
+        evaluate_with_jacobian(problem, params, residuals, jacobian)
     if not is_regular or status != CONVERGED:
         for j in range(params.size):
             for k in range(params.size):
@@ -548,12 +545,11 @@ def finish(problem, a, loss, f_scale, status):
     return SINGULAR if status == CONVERGED and not is_regular else status
 
 
-DEGENERATE = 1e-11
-
 SUMS = ("sum_of_squares", "dot", "linear_decrease")
 """Functions whose sums may be added in any order, so that they are vectorized."""
 
 FUNCTIONS = (
+    workspace_size,
     sum_of_squares,
     dot,
     add_multiple,

@@ -23,7 +23,7 @@ from symdiff.program.sizes import evaluate
 from symdiff.rewriting.passes import COPY, optimize
 from symdiff.tracing.trace import Spec, Static, matches
 
-__all__ = ["Options", "Plan", "Residuals", "Solution"]
+__all__ = ["Memory", "Options", "Plan", "Residuals"]
 
 
 class Options(NamedTuple):
@@ -35,15 +35,9 @@ class Options(NamedTuple):
     gtol: float = 1e-8
 
 
-class Solution(NamedTuple):
-    """What the solver leaves; ``covariance`` is ``inv(J'J)``, infinite without convergence."""
-
-    params: np.ndarray
-    residuals: np.ndarray
-    jacobian: np.ndarray
-    covariance: np.ndarray
-    status: int
-    counts: np.ndarray
+SMALL = 4096
+"""Data of up to this many numbers are copied beside the workspace: no pointers need be set."""
+MAX_POOLED = 4
 
 
 class Residuals:
@@ -131,56 +125,80 @@ class Residuals:
             sizes.append(size)
             values[symbol] = size
         (extent,) = self.program.types[self.program.outputs[0]].shape
-        return Plan(self, evaluate(extent, values), sizes)
+        return Plan(self, evaluate(extent, values), sizes, data)
+
+
+class Memory:
+    """The memory of one fit, with every pointer in it; used again by later fits.
+
+    ``integers`` are the solver's ``problem`` with, behind it, the sizes and the tables of pointers
+    of both kernels; ``work`` is what `levenberg_marquardt.divide` slices.
+    """
+
+    def __init__(self, kernels: Residuals, n: int, sizes: Sequence[int], copied: list[int]) -> None:
+        p = kernels.n_params
+        size = lm.workspace_size(n, p)
+        squares = 14 * p
+        residuals = squares + 3 * p * p
+        matrices = residuals + 3 * n
+        self.work = np.empty(size)
+        self.stash = np.empty(sum(copied))
+        self.params = self.work[:p]
+        self.begin = self.work[p : 4 * p]
+        self.end = self.work[size - 2 :]
+        self.residuals = self.work[residuals : residuals + n]
+        self.jacobian = self.work[matrices : matrices + p * n].reshape(p, n)
+        self.covariance = self.work[squares + 2 * p * p : residuals].reshape(p, p)
+        self.data = np.split(self.stash, np.cumsum(copied)[:-1]) if copied else []
+        base, here = _address(self.work), _address(self.stash)
+        starts = (base + 8 * 4 * p, base)  # trial parameters, parameters
+        outputs = ([residuals + n], [residuals, matrices])
+        tables: list[int] = []
+        begins: list[int] = []
+        self.data_places: list[list[int]] = []
+        first = lm.HOOK_DATA + 8 + len(sizes) + 1
+        stashed = [here + 8 * int(at) for at in np.cumsum([0, *copied])[: len(copied)]]
+        kernel_pair = (kernels.plain, kernels.full)
+        for kernel, start, results in zip(kernel_pair, starts, outputs, strict=True):
+            begins.append(first + len(tables))
+            tables += [start + 8 * k for k in range(len(kernels.params))]
+            self.data_places.append([first + len(tables) + k for k in range(len(kernels.data))])
+            tables += stashed or [0] * len(kernels.data)
+            tables += [_address(c) for c in kernel.constants]
+            tables += [base + 8 * at for at in results]
+        header = [kernels.plain.call_address, 0, kernels.full.call_address, 0, 0, n, p, 0, 0]
+        self.integers = np.array([*header, 0, 0, 0, 0, *sizes, 0, *tables], np.int64)
+        table_address = _address(self.integers)
+        self.integers[1] = table_address + 8 * begins[0]
+        self.integers[3] = table_address + 8 * begins[1]
+        self.integers[4] = table_address + 8 * (lm.HOOK_DATA + 8)
+        self.counts = self.integers[lm.HOOK_DATA + 4 : lm.HOOK_DATA + 8]
+
+    def set_data(self, data: Sequence[np.ndarray]) -> None:
+        """Copy small data in; point to large ones."""
+        if self.data:
+            for mine, given in zip(self.data, data, strict=True):
+                mine[...] = given if given.ndim == 1 else given.ravel()
+            return
+        for places in self.data_places:
+            for place, given in zip(places, data, strict=True):
+                self.integers[place] = _address(given)
 
 
 class Plan:
-    """The memory of one problem: where everything lies, made once and filled at every fit.
+    """Kernels for data of certain shapes, and memory for fits of those."""
 
-    Two arrays hold all of it: `levenberg_marquardt.divide` says what is in the floats; the integers
-    are the solver's ``problem``, then the tables of pointers of both kernels, the sizes, and the
-    counts.
-    """
-
-    def __init__(self, kernels: Residuals, n: int, sizes: Sequence[int]) -> None:
+    def __init__(
+        self, kernels: Residuals, n: int, sizes: Sequence[int], data: Sequence[np.ndarray]
+    ) -> None:
         self.kernels = kernels
-        self.n, self.p = n, kernels.n_params
-        p = self.p
-        self.size = lm.workspace_size(n, p)
-        self.squares = 14 * p
-        self.residuals = self.squares + 3 * p * p
-        self.matrices = self.residuals + 3 * n
-        count = len(kernels.params)
-        n_data = len(kernels.data)
-        constants = [_address(c) for c in kernels.plain.constants]
-        more = [_address(c) for c in kernels.full.constants]
-        trial = [8 * (4 * p + k) for k in range(count)]
-        params = [8 * k for k in range(count)]
-        start = len(lm.HOOKS) * 2 + 1
-        in_work: list[tuple[int, int]] = []
-        table: list[int] = []
-        self.data_places: list[tuple[int, int]] = []
-        self.tables: list[int] = []
-        for places, known, outputs in (
-            (trial, constants, [self.residuals + n]),
-            (params, more, [self.residuals, self.matrices]),
-        ):
-            self.tables.append(start + len(table))
-            in_work += [(start + len(table) + k, at) for k, at in enumerate(places)]
-            table += [0] * count
-            self.data_places += [(start + len(table) + k, k) for k in range(n_data)]
-            table += [0] * n_data
-            table += known
-            in_work += [(start + len(table) + k, 8 * at) for k, at in enumerate(outputs)]
-            table += [0] * len(outputs)
-        self.sizes_place = start + len(table)
-        addresses = [kernels.plain.call_address, 0, kernels.full.call_address, 0, 0]
-        self.template = np.array([*addresses, *table, *sizes, 0, 0, 0, 0, 0], np.int64)
-        self.is_in_work = np.zeros(self.template.size, np.int64)
-        for place, offset in in_work:
-            self.template[place] = offset
-            self.is_in_work[place] = 1
-        self.free = np.concatenate([np.full(p, -np.inf), np.full(p, np.inf), np.zeros(p)])
+        self.n = n
+        self._sizes = list(sizes)
+        p = kernels.n_params
+        self._free = np.concatenate([np.full(p, -np.inf), np.full(p, np.inf), np.zeros(p)])
+        is_small = all(x.dtype == np.float64 for x in data) and sum(x.size for x in data) <= SMALL
+        self._copied = [x.size for x in data] if is_small else []
+        self._pool: list[Memory] = []
 
     def minimize(
         self,
@@ -188,7 +206,7 @@ class Plan:
         bounds: tuple[np.ndarray, np.ndarray] | None,
         data: Sequence[np.ndarray],
         options: Options,
-    ) -> Solution:
+    ) -> tuple[int, Memory]:
         """Run the solver.
 
         Parameters
@@ -200,33 +218,31 @@ class Plan:
         data : sequence of arrays
             Contiguous, of the dtypes of the Program's other inputs; kept until it returns.
         options : Options
+
+        Returns
+        -------
+        status : int
+        memory : Memory
+            With the results in it; give it back with `release` when they have been copied.
         """
-        n, p = self.n, self.p
-        work = np.empty(self.size)
-        work[:p] = start
-        work[p : 4 * p] = self.free
+        try:
+            memory = self._pool.pop()
+        except IndexError:
+            memory = Memory(self.kernels, self.n, self._sizes, self._copied)
+        memory.params[...] = start
+        memory.begin[...] = self._free
         if bounds is not None:
-            work[p : 2 * p], work[2 * p : 3 * p] = bounds
-        integers = self.is_in_work * _address(work)
-        integers += self.template
-        here = _address(integers)
-        integers[1] = here + 8 * self.tables[0]
-        integers[3] = here + 8 * self.tables[1]
-        integers[4] = here + 8 * self.sizes_place
-        for place, k in self.data_places:
-            integers[place] = _address(data[k])
-        counts = integers[-4:]
-        loss, f_scale, max_steps, gtol = options
-        status = _solver()(integers, work, n, p, loss, f_scale, max_steps, gtol, counts)
-        square = self.squares + 2 * p * p
-        return Solution(
-            work[:p],
-            work[self.residuals : self.residuals + n],
-            work[self.matrices : self.matrices + p * n].reshape(p, n),
-            work[square : square + p * p].reshape(p, p),
-            status,
-            counts,
-        )
+            p = self.kernels.n_params
+            memory.begin[:p], memory.begin[p : 2 * p] = bounds
+        memory.end[...] = options.f_scale, options.gtol
+        memory.integers[7], memory.integers[8] = options.loss, options.max_steps
+        memory.set_data(data)
+        return _solver()(memory.integers, memory.work), memory
+
+    def release(self, memory: Memory) -> None:
+        """Let later fits use the memory of one that is done."""
+        if len(self._pool) < MAX_POOLED:
+            self._pool.append(memory)
 
 
 def _address(array: np.ndarray) -> int:

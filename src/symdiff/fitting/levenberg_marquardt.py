@@ -77,6 +77,12 @@ def dot(x, y):
     return total
 
 
+def copy(x, y):
+    """Write one vector into another."""
+    for i in range(x.size):
+        y[i] = x[i]
+
+
 def add_multiple(y, factor_, x):
     """Add a multiple of one vector to another."""
     for i in range(x.size):
@@ -491,21 +497,23 @@ def minimize(problem, work):
     int
         A status of this module.
     """
-    n, p, loss, max_steps = problem[HOOK_DATA : HOOK_DATA + 4]
+    n, p = problem[HOOK_DATA], problem[HOOK_DATA + 1]
+    loss, max_steps = problem[HOOK_DATA + 2], problem[HOOK_DATA + 3]
     counts = problem[HOOK_DATA + 4 : HOOK_DATA + 8]
     f_scale, gtol = work[workspace_size(n, p) - 2], work[workspace_size(n, p) - 1]
     a = divide(work, n, p)
     params, free = a[0][0], a[0][6]
     best, start = work[12 * p : 13 * p], work[13 * p : 14 * p]
-    start[:] = params
-    best[:] = params
-    counts[:] = 0
+    copy(params, start)
+    copy(params, best)
+    for k in range(4):
+        counts[k] = 0
     best_cost, best_status = math.inf, NOT_FINITE
     steps = 0
     for strategy in range(N_STRATEGIES):
         damping = FIRST_DAMPING * MORE_DAMPING**strategy
         keep = 1.0 - strategy % 2
-        params[:] = start
+        copy(start, params)
         steps += counts[0]
         counts[0] = 0
         counts[3] += 1
@@ -515,11 +523,11 @@ def minimize(problem, work):
             status = SINGULAR
         if status < best_status or (status == best_status and cost < best_cost):
             best_cost, best_status = cost, status
-            best[:] = params
+            copy(params, best)
         if status == CONVERGED or (status == NOT_FINITE and counts[1] == 1):
             break
     counts[0] += steps
-    params[:] = best
+    copy(best, params)
     return finish(problem, a, loss, f_scale, best_status)
 
 
@@ -552,6 +560,7 @@ FUNCTIONS = (
     workspace_size,
     sum_of_squares,
     dot,
+    copy,
     add_multiple,
     is_finite,
     apply_loss,

@@ -34,6 +34,12 @@ EPS = 2.220446049250313e-16
 MAX_DAMPING = 1e20
 ACCELERATION_LIMIT = 0.75
 PROBE = 0.1
+UNMEASURABLE, MAX_UNMEASURED = 1e-12, 8
+"""Relative changes of the cost below this are rounding errors; so many such steps are made."""
+ROUGH = 1e-5
+"""A search that can go no further has converged if the relative offset is below this."""
+NEARLY_LINEAR = 0.1
+"""After a step whose decrease was as promised to this part, no acceleration is computed."""
 
 CONVERGED, SINGULAR, MAX_STEPS, STALLED, NOT_FINITE = 1, 2, 3, 4, 5
 
@@ -392,7 +398,7 @@ def search(problem, a, loss, f_scale, damping, keep, n_steps, gtol, counts):
         return NOT_FINITE
     for j in range(p):
         scale[j] = 0.0
-    growth = 2.0
+    growth, ratio, n_unmeasured = 2.0, 0.0, 0
     while True:
         if loss != 0:
             scale_by_loss(loss, f_scale, residuals, jacobian)
@@ -415,7 +421,7 @@ def search(problem, a, loss, f_scale, damping, keep, n_steps, gtol, counts):
             damp(r, qtf, m, damping, s, z, row)
             promised = predicted_decrease(r, qtf, m, z, damping)
             spread(free, scale, z, step)
-            if loss == 0:
+            if loss == 0 and abs(ratio - 1.0) > NEARLY_LINEAR:
                 length = math.sqrt(sum_of_squares(z[:m]))
                 counts[2] += 1
                 if probe_curvature(
@@ -440,11 +446,20 @@ def search(problem, a, loss, f_scale, damping, keep, n_steps, gtol, counts):
                 ratio = decrease / promised
                 damping *= max(1.0 / 3.0, 1.0 - (2.0 * min(ratio, 1.0) - 1.0) ** 3)
                 growth = 2.0
+            elif promised <= UNMEASURABLE * cost and abs(decrease) <= UNMEASURABLE * cost:
+                # The cost cannot tell such steps apart; the slope, which is measured, decides.
+                accepted = True
+                ratio = 1.0
+                damping /= 3.0
+                n_unmeasured += 1
+                if n_unmeasured > MAX_UNMEASURED:
+                    return CONVERGED if slope <= ROUGH * math.sqrt(size) + noise else STALLED
             else:
+                ratio = 0.0
                 damping *= growth
                 growth *= 2.0
                 if damping > MAX_DAMPING or growth > MAX_DAMPING:
-                    return CONVERGED if slope <= 1e-5 * math.sqrt(size) + noise else STALLED
+                    return CONVERGED if slope <= ROUGH * math.sqrt(size) + noise else STALLED
                 if counts[0] >= n_steps:
                     return MAX_STEPS
         for j in range(p):

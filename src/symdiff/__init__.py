@@ -32,7 +32,6 @@ from symdiff.runtime.checks import check_derivatives
 from symdiff.runtime.function import Function
 from symdiff.runtime.serialize import load
 from symdiff.runtime.signatures import spec
-from symdiff.tracing.numpy_functions import stop_gradient
 from symdiff.runtime.transforms import (
     grad,
     hessian,
@@ -44,6 +43,7 @@ from symdiff.runtime.transforms import (
     value_and_grad,
     vjp,
 )
+from symdiff.tracing.numpy_functions import stop_gradient
 
 __all__ = [
     "CacheError",

@@ -1,5 +1,6 @@
 """What can go wrong, each kind also a builtin, and where in the user's code it went wrong."""
 
+import inspect
 import os
 import sys
 from types import FrameType
@@ -120,7 +121,7 @@ _NUMPY = (
 
 def user_frame() -> FrameType | None:
     """Return the innermost frame that is neither ours nor NumPy's."""
-    frame: FrameType | None = sys._getframe(1)
+    frame = inspect.currentframe()
     while frame is not None:
         filename = frame.f_code.co_filename
         if not filename.startswith((_PACKAGE, _NUMPY, "<__array_function__")):

@@ -41,6 +41,8 @@ leaf = Tree(None)
 def flatten(value: Any) -> tuple[list[Any], Tree]:
     """Take a nested value apart.
 
+    A class with a true attribute ``is_leaf`` counts as a leaf, whatever else it is.
+
     Returns
     -------
     leaves : list
@@ -62,7 +64,7 @@ def flatten(value: Any) -> tuple[list[Any], Tree]:
 
 def _flatten(value: Any, leaves: list[Any]) -> Tree:
     kind = type(value)
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, (tuple, list)) and not getattr(kind, "is_leaf", False):
         return Tree(kind, (), tuple([_flatten(v, leaves) for v in value]))
     if isinstance(value, dict):
         children = tuple([_flatten(v, leaves) for v in value.values()])

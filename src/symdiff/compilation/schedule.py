@@ -182,9 +182,7 @@ class _Builder:
         """Put an equation into a nest that exists, or into a new one behind all others."""
         order = loop_order(equation)
         if order:
-            first = max(
-                (self._place_of.get(r.array, -1) for r in equation.reads), default=-1
-            )
+            first = max((self._place_of.get(r.array, -1) for r in equation.reads), default=-1)
             candidates = [p for p in self._loop_places[-4 * MAX_CANDIDATES :] if p >= first]
             for place in candidates[:MAX_CANDIDATES]:
                 node = self.body[place]
@@ -223,13 +221,16 @@ class _Builder:
             return True
         first = self._last_producer(loop, equation, len(path))
         for node in loop.body[max(first, 0) :]:
-            if isinstance(node, Loop) and node.extent == equation.extents[order[depth + 1]]:
-                if self._fuse(node, equation, order, depth + 1, loops, (*path, node)):
-                    return True
+            if not isinstance(node, Loop) or node.extent != equation.extents[order[depth + 1]]:
+                continue
+            if self._fuse(node, equation, order, depth + 1, loops, (*path, node)):
+                return True
         self._append(loop.body, equation, order, depth + 1, loops, path)
         return True
 
-    def _producers(self, loop: Loop, equation: Equation, level: int) -> Iterator[tuple[Read, Statement]]:
+    def _producers(
+        self, loop: Loop, equation: Equation, level: int
+    ) -> Iterator[tuple[Read, Statement]]:
         for read in equation.reads:
             for statement in self.writes.get(read.array, ()):
                 if len(statement.path) > level and statement.path[level] is loop:
@@ -354,9 +355,7 @@ class _Placement:
             if not axes:
                 kind = "register"
         has_register = all(loop is not None for loop in bound)
-        return Storage(
-            kind, dtype, axes, tuple(shape[a] for a in axes), level, bound, has_register
-        )
+        return Storage(kind, dtype, axes, tuple(shape[a] for a in axes), level, bound, has_register)
 
     def _level(
         self, uses: Sequence[tuple[Statement, Sequence[Index]]], rank: int
@@ -408,4 +407,3 @@ def _product(extents: Sequence[Extent]) -> Extent:
     for extent in extents:
         total = total * extent
     return total
-

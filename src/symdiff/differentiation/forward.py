@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-
-
 from symdiff.differentiation.terms import (
     COPY,
     Builder,
@@ -29,7 +27,6 @@ from symdiff.differentiation.terms import (
 )
 from symdiff.program.affine import Affine, constant, identity
 from symdiff.program.equations import Equation, Index, Literal, Operand, Read
-
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
@@ -142,7 +139,9 @@ class _Forward(Builder):
 
 def _hits(read: Read, position: str | Position) -> bool:
     """Whether a read at constant indices is at a position."""
-    return all(isinstance(i, Affine) and i.offset == p for i, p in zip(read.indices, position, strict=True))
+    return all(
+        isinstance(i, Affine) and i.offset == p for i, p in zip(read.indices, position, strict=True)
+    )
 
 
 def pushforward(
@@ -242,9 +241,7 @@ def forward_jacobian(program: Program, output: str, wrt: Sequence[str]) -> Progr
         if all(e.array != result for e in walk.equations):
             width = walk.types[result].shape
             walk.equations.append(
-                Equation(
-                    result, identity(len(width)), "=", COPY, (Literal(0, dtype),), width, None
-                )
+                Equation(result, identity(len(width)), "=", COPY, (Literal(0, dtype),), width, None)
             )
     return walk.finish(f"jacobian_{program.name}", program.inputs, results)
 
@@ -262,5 +259,3 @@ def _store(
             array, tuple(target), "=", COPY, (Read(source, tuple(indices)),), tuple(extents), None
         )
     )
-
-

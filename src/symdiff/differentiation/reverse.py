@@ -33,6 +33,7 @@ from symdiff.program.sizes import Extent
 
 __all__ = ["gradient", "pullback", "reverse_jacobian"]
 
+
 class _Reverse(Builder):
     """One backward walk; `batch` is the shape of the outputs when all are seeded at once."""
 
@@ -88,9 +89,7 @@ class _Reverse(Builder):
             out = out and Read(out.array, shifted(out.indices, rank))
         cotangent = None
         if not is_one:
-            cotangent = Read(
-                self.adjoints[equation.array], (*identity(rank), *here.target)
-            )
+            cotangent = Read(self.adjoints[equation.array], (*identity(rank), *here.target))
         term = self.term(here, k, cotangent, out)
         if term is None:
             return
@@ -210,5 +209,3 @@ def reverse_jacobian(program: Program, output: str, wrt: Sequence[str]) -> Progr
     walk.conditions[output] = [None]
     walk.walk()
     return walk.finish(f"jacobian_{program.name}", program.inputs, ())
-
-

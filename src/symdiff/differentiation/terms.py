@@ -9,7 +9,16 @@ import sympy as sp
 
 from symdiff.program import functions as fn
 from symdiff.program.affine import Affine, constant, identity, index
-from symdiff.program.equations import ArrayType, Equation, Index, IndexValue, Operand, Read, is_plain, substitute
+from symdiff.program.equations import (
+    ArrayType,
+    Equation,
+    Index,
+    IndexValue,
+    Operand,
+    Read,
+    is_plain,
+    substitute,
+)
 from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
@@ -93,7 +102,7 @@ def make_room(equation: Equation, rank: int) -> Equation:
             operands.append(Read(o.array, shifted(o.indices, rank)))
         elif isinstance(o, IndexValue):
             by = [index(n + rank) for n in range(len(equation.extents))]
-            operands.append(IndexValue(o.index.substitute(by)))
+            operands.append(IndexValue(o.value.substitute(by)))
         else:
             operands.append(o)
     return equation._replace(target=shifted(equation.target, rank), operands=tuple(operands))
@@ -106,16 +115,13 @@ def guard_of(expression: Any) -> Any:
     if not isinstance(expression, fn.Select):
         return sp.true
     condition, a, b = expression.args
-    return sp.Or(
-        sp.And(condition, guard_of(a)), sp.And(sp.Not(condition), guard_of(b)), evaluate=True
-    )
+    there: Any = condition
+    return sp.Or(sp.And(there, guard_of(a)), sp.And(sp.Not(there), guard_of(b)))
 
 
 def guarded(body: Pattern) -> Pattern:
     """``body`` where one more operand, the last, holds; zero elsewhere."""
-    return pattern(
-        fn.Select(placeholder(body.arity), body.expression, 0), body.arity + 1
-    )
+    return pattern(fn.Select(placeholder(body.arity), body.expression, 0), body.arity + 1)
 
 
 def compose(indices: Sequence[Index], by: Sequence[Index]) -> tuple[Index, ...]:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import math
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from symdiff.errors import DTypeError, ShapeError, at_user_line
+from symdiff.errors import ShapeError, at_user_line
+from symdiff.fitting.arguments import (
+    NO_BOUNDS,
+    as_bounds,
+    as_floats,
+    check_method,
+    require_finite,
+    spread_bounds,
+)
 from symdiff.fitting.models import Models
 from symdiff.fitting.problem import Memory, Options
 from symdiff.fitting.status import FitStatus
@@ -26,7 +33,7 @@ def curve_fit(
     sigma: Any = None,
     absolute_sigma: bool = False,
     check_finite: bool = True,
-    bounds: Any = (-np.inf, np.inf),
+    bounds: Any = NO_BOUNDS,
     method: str | None = None,
     jac: None = None,
     *,
@@ -104,19 +111,18 @@ def curve_fit(
     """
     if jac is not None:
         raise ValueError("curve_fit derives the Jacobian itself: leave jac out")
-    if method not in (None, "lm", "trf", "dogbox"):
-        raise ValueError(f"method {method!r} is unknown; allowed are None, 'lm', 'trf', 'dogbox'")
-    x = _floats(xdata, "xdata")
-    y = _floats(ydata, "ydata")
+    check_method(method)
+    x = as_floats(xdata, "xdata")
+    y = as_floats(ydata, "ydata")
     if y.ndim != 1 or not y.size:
         raise ShapeError(at_user_line(f"ydata has shape {y.shape}; it needs one axis of points"))
     if check_finite:
-        _require_finite(x, "xdata")
-        _require_finite(y, "ydata")
-    box = _bounds(bounds)
+        require_finite(x, "xdata")
+        require_finite(y, "ydata")
+    box = as_bounds(bounds)
     start = _start(f, p0, box)
     p = start.size
-    limits = None if box is None else _spread(box, start, method)
+    limits = None if box is None else spread_bounds(box, start, method)
     data, weights = [x, y], None
     if sigma is not None:
         weights = _weights(sigma, y.size)
@@ -162,14 +168,16 @@ def _residuals(f: Callable[..., Any], count: int) -> Callable[..., Any]:
             return difference
         return difference * weights[0] if weights[0].ndim < 2 else weights[0] @ difference
 
-    weighted.__signature__ = _signature(f, count)  # type: ignore[attr-defined]
+    weighted.__signature__ = _signature(f, count)
     return weighted
 
 
 def _signature(f: Callable[..., Any], count: int) -> inspect.Signature:
     """Name the inputs of the Program as the user named the model's."""
     try:
-        names = [q.name for q in inspect.signature(f).parameters.values() if q.kind < q.VAR_POSITIONAL]
+        names = [
+            q.name for q in inspect.signature(f).parameters.values() if q.kind < q.VAR_POSITIONAL
+        ]
     except (TypeError, ValueError):
         names = []
     x, *params = names or ["x"]
@@ -184,48 +192,14 @@ def _signature(f: Callable[..., Any], count: int) -> inspect.Signature:
 _MODELS = Models(_residuals)
 
 
-def _floats(values: Any, name: str) -> np.ndarray:
-    if type(values) is np.ndarray and values.dtype == np.float64 and values.flags.c_contiguous:
-        return values
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise DTypeError(at_user_line(f"{name} has dtype {array.dtype}; it needs real numbers"))
-    return np.asarray(array, dtype=np.float64, order="C")
-
-
-def _require_finite(values: np.ndarray, name: str) -> None:
-    # A sum of squares is finite when every element is, unless it overflows; then look at each.
-    flat = values if values.ndim == 1 else values.ravel()
-    if not math.isfinite(flat.dot(flat)) and not np.isfinite(values).all():
-        raise ValueError(f"{name} must not contain infinities or NaNs")
-
-
-def _bounds(bounds: Any) -> tuple[np.ndarray, np.ndarray] | None:
-    if bounds is _NO_BOUNDS or bounds is None:
-        return None
-    if hasattr(bounds, "lb"):
-        bounds = (bounds.lb, bounds.ub)
-    lower, upper = (np.asarray(b, dtype=np.float64) for b in bounds)
-    if not (lower < upper).all():
-        raise ValueError("each lower bound must be strictly less than its upper bound")
-    if np.isinf(lower).all() and np.isinf(upper).all():
-        return None
-    return lower, upper
-
-
-_NO_BOUNDS = inspect.signature(curve_fit).parameters["bounds"].default
-
-
-def _start(
-    f: Callable[..., Any], p0: Any, box: tuple[np.ndarray, np.ndarray] | None
-) -> np.ndarray:
+def _start(f: Callable[..., Any], p0: Any, box: tuple[np.ndarray, np.ndarray] | None) -> np.ndarray:
     if p0 is not None:
         start = np.asarray(p0, dtype=np.float64)
         if start.ndim == 0:
             start = start.reshape(1)
         if start.ndim != 1:
             raise ShapeError(at_user_line(f"p0 has shape {start.shape}; it needs one axis"))
-        _require_finite(start, "p0")
+        require_finite(start, "p0")
         return start
     count = _count_parameters(f)
     if box is None:
@@ -247,25 +221,9 @@ def _count_parameters(f: Callable[..., Any]) -> int:
     return count
 
 
-def _spread(
-    box: tuple[np.ndarray, np.ndarray], start: np.ndarray, method: str | None
-) -> tuple[np.ndarray, np.ndarray]:
-    if method == "lm":
-        raise ValueError("method 'lm' does not take bounds; use None, 'trf' or 'dogbox'")
-    try:
-        lower, upper = (np.broadcast_to(b, start.shape) for b in box)
-    except ValueError:
-        raise ShapeError(
-            at_user_line(f"bounds of shapes {box[0].shape}, {box[1].shape} for {start.size} params")
-        ) from None
-    if ((start < lower) | (start > upper)).any():
-        raise ValueError(f"p0 is outside of the bounds: {start} not in [{lower}, {upper}]")
-    return lower, upper
-
-
 def _weights(sigma: Any, n: int) -> np.ndarray:
     """Factors of the residuals: one each, or the inverse of the Cholesky factor of a matrix."""
-    deviations = _floats(sigma, "sigma")
+    deviations = as_floats(sigma, "sigma")
     if deviations.ndim == 0:
         deviations = np.full(n, deviations)
     if deviations.shape == (n,):

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symdiff.errors import ShapeError, at_user_line
-from symdiff.fitting.curve_fit import _bounds, _floats, _spread
+from symdiff.fitting.arguments import (
+    NO_BOUNDS,
+    as_bounds,
+    as_floats,
+    check_method,
+    spread_bounds,
+)
 from symdiff.fitting.models import Models
 from symdiff.fitting.problem import Memory, Options
 from symdiff.fitting.status import FitStatus
@@ -25,7 +31,7 @@ def least_squares(
     fun: Callable[..., Any],
     x0: Any,
     jac: Any = None,
-    bounds: Any = (-np.inf, np.inf),
+    bounds: Any = NO_BOUNDS,
     method: str | None = None,
     *,
     gtol: float = 1e-8,
@@ -83,18 +89,17 @@ def least_squares(
     array([1., 1.])
     """
     if callable(jac):
-        raise ValueError("least_squares derives the Jacobian itself: leave jac out")
+        raise ValueError("least_squares derives the Jacobian itself: leave jac out")  # noqa: TRY004
     if loss not in _LOSSES:
         raise ValueError(f"loss {loss!r} is unknown; allowed are {', '.join(_LOSSES)}")
-    if method not in (None, "lm", "trf", "dogbox"):
-        raise ValueError(f"method {method!r} is unknown; allowed are None, 'lm', 'trf', 'dogbox'")
+    check_method(method)
     if not f_scale > 0:
         raise ValueError(f"f_scale must be positive; got {f_scale}")
-    start = np.atleast_1d(_floats(x0, "x0"))
+    start = np.atleast_1d(as_floats(x0, "x0"))
     if start.ndim != 1:
         raise ShapeError(at_user_line(f"x0 has shape {start.shape}; it needs at most one axis"))
-    box = _bounds(bounds)
-    limits = None if box is None else _spread(box, start, method)
+    box = as_bounds(bounds)
+    limits = None if box is None else spread_bounds(box, start, method)
     static = tuple(sorted((kwargs or {}).items()))
     data = [np.asarray(a, order="C") if _is_data(a) else a for a in args]
     key = (start.size, static, tuple([_key(a) for a in data]))
@@ -115,7 +120,7 @@ def _key(a: Any) -> Any:
     return (a.shape, a.dtype.name) if isinstance(a, np.ndarray) else a
 
 
-def _residuals(fun: Callable[..., Any], count: int) -> Callable[..., Any]:
+def _residuals(fun: Callable[..., Any], _count: int) -> Callable[..., Any]:
     """The function that is traced: residuals in one row."""
 
     def flat(x: Any, *data: Any) -> Any:

@@ -26,6 +26,9 @@ Transtrum, M. K. and Sethna, J. P., arXiv:1201.5885, 2012.
 Bates, D. M. and Watts, D. G., Technometrics 23 (1981) 179.
 """
 
+# Arguments are arrays of float64 and numbers: the backend infers the types, as numba does.
+# pyright: reportMissingParameterType=false
+
 import math
 
 __all__ = ["FUNCTIONS", "HOOKS", "HOOK_DATA", "minimize", "workspace_size"]
@@ -244,7 +247,7 @@ def correct(r, s, m, rhs, z, row):
         z[a] *= -0.5
 
 
-def predicted_decrease(r, qtf, m, z, damping):
+def predicted_decrease(r, m, z, damping):
     """The decrease of the sum of squares that the linear model promises for a damped step."""
     total = 0.0
     for a in range(m):
@@ -419,7 +422,7 @@ def search(problem, a, loss, f_scale, damping, keep, n_steps, gtol, counts):
         while not accepted:
             counts[0] += 1
             damp(r, qtf, m, damping, s, z, row)
-            promised = predicted_decrease(r, qtf, m, z, damping)
+            promised = predicted_decrease(r, m, z, damping)
             spread(free, scale, z, step)
             if loss == 0 and abs(ratio - 1.0) > NEARLY_LINEAR:
                 length = math.sqrt(sum_of_squares(z[:m]))

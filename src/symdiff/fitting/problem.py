@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,9 +58,7 @@ class Residuals:
         The inputs that are not parameters.
     """
 
-    def __init__(
-        self, program: Program, n_params: int, specs: Sequence[Spec | Static]
-    ) -> None:
+    def __init__(self, program: Program, n_params: int, specs: Sequence[Spec | Static]) -> None:
         program = optimize(program)
         self._statics = [s for s in specs if isinstance(s, Static)]
         is_vector = program.types[program.inputs[0]].shape != ()
@@ -98,9 +96,7 @@ class Residuals:
             target = (constant(k), index(0))
             equations.append(Equation(name, target, "=", COPY, (row,), (extent,), None))
         types = {**made.types, name: ArrayType((self.n_params, extent), "float64")}
-        return made.replace(
-            equations=tuple(equations), types=types, outputs=(output, name)
-        )
+        return made.replace(equations=tuple(equations), types=types, outputs=(output, name))
 
     def serves(self, specs: Sequence[Spec | Static]) -> bool:
         """Whether the kernels hold for other arguments, which may differ in size."""
@@ -254,4 +250,5 @@ def _solver() -> Callable[..., int]:
     # numba is imported at the first fit, not with symdiff.
     from symdiff.compilation.cpu.solvers import compile_solver  # noqa: PLC0415
 
-    return compile_solver(lm)["minimize"]
+    solver: Any = lm
+    return compile_solver(solver)["minimize"]

@@ -61,7 +61,7 @@ class Literal(NamedTuple):
 class IndexValue(NamedTuple):
     """The value of an index expression, or of a size, as a number."""
 
-    index: Affine
+    value: Affine
 
 
 class Equation(NamedTuple):
@@ -135,7 +135,7 @@ def _map_operand(operand: Operand, size: Callable[[Extent], Extent]) -> Operand:
     if isinstance(operand, Read):
         return Read(operand.array, tuple([_map_index(i, size) for i in operand.indices]))
     if isinstance(operand, IndexValue):
-        return IndexValue(_map_affine(operand.index, size))
+        return IndexValue(_map_affine(operand.value, size))
     return operand
 
 

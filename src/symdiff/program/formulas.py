@@ -214,7 +214,7 @@ class _Closed:
             return number(operand.value)
         if not isinstance(operand, Read):
             assert not isinstance(operand, Inlined)
-            return size(operand.index.offset)
+            return size(operand.value.offset)
         indices = tuple(_fixed(i) for i in operand.indices)
         element = (operand.array, indices)
         if element not in self.known:
@@ -312,7 +312,7 @@ class _Indexed:
             return self._read(term.array, term.indices)
         if isinstance(term, Literal):
             return number(term.value)
-        return self._index(term.index)
+        return self._index(term.value)
 
 
 def _reduce(operator: str, body: Expr, loops: list[Expr]) -> Expr:

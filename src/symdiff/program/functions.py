@@ -5,6 +5,9 @@ says it in ordinary SymPy for people to read. None of them simplifies itself: wh
 computes for NaN, infinities and signed zeros is what the user wrote.
 """
 
+# SymPy's arguments are expressions, which its annotations do not say.
+# pyright: reportOperatorIssue=false, reportArgumentType=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 from typing import Any

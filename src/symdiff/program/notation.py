@@ -215,7 +215,7 @@ class Notation:
             return self.read(term), ATOM
         if isinstance(term, Literal):
             return self.number(term.value)
-        return self.index(term.index)
+        return self.index(term.value)
 
     def body(self, pattern: Pattern, operands: Sequence[Term]) -> Piece:
         """Write a pattern with its operands put in."""

@@ -256,7 +256,7 @@ class _Linearizer:
         if e.is_Mul:
             return self._product(e)
         if e.is_Pow:
-            return self._power(*e.as_base_exp()) if e.base is not sp.E else self._exp(e)
+            return self._power(*e.as_base_exp()) if e.args[0] is not sp.E else self._exp(e)
         if e is sp.true or e is sp.false:
             return self.step("literal", literal=bool(e))
         if e.func is fn.Power and e.args[1].is_number:

@@ -55,8 +55,8 @@ class Program:
     >>> import numpy as np, symdiff as sd
     >>> print(sd.trace(lambda x: np.sum(np.exp(x) * x), np.ones(3)))
     f(x[n]):
-        t_2 += exp(x[i])*x[i]  for i < n
-        return t_2
+        result += exp(x[i])*x[i]  for i < n
+        return result
     """
 
     name: str
@@ -106,7 +106,7 @@ class Program:
         >>> import numpy as np, symdiff as sd
         >>> print(sd.trace(np.sin, 1.0).to_latex())
         \begin{aligned}
-        t &= \sin{\left(x \right)}
+        \mathrm{result} &= \sin{\left(x \right)}
         \end{aligned}
         """
         return printing.to_latex(self)

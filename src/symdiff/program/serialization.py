@@ -95,7 +95,7 @@ def _operand(operand: Operand) -> list[Any]:
     if isinstance(operand, Literal):
         return ["literal", _number(operand.value), operand.dtype]
     if isinstance(operand, IndexValue):
-        return ["index", _index(operand.index)]
+        return ["index", _index(operand.value)]
     return _index(operand)
 
 

@@ -148,7 +148,7 @@ def _compose(term: Term, by: Sequence[Affine]) -> Term:
     if isinstance(term, Read):
         return Read(term.array, substitute(term.indices, by))
     if isinstance(term, IndexValue):
-        return IndexValue(term.index.substitute(by))
+        return IndexValue(term.value.substitute(by))
     return term
 
 

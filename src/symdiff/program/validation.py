@@ -72,7 +72,7 @@ def _validate_equation(equation: Equation, types: Mapping[str, ArrayType]) -> No
         if isinstance(operand, Read):
             _validate_indices(operand.array, operand.indices, extents, types)
         elif isinstance(operand, IndexValue):
-            _require_loops(operand.index, extents)
+            _require_loops(operand.value, extents)
 
 
 def _validate_indices(
@@ -131,7 +131,7 @@ def _all_extents(parts: Mapping[str, Any]) -> Iterable[Extent]:
         yield from equation.extents
         for operand in equation.operands:
             if isinstance(operand, IndexValue):
-                yield from _in_index(operand.index)
+                yield from _in_index(operand.value)
         for index in equation.target:
             yield from _in_index(index)
         for read in equation.reads:

@@ -220,4 +220,3 @@ def optimize(program: Program) -> Program:
     for rewrite in PASSES:
         program = rewrite(program)
     return program
-

@@ -77,8 +77,7 @@ def _derivative(
 
     def pulled(*at: Any) -> Any:
         values, _ = flatten(inner(*at))
-        total = sum(np.sum(w * v) for w, v in zip(weights, values, strict=True))
-        return total
+        return sum(np.sum(w * v) for w, v in zip(weights, values, strict=True))
 
     return grad(pulled, tuple(range(len(point)))), point
 
@@ -96,7 +95,9 @@ def _check(
     direction = [rng.standard_normal(x.shape) for x in point]
     _, tangent = jvp(f, unflatten(tree, point), unflatten(tree, direction))
     forward, _ = flatten(tangent)
-    for n, (got, expected) in enumerate(zip(forward, _difference(f, tree, point, direction), strict=True)):
+    for n, (got, expected) in enumerate(
+        zip(forward, _difference(f, tree, point, direction), strict=True)
+    ):
         _compare(got, expected, f"order {order}, forward mode, output {n}", rtol, atol)
     value, pullback = vjp(f, *unflatten(tree, point))
     outputs, out_tree = flatten(value)

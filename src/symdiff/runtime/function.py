@@ -139,6 +139,7 @@ class Function:
         return f"<symdiff.Function {self.__name__}>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take what the wrapped function takes; trace and compile when the arguments are new."""
         enter = self._enter
         if enter is not None and not kwargs:
             result = enter(*args)
@@ -213,7 +214,7 @@ class Function:
         >>> import numpy as np, symdiff as sd
         >>> print(sd.grad(lambda x: np.sum(x**3)).program(np.ones(4)))
         grad_f(x[n]):
-            dx[i] += 3*x[i]**2
+            dx[i] = 3*x[i]**2
             return dx
         """
         return optimize(self._trace(args, kwargs).program)
@@ -325,9 +326,8 @@ def sign_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Signatur
     """Describe a call while a trace is going on."""
     leaves, tree = flatten((args, kwargs))
     described: list[Spec | Static] = []
-    for n, x in enumerate(leaves):
-        if isinstance(x, TracedSize):
-            leaves[n] = x = as_traced(x)
+    leaves = [as_traced(x) if isinstance(x, TracedSize) else x for x in leaves]
+    for x in leaves:
         if isinstance(x, TracedArray):
             shape = tuple(evaluate(e, x.context.values) for e in x.shape_)
             described.append(Spec(shape, x.dtype_, x.is_weak))
@@ -338,8 +338,6 @@ def sign_traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Signatur
 
 def _without_sizes(signature: Signature) -> Any:
     leaves = tuple(
-        s if isinstance(s, Static) else (len(s.shape), s.dtype, s.is_weak)
-        for s in signature.leaves
+        s if isinstance(s, Static) else (len(s.shape), s.dtype, s.is_weak) for s in signature.leaves
     )
     return (signature.tree, leaves)
-

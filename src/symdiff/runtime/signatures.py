@@ -44,9 +44,9 @@ def spec(shape: Sequence[int] | int, dtype: Any = "float64") -> Spec:
     --------
     >>> import symdiff as sd
     >>> print(sd.trace(lambda x: 2 * x, sd.spec((100, 3), "float32")))
-    f(x[n, 3]):
-        t[i, j] = 2*x[i, j]
-        return t
+    f(x[n,3]):
+        result[i,j] = 2*x[i,j]
+        return result
     """
     dimensions = (shape,) if isinstance(shape, (int, np.integer)) else shape
     return Spec(tuple(int(n) for n in dimensions), check_dtype(dtype))

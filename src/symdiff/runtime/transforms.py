@@ -88,8 +88,8 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
     >>> import numpy as np, symdiff as sd
     >>> print(sd.trace(lambda x, y: np.exp(-x) * y, 1.0, 2.0))
     f(x, y):
-        t = exp(-x)*y
-        return t
+        result = exp(-x)*y
+        return result
     """
     return _as_function(f, "auto").program(*args, **kwargs)
 
@@ -133,9 +133,7 @@ def _select(signature: Signature, argnums: Argnums, name: str) -> tuple[Signatur
     return Signature(signature.tree, tuple(leaves)), ranges
 
 
-def _wrt(
-    base: Function, signature: Signature, trace: Trace, ranges: list[range], argnums: Argnums
-) -> _Wrt:
+def _wrt(signature: Signature, trace: Trace, ranges: list[range], argnums: Argnums) -> _Wrt:
     """Name the inputs behind the chosen leaves."""
     names: dict[int, str] = {}
     inputs = iter(trace.program.inputs)
@@ -163,9 +161,7 @@ def _require_scalar(trace: Trace, name: str, what: str) -> None:
             )
         )
     if not dtype.startswith("float"):
-        raise DTypeError(
-            at_user_line(f"{what} needs a floating value; {name} gives dtype {dtype}")
-        )
+        raise DTypeError(at_user_line(f"{what} needs a floating value; {name} gives dtype {dtype}"))
 
 
 def grad(f: Callable[..., Any], argnums: Argnums = 0, *, target: str = "auto") -> Function:
@@ -219,7 +215,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, *, target: str = "auto") -
                 )
             )
         _require_scalar(primal, base.__name__, "grad")
-        wrt = _wrt(base, signature, primal, ranges, argnums)
+        wrt = _wrt(signature, primal, ranges, argnums)
         program = reverse.gradient(primal.program, wrt.flat)
         return Trace(program, wrt.tree(), primal.captured)
 
@@ -271,7 +267,7 @@ def value_and_grad(
                 )
             )
         _require_scalar(primal, base.__name__, "value_and_grad")
-        wrt = _wrt(base, signature, primal, ranges, argnums)
+        wrt = _wrt(signature, primal, ranges, argnums)
         program = reverse.gradient(primal.program, wrt.flat, primal.program.outputs)
         return Trace(program, Tree(tuple, (), (tree, wrt.tree())), primal.captured)
 
@@ -319,7 +315,7 @@ def jacobian(
     def build(signature: Signature) -> Trace:
         signature, ranges = _select(signature, argnums, base.__name__)
         primal = base.trace(signature)
-        wrt = _wrt(base, signature, primal, ranges, argnums)
+        wrt = _wrt(signature, primal, ranges, argnums)
         program = _jacobian_program(optimize(primal.program), signature, wrt)
         return Trace(program, _nest(primal.out_tree, wrt.tree()), primal.captured)
 
@@ -366,7 +362,7 @@ def _sparse_jacobian(base: Function, dense: Function, argnums: Argnums) -> Calla
         raise ShapeError(at_user_line("jacobian with sparse=True takes one argument: an int"))
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        import scipy.sparse
+        import scipy.sparse  # noqa: PLC0415 - 0.1 s, for sparse results only
 
         signature, _ = sign(args, kwargs)
         program = base.program(*args, **kwargs)
@@ -463,9 +459,7 @@ def _pushforward(f: Callable[..., Any]) -> Function:
         inner, given = _split(signature, "jvp", base.__name__)
         primal = base.trace(inner)
         names = _names_of_specs(inner, primal)
-        program, tangents = forward.pushforward(
-            primal.program, names, [o for o in primal.program.outputs]
-        )
+        program, tangents = forward.pushforward(primal.program, names, list(primal.program.outputs))
         count = sum(isinstance(s, Spec) for s in inner.leaves)
         order = [*program.inputs[:count], *[tangents[n] for n in names]]
         order += program.inputs[count : len(primal.program.inputs)]
@@ -479,15 +473,12 @@ def _pushforward(f: Callable[..., Any]) -> Function:
     return Function(build, f"jvp_{base.__name__}", base.__wrapped__, primal=None)
 
 
-def _split(
-    signature: Signature, what: str, name: str
-) -> tuple[Signature, list[Spec | Static]]:
+def _split(signature: Signature, what: str, name: str) -> tuple[Signature, list[Spec | Static]]:
     """Take the signature of ``(primals, others)`` apart; primals float."""
     first = signature.tree.children[0].children[0]
     count = first.n_leaves
     leaves = [
-        check_differentiable(s, f"an argument of {name} ({what})")
-        for s in signature.leaves[:count]
+        check_differentiable(s, f"an argument of {name} ({what})") for s in signature.leaves[:count]
     ]
     tree = Tree(tuple, (), (first, Tree(dict)))
     return Signature(tree, tuple(leaves)), list(signature.leaves[count:])
@@ -558,9 +549,7 @@ def _pullback_function(f: Callable[..., Any]) -> Function:
         count = len(names)
         order = [*program.inputs[:count], *[cotangents[o] for o in outputs]]
         order += program.inputs[count : len(primal.program.inputs)]
-        return Trace(
-            program.replace(inputs=tuple(order)), inner.tree.children[0], primal.captured
-        )
+        return Trace(program.replace(inputs=tuple(order)), inner.tree.children[0], primal.captured)
 
     return Function(build, f"vjp_{base.__name__}", base.__wrapped__, primal=None)
 
@@ -590,4 +579,3 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     argnums: Argnums = 0 if is_bare else tuple(range(len(point)))
     key = "gradient" if is_bare else f"gradient{len(point)}"
     return jvp(_derive(f, key, lambda: grad(f, argnums)), primals, tangents)
-

@@ -21,10 +21,13 @@ def _target(location: Location) -> str | None:
     return match.group(1) if match else None
 
 
-def assigned_names(equations: Iterable[Equation], taken: Iterable[str]) -> dict[str, str]:
+def assigned_names(
+    equations: Iterable[Equation], taken: Iterable[str], outputs: Iterable[str]
+) -> dict[str, str]:
     """Choose a name for every array with a provisional one.
 
-    The last array made on a line is what the line assigns; others are ``t``, ``t_1``, ....
+    The last array made on a line is what the line assigns; outputs that no line assigns are
+    ``result``, other arrays ``t``, ``t_1``, ....
     """
     wishes: dict[str, str] = {}
     line: Location | None = None
@@ -38,6 +41,9 @@ def assigned_names(equations: Iterable[Equation], taken: Iterable[str]) -> dict[
         wishes.setdefault(equation.array, "t")
     if last is not None and line is not None:
         wishes[last] = _target(line) or "t"
+    for name in outputs:
+        if wishes.get(name) == "t":
+            wishes[name] = "result"
     return _make_unique(wishes, set(taken))
 
 

@@ -37,12 +37,14 @@ class Spec(NamedTuple):
     shape: tuple[int, ...]
     dtype: str
     is_weak: bool = False
+    is_leaf = True
 
 
 class Static(NamedTuple):
     """An argument that is part of the function rather than data: a string, a flag."""
 
     value: Any
+    is_leaf = True
 
 
 class Trace(NamedTuple):
@@ -149,7 +151,7 @@ def _collect_outputs(context: Context, result: Any, name: str) -> tuple[list[str
 
 
 def _finish(context: Context, outputs: list[str]) -> Program:
-    names = assigned_names(context.equations, [n for n in context.types if not n.startswith("%")])
+    names = assigned_names(context.equations, [n for n in context.types if not n.startswith("%")], outputs)
     pins = _pins(context)
     size = _pinned(pins) if pins else _same
     types = {

@@ -51,11 +51,14 @@ def make_numba_function(kernel: Kernel) -> Callable[..., Any]:
         results.append(f"y{n}" if shape else f"y{n}[0]")
     lines.append(f"    table = np.array([{', '.join(pointers)}], np.int64)")
     lines.append(f"    sizes = np.array([{', '.join(sizes) or '0'}], np.int64)")
-    lines.append("    if call(table.ctypes.data, sizes.ctypes.data) != 0:")
+    # numba frees an array after its last use, and does not see the kernel's: use each behind it.
+    used = " + ".join(f"{x}.size" for x in [*(f"x{n}" for n in range(len(parameters))), "table"])
+    lines.append("    status = call(table.ctypes.data, sizes.ctypes.data)")
+    lines.append(f"    if status != 0 or {used} + sizes.size < 0:")
     lines.append("        raise MemoryError('a symdiff kernel ran out of memory')")
     lines.append(f"    return {', '.join(results)}")
-    exec("\n".join(lines), namespace)
-    function = numba.njit(namespace["wrapper"])
+    exec("\n".join(lines), namespace)  # noqa: S102 - of names that were made here
+    function: Any = numba.njit(namespace["wrapper"])
     function.kernel = kernel  # keeps code and constants alive
     return function
 
@@ -63,6 +66,4 @@ def make_numba_function(kernel: Kernel) -> Callable[..., Any]:
 def _text(extent: Extent) -> str:
     if not isinstance(extent, Size):
         return str(extent)
-    return " + ".join(
-        "*".join([f"({c})", *(f"{name}_" for name in m)]) for m, c in extent.terms
-    )
+    return " + ".join("*".join([f"({c})", *(f"{name}_" for name in m)]) for m, c in extent.terms)

@@ -15,7 +15,13 @@ from symdiff.compilation.schedule import Schedule
 from symdiff.program.sizes import Extent, Size
 from symdiff.trees import Tree
 
-__all__ = ["add_array_entry", "add_call", "add_number_entry", "add_scalar_call", "can_enter_numbers"]
+__all__ = [
+    "add_array_entry",
+    "add_call",
+    "add_number_entry",
+    "add_scalar_call",
+    "can_enter_numbers",
+]
 
 _ITEM_SIZES = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4}
 _ITEM_SIZES |= {"uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8}

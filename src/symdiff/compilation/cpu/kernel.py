@@ -61,16 +61,12 @@ class Kernel:
         self._code = compile_module(str(module))
         keep: list[Any] = []
         self._enter_arrays = _function(self._code, "enter_arrays", keep)
-        self.enter_numbers = (
-            _function(self._code, "enter_numbers", keep) if has_numbers else None
-        )
+        self.enter_numbers = _function(self._code, "enter_numbers", keep) if has_numbers else None
         self.call_address = self._code.address("call")
         self.scalar_address = self._code.address("scalar") if is_number_function(program) else None
         self.constants = tuple(program.constants.values())
         self._results = [program.types[name] for name in program.outputs]
-        self._is_static = all(
-            isinstance(e, int) for shape, _ in self._results for e in shape
-        )
+        self._is_static = all(isinstance(e, int) for shape, _ in self._results for e in shape)
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run on contiguous arrays of the right dtypes and shapes; outputs are new arrays."""

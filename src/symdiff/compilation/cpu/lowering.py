@@ -64,21 +64,21 @@ class Module:
         found = variants(name, kind, n_arguments)
         if not found:
             return ""
-        for lanes, symbol in found:
+        for lanes, vectorized in found:
             vector = f"<{lanes} x {kind}>"
             arguments = ", ".join([vector] * n_arguments)
-            self.declarations[symbol] = (
-                f"declare {vector} @{symbol}({arguments}) nounwind willreturn memory(none)"
+            self.declarations[vectorized] = (
+                f"declare {vector} @{vectorized}({arguments}) nounwind willreturn memory(none)"
             )
-            self.vector_functions.append(symbol)
+            self.vector_functions.append(vectorized)
         signature = "v" * n_arguments
-        names = ",".join(f"_ZGV_LLVM_N{n}{signature}_{name}({symbol})" for n, symbol in found)
+        names = ",".join(f"_ZGV_LLVM_N{n}{signature}_{name}({v})" for n, v in found)
         return f' "vector-function-abi-variant"="{names}"'
 
     def __str__(self) -> str:
         lines = [*self.declarations.values()]
         if self.vector_functions:  # which nothing calls before the loop vectoriser does
-            kept = ", ".join(f"ptr @{symbol}" for symbol in self.vector_functions)
+            kept = ", ".join(f"ptr @{name}" for name in self.vector_functions)
             count = len(self.vector_functions)
             lines.append(
                 f"@llvm.compiler.used = appending global [{count} x ptr] [{kept}], "
@@ -292,7 +292,7 @@ class _Function:
         if isinstance(operand, Literal):
             return constant(operand.value, operand.dtype)
         if isinstance(operand, IndexValue):
-            return Value(self._index(operand.index, statement), "int64")
+            return Value(self._index(operand.value, statement), "int64")
         if self._is_in_register(operand, statement):
             return self._register(operand.array)
         address = self._address(operand.array, operand.indices, statement)
@@ -358,7 +358,9 @@ class _Function:
         address = self._element(store.array, self._bound_indices(storage, {}))
         self._save(address, self._register(store.array))
 
-    def _address(self, array: str, indices: Sequence[Index], statement: Statement) -> tuple[str, str]:
+    def _address(
+        self, array: str, indices: Sequence[Index], statement: Statement
+    ) -> tuple[str, str]:
         at = {axis: self._index(i, statement) for axis, i in enumerate(indices)}
         return self._element(array, at)
 
@@ -407,7 +409,7 @@ class _Function:
         return total
 
 
-def _literal(value: float | int | bool, dtype: str) -> Value:
+def _literal(value: float | bool, dtype: str) -> Value:
     """A number in a pattern takes the dtype of the equation, where that is a number's."""
     if isinstance(value, bool):
         return constant(value, "bool")

@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
 from symdiff.errors import UnsupportedOperationError
 
 __all__ = ["STEPS", "Emitter", "Value", "constant", "convert", "llvm_type", "promote"]
@@ -54,12 +56,10 @@ def llvm_type(dtype: str) -> str:
 
 def promote(*dtypes: str) -> str:
     """The dtype in which values of several dtypes are compared."""
-    import numpy as np
-
     return np.result_type(*dtypes).name
 
 
-def constant(value: float | int | bool, dtype: str) -> Value:
+def constant(value: float | bool, dtype: str) -> Value:
     """Write a number as an LLVM constant."""
     if dtype == "bool":
         return Value("true" if value else "false", dtype)
@@ -270,6 +270,7 @@ def _integer_division(e: Emitter, dtype: str, a: Value, b: Value) -> tuple[Value
     zero, one = constant(0, dtype), constant(1, dtype)
     is_zero = STEPS["eq"](e, dtype, [b, zero])
     safe = _select(e, dtype, [is_zero, one, b])
+    is_minus = is_zero
     if prefix == "s":
         is_minus = STEPS["eq"](e, dtype, [b, constant(-1, dtype)])
         safe = _select(e, dtype, [is_minus, one, safe])
@@ -427,10 +428,34 @@ STEPS: dict[str, Row] = {
     "polygamma": _polygamma,
     **{
         name: _call(name)
-        for name in (
-            "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh "
-            "acosh atanh atan2 pow hypot cbrt erf erfc lgamma"
-        ).split()
+        for name in [
+            "exp",
+            "exp2",
+            "expm1",
+            "log",
+            "log2",
+            "log10",
+            "log1p",
+            "sin",
+            "cos",
+            "tan",
+            "asin",
+            "acos",
+            "atan",
+            "sinh",
+            "cosh",
+            "tanh",
+            "asinh",
+            "acosh",
+            "atanh",
+            "atan2",
+            "pow",
+            "hypot",
+            "cbrt",
+            "erf",
+            "erfc",
+            "lgamma",
+        ]
     },
 }
 """What can be compiled for the CPU is the keys of this table."""

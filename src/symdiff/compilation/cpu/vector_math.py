@@ -7,8 +7,8 @@ of at most 4 units in the last place; ``sd.config.precise_math`` turns it off.
 
 References
 ----------
-"Vector Function ABI Specification", x86-64: ``_ZGV<isa>N<lanes>v..._<name>``, isa b (SSE4), d (AVX2),
-e (AVX-512).
+"Vector Function ABI Specification", x86-64: ``_ZGV<isa>N<lanes>v..._<name>``, with isa b (SSE4),
+d (AVX2) or e (AVX-512).
 """
 
 from __future__ import annotations

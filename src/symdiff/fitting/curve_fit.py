@@ -137,7 +137,7 @@ def curve_fit(
     if status != FitStatus.CONVERGED:
         covariance = covariance.copy()
         _warn(status)
-    elif weights is None or not absolute_sigma:
+    elif not absolute_sigma:
         covariance = _scaled(covariance, memory.residuals, y.size - p)
     else:
         covariance = covariance.copy()

@@ -51,6 +51,8 @@ HOOK_DATA = 5
 N_STRATEGIES, FIRST_DAMPING, MORE_DAMPING = 4, 1e-3, 1e3
 """Searches begin with damping 1e-3, 1, 1e3, 1e6, relative to columns of norm one; every second one
 lets the scale of a parameter shrink with its column."""
+DEPENDENT = 1e-14
+"""A column is taken to depend on others when less than this part of it is left."""
 DEGENERATE = 1e-11
 """A triangle of unit columns with a smaller diagonal element has lost a parameter."""
 
@@ -161,7 +163,7 @@ def factor(jacobian, free, scale, residuals, qr, r, qtf, rotated, norms):
     for a in range(m):
         norms[a] = reflect(qr, a, m, rotated, n, r)
     for a in range(m):
-        qtf[a] = rotated[a] if a < n else 0.0
+        qtf[a] = rotated[a] if norms[a] != 0.0 else 0.0
     return m
 
 
@@ -174,10 +176,10 @@ def reflect(qr, a, m, rotated, n, r):
     size = math.sqrt(sum_of_squares(column))
     for b in range(a):
         r[b, a] = qr[a, b]
-    if size == 0.0:
+    if not size > DEPENDENT * math.hypot(size, math.sqrt(sum_of_squares(qr[a, :a]))):
+        # What is left of a column that depends on those before it has no direction.
         for b in range(a, m):
-            r[a, b] = qr[b, a]
-        r[a, a] = 0.0
+            r[a, b] = 0.0
         return 0.0
     if column[0] > 0.0:
         size = -size
@@ -405,7 +407,7 @@ def search(problem, a, loss, f_scale, damping, keep, n_steps, gtol, counts):
     while True:
         if loss != 0:
             scale_by_loss(loss, f_scale, residuals, jacobian)
-        size = sum_of_squares(residuals)
+        size = math.sqrt(cost)
         for j in range(p):
             if not is_finite(jacobian[j]):
                 return NOT_FINITE
@@ -413,8 +415,8 @@ def search(problem, a, loss, f_scale, damping, keep, n_steps, gtol, counts):
         column_scale(jacobian, scale, keep)
         m = factor(jacobian, free, scale, residuals, qr, r, qtf, rotated, norms)
         slope = math.sqrt(sum_of_squares(qtf[:m]))
-        noise = rounding_noise(params, scale, math.sqrt(size))
-        if slope <= gtol * math.sqrt(size) + noise:
+        noise = rounding_noise(params, scale, size)
+        if slope <= gtol * size + noise:
             return CONVERGED
         if counts[0] >= n_steps:
             return MAX_STEPS
@@ -456,13 +458,13 @@ def search(problem, a, loss, f_scale, damping, keep, n_steps, gtol, counts):
                 damping /= 3.0
                 n_unmeasured += 1
                 if n_unmeasured > MAX_UNMEASURED:
-                    return CONVERGED if slope <= ROUGH * math.sqrt(size) + noise else STALLED
+                    return CONVERGED if slope <= ROUGH * size + noise else STALLED
             else:
                 ratio = 0.0
                 damping *= growth
                 growth *= 2.0
                 if damping > MAX_DAMPING or growth > MAX_DAMPING:
-                    return CONVERGED if slope <= ROUGH * math.sqrt(size) + noise else STALLED
+                    return CONVERGED if slope <= ROUGH * size + noise else STALLED
                 if counts[0] >= n_steps:
                     return MAX_STEPS
         for j in range(p):
@@ -554,17 +556,19 @@ def finish(problem, a, loss, f_scale, status):
     params, fixed, scale, free = a[0][0], a[0][3], a[0][5], a[0][6]
     (r, s, out), (residuals, _, rotated), (jacobian, qr) = a[1], a[2], a[3]
     evaluate_with_jacobian(problem, params, residuals, jacobian)
-    if loss != 0:
-        scale_by_loss(loss, f_scale, residuals, jacobian)
-    for j in range(params.size):
-        free[j] = 1.0 - fixed[j]
-        scale[j] = 0.0
-    column_scale(jacobian, scale, 0.0)
-    m = factor(jacobian, free, scale, residuals, qr, r, a[0][9], rotated, a[0][10])
-    is_regular = covariance(r, m, free, scale, s, out)
-    if loss != 0:
-        evaluate_with_jacobian(problem, params, residuals, jacobian)
-    if not is_regular or status != CONVERGED:
+    is_regular = False
+    if status == CONVERGED:
+        if loss != 0:
+            scale_by_loss(loss, f_scale, residuals, jacobian)
+        for j in range(params.size):
+            free[j] = 1.0 - fixed[j]
+            scale[j] = 0.0
+        column_scale(jacobian, scale, 0.0)
+        m = factor(jacobian, free, scale, residuals, qr, r, a[0][9], rotated, a[0][10])
+        is_regular = covariance(r, m, free, scale, s, out)
+        if loss != 0:
+            evaluate_with_jacobian(problem, params, residuals, jacobian)
+    if not is_regular:
         for j in range(params.size):
             for k in range(params.size):
                 out[j, k] = math.inf

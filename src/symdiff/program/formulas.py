@@ -29,6 +29,7 @@ Element: TypeAlias = "tuple[str, tuple[int, ...]]"
 
 MAX_OPERATIONS = 5000
 _LARGEST_DENOMINATOR = 1024
+_READABLE = 200
 
 
 def to_sympy(program: Program) -> Any:
@@ -54,8 +55,14 @@ def to_sympy(program: Program) -> Any:
     if not is_scalar or any(_has_gather(e) for e in program.equations):
         return _Indexed(program).equations()
     values = _Closed(program).values()
-    results = tuple(values[name, ()] for name in program.outputs)
+    results = tuple(_tidy(values[name, ()]) for name in program.outputs)
     return results[0] if len(results) == 1 else results
+
+
+def _tidy(e: Expr) -> Expr:
+    """Join powers of one base, which the chain rule leaves apart, in expressions people read."""
+    is_short = isinstance(e, sp.Expr) and sp.count_ops(e) <= _READABLE
+    return sp.powsimp(e, combine="exp") if is_short else e
 
 
 def _is_fixed(array_type: ArrayType) -> bool:

@@ -1,6 +1,8 @@
 """What the README and CONTRIBUTING promise is there, and the README's examples are true."""
 
 import doctest
+import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -43,6 +45,14 @@ def test_ci_runs_the_commands_of_readme_and_contributing():
         assert f"$({call})" in script
     contributing = (_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert "python -m pytest" in _commands(contributing, "check-commands")
+
+
+def test_table_is_made_from_the_committed_results():
+    spec = importlib.util.spec_from_file_location("report", _ROOT / "benchmarks" / "report.py")
+    report = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(report)
+    kept = json.loads((_ROOT / "benchmarks/results/cpu.json").read_text(encoding="utf-8"))
+    assert f"<!-- benchmark-table -->\n{report.table(kept)}\n" in _README
 
 
 def test_examples():

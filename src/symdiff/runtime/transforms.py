@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
+import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -405,14 +405,20 @@ def hessian(
     return jacobian(grad(f, argnums, target=target), argnums, sparse, target=target)
 
 
-_derived: weakref.WeakKeyDictionary[Any, dict[str, Function]] = weakref.WeakKeyDictionary()
+_of_ufuncs: dict[np.ufunc, dict[str, Function]] = {}
 
 
 def _derive(f: Callable[..., Any], kind: str, make: Callable[[], Function]) -> Function:
-    """Remember what is derived from a function, so that the next call finds its kernels."""
-    try:
-        known = _derived.setdefault(f, {})
-    except TypeError:  # not weakly referable: a bound method of a slotted class, a ufunc
+    """Remember what is derived from a function, so that the next call finds its kernels.
+
+    It is kept on the function itself and goes with it. Other callables are not written to, and
+    are compiled at each call: wrap them once with `jit`.
+    """
+    if isinstance(f, np.ufunc):
+        known = _of_ufuncs.setdefault(f, {})
+    elif isinstance(f, (types.FunctionType, Function)):
+        known = f.__dict__.setdefault("__symdiff__", {})
+    else:
         return make()
     if kind not in known:
         known[kind] = make()

@@ -122,11 +122,15 @@ class Context:
     def leading_symbol(self, value: int) -> Size:
         """Give the size symbol of leading axes that are `value` long now."""
         if value not in self._symbols:
-            number = len(self._symbols)
-            name = f"n{number or ''}"
-            self._symbols[value] = symbol(name)
-            self.values[name] = value
+            made = self.symbol_number(len(self._symbols))
+            self._symbols[value] = made
+            self.values[repr(made)] = value
         return self._symbols[value]
+
+    @staticmethod
+    def symbol_number(number: int) -> Size:
+        """Name the sizes of a Program: n, n1, n2, ...."""
+        return symbol(f"n{number or ''}")
 
     def add_constant(self, data: np.ndarray) -> str:
         """Keep a copy of an array that the function had at hand; the same one is kept once."""

@@ -152,14 +152,14 @@ def _collect_outputs(context: Context, result: Any, name: str) -> tuple[list[str
 
 def _finish(context: Context, outputs: list[str]) -> Program:
     names = assigned_names(context.equations, [n for n in context.types if not n.startswith("%")], outputs)
-    pins = _pins(context)
-    size = _pinned(pins) if pins else _same
+    known = _known_sizes(context)
+    size = _putting(known) if known else _same
     types = {
         names.get(name, name): ArrayType(tuple([size(e) for e in t.shape]), t.dtype)
         for name, t in context.types.items()
     }
     equations = [rename_equation(e, names) for e in context.equations]
-    if pins:
+    if known:
         equations = [map_sizes(e, size) for e in equations]
     guards = [Guard(size(g.size), g.relation) for g in context.guards]
     return Program(
@@ -177,19 +177,21 @@ def _same(extent: Extent) -> Extent:
     return extent
 
 
-def _pins(context: Context) -> dict[str, int]:
-    """The size symbols that were taken for numbers: these are numbers everywhere."""
-    pins: dict[str, int] = {}
+def _known_sizes(context: Context) -> dict[str, Extent]:
+    """The size symbols that were taken for numbers, and shorter names for the others."""
+    pins: dict[str, Extent] = {}
     for size, relation in context.guards:
         symbols = {s for m, _ in size.terms for s in m} if isinstance(size, Size) else set()
         if relation == "==" and len(symbols) == 1:
             (symbol,) = symbols
             pins[symbol] = context.values[symbol]
-    return pins
+    if not pins:
+        return {}
+    others = [name for name in context.values if name not in pins]
+    return pins | {name: context.symbol_number(k) for k, name in enumerate(others)}
 
 
-def _pinned(pins: Mapping[str, int]) -> Callable[[Extent], Extent]:
-    values: dict[str, Extent] = dict(pins)
+def _putting(values: Mapping[str, Extent]) -> Callable[[Extent], Extent]:
     return lambda extent: put_sizes(extent, values)
 
 

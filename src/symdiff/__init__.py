@@ -43,7 +43,7 @@ from symdiff.runtime.transforms import (
     value_and_grad,
     vjp,
 )
-from symdiff.tracing.numpy_functions import stop_gradient
+from symdiff.tracing.pointwise import stop_gradient
 
 __all__ = [
     "CacheError",

@@ -239,12 +239,13 @@ class _Builder:
     def _is_pointwise(self, loop: Loop, equation: Equation, number: int, level: int) -> bool:
         """Whether what is read of this loop's own products is of the same iteration."""
         for read, statement in self._producers(loop, equation, level):
-            axes = zip(statement.equation.target, read.indices, strict=True)
-            for made, wanted in axes:
-                k = _position_of(made)
-                if k is not None and statement.loops[k] is loop and _position_of(wanted) == number:
-                    break
-            else:
+            wanted = [
+                _position_of(there)
+                for made, there in zip(statement.equation.target, read.indices, strict=True)
+                if (k := _position_of(made)) is not None and statement.loops[k] is loop
+            ]
+            # Every axis that the loop runs: of d[i, i] only d[i, i] is finished at i, not d[j, i].
+            if not wanted or any(k != number for k in wanted):
                 return False
         return True
 

@@ -1,1 +1,267 @@
-def to_source(program): raise NotImplementedError
+"""The loop nests of a kernel as Python source: to read, to step through, to compile elsewhere.
+
+It is made from the same `Schedule` that the targets lower, node by node, and tests hold it to the same
+numbers. Scalars are NumPy's, so that dividing by zero gives what it gives in a kernel.
+"""
+
+from __future__ import annotations
+
+import keyword
+import linecache
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symdiff.compilation.schedule import Fill, Loop, Node, Statement, Storage, Store, schedule
+from symdiff.program.affine import Affine
+from symdiff.program.equations import Equation, Read
+from symdiff.program.notation import CALL, OR, Piece, Text, wrap
+from symdiff.program.printing import fresh_name, index_names
+from symdiff.program.program import Program
+from symdiff.program.sizes import Extent
+
+__all__ = ["compile_source", "to_source"]
+
+_EMBEDDED = 64
+"""Constants of up to this many elements are written out."""
+
+_STARTS = {"=": "0", "+=": "0", "max=": "-np.inf", "min=": "np.inf", "or=": "False", "and=": "True"}
+_NUMPY = (
+    "exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh "
+    "arcsinh arccosh arctanh sqrt cbrt hypot abs sign floor ceil trunc rint fmod maximum minimum "
+    "fmax fmin copysign logaddexp isnan isinf isfinite signbit"
+).split()
+_CALLS: dict[str, str] = {
+    **{name: f"np.{name}" for name in _NUMPY},
+    "power": "np.power",
+    "xor": "np.logical_xor",
+    "sigmoid": "special.expit",
+    "erf": "special.erf",
+    "erfc": "special.erfc",
+    "gamma": "special.gamma",
+    "gammaln": "special.gammaln",
+    "digamma": "special.psi",
+    "polygamma": "special.polygamma",
+}
+
+
+def to_source(program: Program) -> str:
+    """Write a Program's kernel as a Python function of its inputs.
+
+    The function returns the output, or a tuple of them. Constants of more than 64 elements are
+    names that `compile_source` gives.
+
+    Examples
+    --------
+    >>> import symdiff as sd
+    >>> print(to_source(sd.trace(lambda x, y: x * y + x, 1.0, 1.0)))
+    def f(x, y):
+        t = x*y
+        result = t + x
+        return result
+    """
+    return _Writer(program).text()
+
+
+def compile_source(program: Program) -> Callable[..., Any]:
+    """Make the Python function of `to_source`; tracebacks and debuggers show its lines."""
+    writer = _Writer(program)
+    text = writer.text()
+    filename = f"<symdiff {program.name} {id(program):x}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {}
+    for name, data in program.constants.items():
+        namespace[writer.names[name]] = data
+    exec(compile(text, filename, "exec"), namespace)  # noqa: S102 - of names made here
+    return namespace[writer.function]
+
+
+class _Notation(Text):
+    """Python's notation of one statement: registers are names, memory is indexed."""
+
+    def __init__(self, writer: _Writer, statement: Statement) -> None:
+        super().__init__([writer.loops[loop.variable] for loop in statement.loops])
+        self.writer = writer
+        self.statement = statement
+
+    def read(self, read: Read) -> str:
+        storage = self.writer.schedule.storage[read.array]
+        if storage.has_register and self._is_register(read, storage):
+            return self.writer.register(read.array)
+        return self.memory(read.array, read)
+
+    def _is_register(self, read: Read, storage: Storage) -> bool:
+        if self.statement.path[: len(storage.level)] != storage.level:
+            return False
+        return all(
+            isinstance(i, Affine)
+            and i.single is not None
+            and self.statement.loops[i.single] is loop
+            for i, loop in zip(read.indices, storage.bound, strict=True)
+        )
+
+    def memory(self, array: str, read: Read) -> str:
+        """Write an element in memory, at the axes that exist there."""
+        axes = self.writer.schedule.storage[array].axes
+        return self.element(self.writer.names[array], [self.subscript(read.indices[a]) for a in axes])
+
+    def name(self, name: str) -> str:
+        return self.writer.sizes.get(name, name)
+
+    def number(self, value: float) -> Piece:
+        if isinstance(value, float) and not np.isfinite(value):
+            return {"nan": "np.nan", "inf": "np.inf"}.get(repr(value), "-np.inf"), OR
+        return super().number(value)
+
+    def _write_call(self, name: str, arguments: list[Piece]) -> Piece:
+        if name == "where":
+            condition, a, b = (wrap(p, OR + 1) for p in arguments)
+            return f"({a} if {condition} else {b})", CALL
+        if name == "stop_gradient":
+            return arguments[0]
+        return super()._write_call(_CALLS[name], arguments)
+
+
+class _Writer:
+    """Writes one function."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.schedule = schedule(program)
+        self.lines: list[str] = []
+        self.loops: dict[int, str] = {}
+        self.index_names = index_names(program)
+        taken = {*keyword.kwlist, *self.index_names, "np", "special", "range", program.name}
+        self.function = _identifier(program.name)
+        self.names: dict[str, str] = {}
+        for name in program.types:
+            self.names[name] = fresh_name(_identifier(name), taken)
+            taken.add(self.names[name])
+        self.sizes: dict[str, str] = {}
+        for name in program.size_sources:
+            self.sizes[name] = fresh_name(name, taken)
+            taken.add(self.sizes[name])
+        self._registers: dict[str, str] = {}
+        for name, storage in self.schedule.storage.items():
+            if storage.has_register and storage.kind in ("output", "scratch") and storage.shape:
+                self._registers[name] = fresh_name(f"{self.names[name]}_here", taken)
+                taken.add(self._registers[name])
+
+    def register(self, array: str) -> str:
+        """Name the variable that holds the element being computed."""
+        return self._registers.get(array, self.names[array])
+
+    def text(self) -> str:
+        """Write the function."""
+        program = self.program
+        self._add(0, f"def {self.function}({', '.join(self.names[n] for n in program.inputs)}):")
+        for name, (source, axis) in program.size_sources.items():
+            self._add(1, f"{self.sizes[name]} = {self.names[source]}.shape[{axis}]")
+        for name, data in program.constants.items():
+            if data.size <= _EMBEDDED:
+                values = np.array2string(data, separator=", ", floatmode="unique")
+                values = " ".join(values.split()).replace("nan", "np.nan").replace("inf", "np.inf")
+                self._add(1, f"{self.names[name]} = np.array({values}, np.{_scalar(data.dtype.name)})")
+        for name, storage in self.schedule.storage.items():
+            if storage.kind in ("output", "scratch") and storage.shape:
+                shape = "".join(f"{self._extent(e)}, " for e in storage.shape)
+                made = f"np.empty(({shape.strip()}), np.{_scalar(storage.dtype)})"
+                self._add(1, f"{self.names[name]} = {made}")
+        self._nodes(self.schedule.body, 1)
+        self._add(1, f"return {', '.join(self.names[n] for n in program.outputs)}")
+        body = "\n".join(self.lines)
+        head = "import numpy as np\n" if "np." in body else ""
+        if "special." in body:
+            head += "from scipy import special\n"
+        return f"{head}\n\n{body}" if head else body
+
+    def _add(self, depth: int, line: str) -> None:
+        self.lines.append("    " * depth + line)
+
+    def _extent(self, extent: Extent) -> str:
+        notation = Text([])
+        notation.name = lambda name: self.sizes.get(name, name)  # type: ignore[method-assign]
+        return notation.extent(extent)
+
+    def _nodes(self, nodes: Sequence[Node], depth: int) -> None:
+        for node in nodes:
+            if isinstance(node, Loop):
+                name = self.index_names[depth - 1]
+                self.loops[node.variable] = name
+                self._add(depth, f"for {name} in range({self._extent(node.extent)}):")
+                self._nodes(node.body, depth + 1)
+            elif isinstance(node, Statement):
+                self._statement(node, depth)
+            elif isinstance(node, Fill):
+                self._fill(node, depth)
+            else:
+                self._store(node, depth)
+
+    def _statement(self, statement: Statement, depth: int) -> None:
+        equation = statement.equation
+        storage = self.schedule.storage[equation.array]
+        notation = _Notation(self, statement)
+        value = notation.body(equation.pattern, equation.operands)[0]
+        if self._needs_cast(equation, storage):
+            value = f"np.{_scalar(storage.dtype)}({value})"
+        target = notation.memory(equation.array, Read(equation.array, equation.target))
+        if storage.has_register:
+            target = self.register(equation.array)
+        self._add(depth, _joined(target, equation.operator, value, is_first=statement.is_first))
+
+    def _needs_cast(self, equation: Equation, storage: Storage) -> bool:
+        """Whether Python would compute in another dtype than the array's."""
+        if equation.pattern.is_truth or storage.dtype == "bool":
+            return storage.dtype == "bool" and not equation.pattern.is_truth
+        read = {
+            self.schedule.storage[o.array].dtype if isinstance(o, Read) else storage.dtype
+            for o in equation.operands
+        }
+        return read != {storage.dtype} or any(not isinstance(o, Read) for o in equation.operands)
+
+    def _fill(self, fill: Fill, depth: int) -> None:
+        storage = self.schedule.storage[fill.array]
+        start = f"np.{_scalar(storage.dtype)}({_start(fill.operator, storage.dtype)})"
+        if storage.has_register:
+            self._add(depth, f"{self.register(fill.array)} = {start}")
+            return
+        at = ", ".join(
+            ":" if (loop := storage.bound[a]) is None else self.loops[loop.variable]
+            for a in storage.axes
+        )
+        self._add(depth, f"{self.names[fill.array]}[{at}] = {start}")
+
+    def _store(self, store: Store, depth: int) -> None:
+        storage = self.schedule.storage[store.array]
+        if not storage.shape:
+            return
+        at = ",".join(
+            self.loops[loop.variable] for a in storage.axes if (loop := storage.bound[a]) is not None
+        )
+        self._add(depth, f"{self.names[store.array]}[{at}] = {self.register(store.array)}")
+
+
+def _joined(target: str, operator: str, value: str, *, is_first: bool) -> str:
+    if is_first or operator == "=":
+        return f"{target} = {value}"
+    if operator in ("max=", "min="):
+        return f"{target} = np.{operator[:3]}imum({target}, {value})"
+    if operator in ("or=", "and="):
+        return f"{target} = {target} {operator[:-1]} {value}"
+    return f"{target} += {value}"
+
+
+def _start(operator: str, dtype: str) -> str:
+    if operator in ("max=", "min=") and not dtype.startswith("float"):
+        return f"np.iinfo(np.{dtype}).{'min' if operator == 'max=' else 'max'}"
+    return _STARTS[operator]
+
+
+def _scalar(dtype: str) -> str:
+    """Name NumPy's scalar type of a dtype."""
+    return np.dtype(dtype).type.__name__
+
+
+def _identifier(name: str) -> str:
+    return name if name.isidentifier() else "f"

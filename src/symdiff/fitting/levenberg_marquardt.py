@@ -41,6 +41,8 @@ UNMEASURABLE, MAX_UNMEASURED = 1e-12, 8
 """Relative changes of the cost below this are rounding errors; so many such steps are made."""
 ROUGH = 1e-5
 """A search that can go no further has converged if the relative offset is below this."""
+NO_STEP = 1e-8
+"""A step that changes no parameter by more than this part of it leads nowhere."""
 NEARLY_LINEAR = 0.1
 """After a step whose decrease was as promised to this part, no acceleration is computed."""
 
@@ -48,13 +50,17 @@ CONVERGED, SINGULAR, MAX_STEPS, STALLED, NOT_FINITE = 1, 2, 3, 4, 5
 
 
 HOOK_DATA = 5
+ENOUGH, LEAST_FACTOR, LINEAR_FACTOR = 1e-4, 1.0 / 3.0, 0.1
+"""A step is taken when the cost falls by this part of what was promised; the damping falls by no
+more than this factor."""
 N_STRATEGIES, FIRST_DAMPING, MORE_DAMPING = 4, 1e-3, 1e3
 """Searches begin with damping 1e-3, 1, 1e3, 1e6, relative to columns of norm one; every second one
 lets the scale of a parameter shrink with its column."""
 DEPENDENT = 1e-14
 """A column is taken to depend on others when less than this part of it is left."""
-DEGENERATE = 1e-11
-"""A triangle of unit columns with a smaller diagonal element has lost a parameter."""
+MAX_CONDITION = 1e12
+"""A Jacobian of unit columns whose condition exceeds this has lost a parameter: its own rounding
+errors leave no more than a few digits of the covariance."""
 
 HOOKS = {
     "evaluate": ("params", "residuals"),
@@ -80,6 +86,11 @@ def sum_of_squares(x):
     return total
 
 
+def invert(x):
+    """``1/x``, but 0 for the scale of a parameter that no residual has depended on so far."""
+    return 1.0 / x if x > 0.0 else 0.0
+
+
 def dot(x, y):
     """Multiply and add up."""
     total = 0.0
@@ -92,6 +103,12 @@ def copy(x, y):
     """Write one vector into another."""
     for i in range(x.size):
         y[i] = x[i]
+
+
+def clear(x):
+    """Fill a vector with zeros."""
+    for i in range(x.size):
+        x[i] = 0.0
 
 
 def add_multiple(y, factor_, x):
@@ -148,13 +165,13 @@ def factor(jacobian, free, scale, residuals, qr, r, qtf, rotated, norms):
     """Factor the scaled Jacobian of the free parameters; returns how many they are.
 
     ``r[a, b]`` is the upper triangle, ``qtf`` the projection of the residuals, ``rotated`` all of
-    ``Q' residuals``. Reflections stay in the rows of `qr`.
+    ``Q' residuals``. Reflections stay in the rows of `qr`, their factors in `norms`.
     """
     n = residuals.size
     m = 0
     for j in range(free.size):
         if free[j] > 0.0:
-            column, source, inverse = qr[m], jacobian[j], 1.0 / scale[j]
+            column, source, inverse = qr[m], jacobian[j], invert(scale[j])
             for i in range(n):
                 column[i] = source[i] * inverse
             m += 1
@@ -262,10 +279,10 @@ def predicted_decrease(r, m, z, damping):
 
 def linear_decrease(jacobian, residuals, params, trial, scratch):
     """The same for any step, such as one that was cut at a bound."""
-    for i in range(residuals.size):
-        scratch[i] = 0.0
+    clear(scratch)
     for j in range(params.size):
-        add_multiple(scratch, trial[j] - params[j], jacobian[j])
+        if trial[j] != params[j]:
+            add_multiple(scratch, trial[j] - params[j], jacobian[j])
     total = 0.0
     for i in range(residuals.size):
         total -= scratch[i] * (2.0 * residuals[i] + scratch[i])
@@ -276,106 +293,87 @@ def choose_free(params, lower, upper, fixed, jacobian, residuals, free):
     """Free the parameters that are neither fixed nor held at a bound by the gradient."""
     for j in range(params.size):
         free[j] = 1.0 - fixed[j]
-        if lower[j] < params[j] < upper[j]:
+        if fixed[j] > 0.0 or lower[j] < params[j] < upper[j]:
             continue
         slope = dot(jacobian[j], residuals)
         if (params[j] <= lower[j] and slope > 0.0) or (params[j] >= upper[j] and slope < 0.0):
             free[j] = 0.0
 
 
-def rounding_noise(params, scale, size):
+def column_norms(jacobian, fixed, norms):
+    """Compute the norms of the columns; False when one is infinite or NaN."""
+    for j in range(fixed.size):
+        norms[j] = 0.0 if fixed[j] > 0.0 else math.sqrt(sum_of_squares(jacobian[j]))
+        if not norms[j] < math.inf:
+            return False
+    return True
+
+
+def rounding_noise(params, norms, size):
     """Bound the rounding error of the residuals, from the size of what they are made of."""
     total = size
     for j in range(params.size):
-        total += abs(params[j]) * scale[j]
+        total += abs(params[j]) * norms[j]
     return EPS * total
 
 
-def smallest_ratio(r, m):
-    """A bound from above on the smallest singular value of the unit-column triangle.
+def linearize(problem, a, loss, f_scale, keep, counts):
+    """Evaluate and factor the Jacobian at ``a.params``.
 
-    One step of inverse iteration on ``R'R``, which is sharp enough to see a lost parameter.
+    Returns the number of free parameters (-1 when something is not finite), the cost, the norm of
+    the part of the residuals that lies in the tangent plane, and the rounding error of that.
     """
-    smallest = 1.0
-    for a in range(m):
-        smallest = min(smallest, abs(r[a, a]))
-    return smallest
+    (params, lower, upper, fixed, _, scale, free, _, _, qtf, norms, _) = a[0]
+    (r, _, _), (residuals, _, rotated), (jacobian, qr) = a[1], a[2], a[3]
+    evaluate_with_jacobian(problem, params, residuals, jacobian)
+    counts[1] += 1
+    cost = apply_loss(loss, f_scale, residuals)
+    if not cost < math.inf:
+        return -1, cost, 0.0, 0.0
+    if loss != 0:
+        scale_by_loss(loss, f_scale, residuals, jacobian)
+    if not column_norms(jacobian, fixed, norms):
+        return -1, cost, 0.0, 0.0
+    noise = rounding_noise(params, norms, math.sqrt(cost))
+    for j in range(params.size):
+        scale[j] = max(norms[j], keep * scale[j])
+    choose_free(params, lower, upper, fixed, jacobian, residuals, free)
+    m = factor(jacobian, free, scale, residuals, qr, r, qtf, rotated, norms)
+    return m, cost, math.sqrt(sum_of_squares(qtf[:m])), noise
 
 
-def covariance(r, m, free, scale, s, out):
-    """``inv(J'J)`` of the free parameters, from the triangle; False where that is singular."""
-    p = free.size
-    for j in range(p):
-        for k in range(p):
-            out[j, k] = 0.0
-    for a in range(m):
-        if not abs(r[a, a]) > p * EPS:
-            return False
-    for b in range(m):  # s = inv(R), column by column
-        for a in range(m):
-            s[a, b] = 0.0
-        s[b, b] = 1.0 / r[b, b]
-        for a in range(b - 1, -1, -1):
-            total = 0.0
-            for k in range(a + 1, b + 1):
-                total -= r[a, k] * s[k, b]
-            s[a, b] = total / r[a, a]
-    a = 0
-    for j in range(p):
-        if free[j] > 0.0:
-            b = 0
-            for k in range(p):
-                if free[k] > 0.0:
-                    total = 0.0
-                    for q in range(max(a, b), m):
-                        total += s[a, q] * s[b, q]
-                    out[j, k] = total / (scale[j] * scale[k])
-                    b += 1
-            a += 1
-    return True
-
-
-def column_scale(jacobian, scale, keep):
-    """Set the scale of each parameter to the norm of its column, never below `keep` of before."""
-    for j in range(jacobian.shape[0]):
-        size = max(math.sqrt(sum_of_squares(jacobian[j])), keep * scale[j])
-        scale[j] = size if size > 0.0 else 1.0
-
-
-def is_finite(x):
-    """Whether no element is infinite or NaN."""
-    for i in range(x.size):
-        if not abs(x[i]) < math.inf:
-            return False
-    return True
-
-
-def probe_curvature(problem, params, step, trial, residuals, trial_residuals, jacobian, out):
+def probe_curvature(problem, a, counts):
     """Second derivative of the residuals along a step, from the residuals a part of it ahead.
 
-    Transtrum and Sethna, equation 14. False where the model is not finite there.
+    Transtrum and Sethna, equation 14. False where the model is not finite there, or where that is
+    out of bounds.
     """
+    (params, lower, upper, _, trial, _, _, step, _, _, _, _) = a[0]
+    (residuals, trial_residuals, out), (jacobian, _) = a[2], a[3]
     for j in range(params.size):
         trial[j] = params[j] + PROBE * step[j]
+        if not lower[j] <= trial[j] <= upper[j]:
+            return False
     evaluate(problem, trial, trial_residuals)
-    if not is_finite(trial_residuals):
+    counts[2] += 1
+    if not sum_of_squares(trial_residuals) < math.inf:
         return False
     for i in range(residuals.size):
         out[i] = (trial_residuals[i] - residuals[i]) / PROBE
     for j in range(params.size):
-        add_multiple(out, -step[j], jacobian[j])
+        if step[j] != 0.0:
+            add_multiple(out, -step[j], jacobian[j])
     for i in range(residuals.size):
         out[i] *= 2.0 / PROBE
     return True
 
 
 def spread(free, scale, z, out):
-    """Unscale a step of the free parameters to all parameters."""
+    """Add a step of the free parameters, unscaled, to one of all parameters."""
     a = 0
     for j in range(free.size):
-        out[j] = 0.0
         if free[j] > 0.0:
-            out[j] = z[a] / scale[j]
+            out[j] += z[a] * invert(scale[j])
             a += 1
 
 
@@ -391,87 +389,143 @@ def take(params, step, lower, upper, trial):
     return is_cut
 
 
-def search(problem, a, loss, f_scale, damping, keep, n_steps, gtol, counts):
-    """Run one local search from ``a.params``; returns a status."""
-    (params, lower, upper, fixed, trial, scale, free, step, z, qtf, norms, row) = a[0]
-    (r, s, _), (residuals, trial_residuals, rotated), (jacobian, qr) = a[1], a[2], a[3]
-    n, p = residuals.size, params.size
-    evaluate_with_jacobian(problem, params, residuals, jacobian)
-    counts[1] += 1
-    cost = apply_loss(loss, f_scale, residuals)
-    if not (cost < math.inf and is_finite(jacobian[0])):
-        return NOT_FINITE
-    for j in range(p):
-        scale[j] = 0.0
-    growth, ratio, n_unmeasured = 2.0, 0.0, 0
-    while True:
-        if loss != 0:
-            scale_by_loss(loss, f_scale, residuals, jacobian)
-        size = math.sqrt(cost)
-        for j in range(p):
-            if not is_finite(jacobian[j]):
-                return NOT_FINITE
-        choose_free(params, lower, upper, fixed, jacobian, residuals, free)
-        column_scale(jacobian, scale, keep)
-        m = factor(jacobian, free, scale, residuals, qr, r, qtf, rotated, norms)
-        slope = math.sqrt(sum_of_squares(qtf[:m]))
-        noise = rounding_noise(params, scale, size)
-        if slope <= gtol * size + noise:
-            return CONVERGED
-        if counts[0] >= n_steps:
-            return MAX_STEPS
-        accepted = False
-        while not accepted:
-            counts[0] += 1
-            damp(r, qtf, m, damping, s, z, row)
-            promised = predicted_decrease(r, m, z, damping)
+def propose(problem, a, m, damping, is_curved, counts):
+    """Compute the next trial point; returns the decrease that the linear model promises."""
+    (params, lower, upper, _, trial, scale, free, step, z, qtf, norms, row) = a[0]
+    (r, s, _), (residuals, _, rotated), (jacobian, qr) = a[1], a[2], a[3]
+    damp(r, qtf, m, damping, s, z, row)
+    promised = predicted_decrease(r, m, z, damping)
+    clear(step)
+    spread(free, scale, z, step)
+    if is_curved and probe_curvature(problem, a, counts):
+        length = math.sqrt(sum_of_squares(z[:m]))
+        project(qr, norms, m, rotated, residuals.size)
+        correct(r, s, m, rotated, z, row)
+        if 2.0 * math.sqrt(sum_of_squares(z[:m])) <= ACCELERATION_LIMIT * length:
             spread(free, scale, z, step)
-            if loss == 0 and abs(ratio - 1.0) > NEARLY_LINEAR:
-                length = math.sqrt(sum_of_squares(z[:m]))
-                counts[2] += 1
-                if probe_curvature(
-                    problem, params, step, trial, residuals, trial_residuals, jacobian, rotated
-                ):
-                    project(qr, norms, m, rotated, n)
-                    correct(r, s, m, rotated, z, row)
-                    if 2.0 * math.sqrt(sum_of_squares(z[:m])) <= ACCELERATION_LIMIT * length:
-                        q = 0
-                        for j in range(p):
-                            if free[j] > 0.0:
-                                step[j] += z[q] / scale[j]
-                                q += 1
-            if take(params, step, lower, upper, trial):
-                promised = linear_decrease(jacobian, residuals, params, trial, rotated)
-            evaluate(problem, trial, trial_residuals)
-            counts[2] += 1
-            new_cost = apply_loss(loss, f_scale, trial_residuals)
-            decrease = cost - new_cost
-            if new_cost < math.inf and promised > 0.0 and decrease > 1e-4 * promised:
-                accepted = True
-                ratio = decrease / promised
-                damping *= max(1.0 / 3.0, 1.0 - (2.0 * min(ratio, 1.0) - 1.0) ** 3)
-                growth = 2.0
-            elif promised <= UNMEASURABLE * cost and abs(decrease) <= UNMEASURABLE * cost:
-                # The cost cannot tell such steps apart; the slope, which is measured, decides.
-                accepted = True
-                ratio = 1.0
-                damping /= 3.0
-                n_unmeasured += 1
-                if n_unmeasured > MAX_UNMEASURED:
-                    return CONVERGED if slope <= ROUGH * size + noise else STALLED
-            else:
-                ratio = 0.0
-                damping *= growth
-                growth *= 2.0
-                if damping > MAX_DAMPING or growth > MAX_DAMPING:
-                    return CONVERGED if slope <= ROUGH * size + noise else STALLED
-                if counts[0] >= n_steps:
-                    return MAX_STEPS
-        for j in range(p):
-            params[j] = trial[j]
-        evaluate_with_jacobian(problem, params, residuals, jacobian)
-        counts[1] += 1
-        cost = apply_loss(loss, f_scale, residuals)
+    if take(params, step, lower, upper, trial):
+        promised = linear_decrease(jacobian, residuals, params, trial, rotated)
+    return promised
+
+
+def verdict(a, m, slope, size, noise):
+    """Name a point from which no step leads on.
+
+    Where the Jacobian is singular the tangent plane is not defined, and residuals can stay in what
+    rounding makes of it though the gradient vanishes: their cosine with each column is small.
+    Residuals that are nothing but rounding errors keep their direction; then an undamped step,
+    which is long wherever there is a way to go, no longer changes the parameters.
+    """
+    (params, _, _, _, _, scale, free, step, z, qtf, _, row), (r, s, _) = a[0], a[1]
+    if slope <= ROUGH * size + noise:
+        return CONVERGED
+    is_orthogonal = True
+    for k in range(m):
+        gradient = 0.0
+        for b in range(k + 1):
+            gradient += r[b, k] * qtf[b]
+        column = math.sqrt(sum_of_squares(r[: k + 1, k]))
+        is_orthogonal = is_orthogonal and abs(gradient) <= ROUGH * column * size
+    if is_orthogonal:
+        return SINGULAR
+    damp(r, qtf, m, 0.0, s, z, row)
+    clear(step)
+    spread(free, scale, z, step)
+    for j in range(params.size):
+        if abs(step[j]) > NO_STEP * abs(params[j]):
+            return STALLED
+    return CONVERGED
+
+
+def reduction(ratio):
+    """Nielsen's factor for the damping after a step, less where the model is nearly linear."""
+    if abs(ratio - 1.0) < NEARLY_LINEAR:
+        return LINEAR_FACTOR
+    return max(LEAST_FACTOR, 1.0 - (2.0 * min(ratio, 1.0) - 1.0) ** 3)
+
+
+def search(problem, a, loss, f_scale, damping, keep, max_steps, gtol, counts):
+    """Run one local search; returns a status, the cost and the number of free parameters."""
+    params, trial, before, trial_residuals = a[0][0], a[0][4], a[0][8], a[2][1]
+    m, cost, slope, noise = linearize(problem, a, loss, f_scale, keep, counts)
+    if m < 0:
+        return NOT_FINITE, cost, m
+    growth, ratio, n_unmeasured, n_tried = 2.0, 0.0, 0, 0
+    while slope > gtol * math.sqrt(cost) + noise:
+        if n_tried >= max_steps:
+            return MAX_STEPS, cost, m
+        n_tried += 1
+        counts[0] += 1
+        is_curved = loss == 0 and abs(ratio - 1.0) > NEARLY_LINEAR
+        promised = propose(problem, a, m, damping, is_curved, counts)
+        evaluate(problem, trial, trial_residuals)
+        counts[2] += 1
+        decrease = cost - apply_loss(loss, f_scale, trial_residuals)
+        # What is infinite or NaN fails both comparisons.
+        is_better = promised > 0.0 and decrease > ENOUGH * promised
+        # The cost cannot tell such steps apart; the slope, which is measured, decides.
+        is_unmeasured = promised <= UNMEASURABLE * cost and abs(decrease) <= UNMEASURABLE * cost
+        ratio = decrease / promised if is_better else 1.0
+        is_taken = is_better or is_unmeasured
+        if is_taken:
+            copy(params, before)
+            copy(trial, params)
+            m, cost, slope, noise = linearize(problem, a, loss, f_scale, keep, counts)
+            if m < 0:  # no derivative there, as of a root at its bound: go back
+                is_taken = False
+                copy(before, params)
+                m, cost, slope, noise = linearize(problem, a, loss, f_scale, keep, counts)
+        if is_taken:
+            damping *= reduction(ratio) if is_better else LEAST_FACTOR
+            growth = 2.0
+            n_unmeasured += 0 if is_better else 1
+        else:
+            ratio = 0.0
+            damping *= growth
+            growth *= 2.0
+        if n_unmeasured > MAX_UNMEASURED or damping > MAX_DAMPING or growth > MAX_DAMPING:
+            return verdict(a, m, slope, math.sqrt(cost), noise), cost, m
+    return CONVERGED, cost, m
+
+
+def invert_triangle(r, m, s):
+    """Write ``inv(R)`` to `s`; returns a bound on the condition of R with columns of norm one.
+
+    Infinite when R is singular. Moduli of the diagonal alone would not do: without pivoting all can
+    be large in a triangle that is singular up to rounding.
+    """
+    total = 0.0
+    for b in range(m):
+        if r[b, b] == 0.0:
+            return math.inf
+        for a in range(m):
+            s[a, b] = 0.0
+        s[b, b] = 1.0 / r[b, b]
+        for a in range(b - 1, -1, -1):
+            image = 0.0
+            for k in range(a + 1, b + 1):
+                image += r[a, k] * s[k, b]
+            s[a, b] = -image / r[a, a]
+    for a in range(m):
+        square = 0.0
+        for b in range(a + 1):
+            square += r[b, a] * r[b, a]
+        total += square * sum_of_squares(s[a, a:m])
+    return math.sqrt(m * total)
+
+
+def covariance(s, m, free, scale, out):
+    """Write ``inv(J'J)`` of the free parameters, from the inverse of the triangle, others zero."""
+    a = -1
+    for j in range(free.size):
+        a += 1 if free[j] > 0.0 else 0
+        b = -1
+        for k in range(free.size):
+            b += 1 if free[k] > 0.0 else 0
+            out[j, k] = 0.0
+            if free[j] > 0.0 and free[k] > 0.0:
+                product = dot(s[a, max(a, b) : m], s[b, max(a, b) : m])
+                out[j, k] = product / (scale[j] * scale[k])
 
 
 def workspace_size(n_points, n_params):
@@ -480,7 +534,7 @@ def workspace_size(n_points, n_params):
 
 
 def divide(work, n, p):
-    """Slice the workspace; the order is that of `OFFSETS`."""
+    """Slice the workspace."""
     v = work[: 14 * p].reshape(14, p)
     at = 14 * p
     squares = work[at : at + 3 * p * p].reshape(3, p, p)
@@ -494,6 +548,31 @@ def divide(work, n, p):
         (vectors[0], vectors[1], vectors[2]),
         (matrices[0], matrices[1]),
     )
+
+
+def finish(problem, a, loss, m, status):
+    """Leave residuals, Jacobian and covariance of the parameters found."""
+    params, fixed, scale, free = a[0][0], a[0][3], a[0][5], a[0][6]
+    (r, s, out), (residuals, _, rotated), (jacobian, qr) = a[1], a[2], a[3]
+    if status == CONVERGED:
+        # As in SciPy, parameters at a bound count as free.
+        n_fitted = 0
+        for j in range(params.size):
+            free[j] = 1.0 - fixed[j]
+            n_fitted += 1 if free[j] > 0.0 else 0
+        if m < n_fitted:
+            m = factor(jacobian, free, scale, residuals, qr, r, a[0][9], rotated, a[0][10])
+        if invert_triangle(r, m, s) > MAX_CONDITION:
+            status = SINGULAR
+        else:
+            covariance(s, m, free, scale, out)
+    if loss != 0 or status != CONVERGED:
+        evaluate_with_jacobian(problem, params, residuals, jacobian)
+    if status != CONVERGED:
+        for j in range(params.size):
+            for k in range(params.size):
+                out[j, k] = math.inf
+    return status
 
 
 def minimize(problem, work):
@@ -522,57 +601,28 @@ def minimize(problem, work):
     counts = problem[HOOK_DATA + 4 : HOOK_DATA + 8]
     f_scale, gtol = work[workspace_size(n, p) - 2], work[workspace_size(n, p) - 1]
     a = divide(work, n, p)
-    params, free = a[0][0], a[0][6]
+    params, scale = a[0][0], a[0][5]
     best, start = work[12 * p : 13 * p], work[13 * p : 14 * p]
     copy(params, start)
     copy(params, best)
     for k in range(4):
         counts[k] = 0
-    best_cost, best_status = math.inf, NOT_FINITE
-    steps = 0
+    best_cost, best_status, m = math.inf, NOT_FINITE, 0
     for strategy in range(N_STRATEGIES):
-        damping = FIRST_DAMPING * MORE_DAMPING**strategy
-        keep = 1.0 - strategy % 2
         copy(start, params)
-        steps += counts[0]
-        counts[0] = 0
+        clear(scale)
         counts[3] += 1
-        status = search(problem, a, loss, f_scale, damping, keep, max_steps, gtol, counts)
-        cost = apply_loss(loss, f_scale, a[2][0])
-        if status == CONVERGED and smallest_ratio(a[1][0], int(sum_of_squares(free))) < DEGENERATE:
+        damping, keep = FIRST_DAMPING * MORE_DAMPING**strategy, 1.0 - strategy % 2
+        status, cost, m = search(problem, a, loss, f_scale, damping, keep, max_steps, gtol, counts)
+        if status == CONVERGED and invert_triangle(a[1][0], m, a[1][1]) > MAX_CONDITION:
             status = SINGULAR
         if status < best_status or (status == best_status and cost < best_cost):
             best_cost, best_status = cost, status
             copy(params, best)
-        if status == CONVERGED or (status == NOT_FINITE and counts[1] == 1):
+        if status in (CONVERGED, NOT_FINITE):
             break
-    counts[0] += steps
     copy(best, params)
-    return finish(problem, a, loss, f_scale, best_status)
-
-
-def finish(problem, a, loss, f_scale, status):
-    """Leave residuals, Jacobian and covariance of the parameters found."""
-    params, fixed, scale, free = a[0][0], a[0][3], a[0][5], a[0][6]
-    (r, s, out), (residuals, _, rotated), (jacobian, qr) = a[1], a[2], a[3]
-    evaluate_with_jacobian(problem, params, residuals, jacobian)
-    is_regular = False
-    if status == CONVERGED:
-        if loss != 0:
-            scale_by_loss(loss, f_scale, residuals, jacobian)
-        for j in range(params.size):
-            free[j] = 1.0 - fixed[j]
-            scale[j] = 0.0
-        column_scale(jacobian, scale, 0.0)
-        m = factor(jacobian, free, scale, residuals, qr, r, a[0][9], rotated, a[0][10])
-        is_regular = covariance(r, m, free, scale, s, out)
-        if loss != 0:
-            evaluate_with_jacobian(problem, params, residuals, jacobian)
-    if not is_regular:
-        for j in range(params.size):
-            for k in range(params.size):
-                out[j, k] = math.inf
-    return SINGULAR if status == CONVERGED and not is_regular else status
+    return finish(problem, a, loss, m, best_status)
 
 
 SUMS = ("sum_of_squares", "dot", "linear_decrease")
@@ -581,10 +631,11 @@ SUMS = ("sum_of_squares", "dot", "linear_decrease")
 FUNCTIONS = (
     workspace_size,
     sum_of_squares,
+    invert,
     dot,
     copy,
+    clear,
     add_multiple,
-    is_finite,
     apply_loss,
     scale_by_loss,
     reflect,
@@ -595,14 +646,18 @@ FUNCTIONS = (
     predicted_decrease,
     linear_decrease,
     choose_free,
+    column_norms,
     rounding_noise,
-    smallest_ratio,
-    covariance,
-    column_scale,
+    linearize,
     probe_curvature,
     spread,
     take,
+    propose,
+    verdict,
+    reduction,
     search,
+    invert_triangle,
+    covariance,
     divide,
     finish,
     minimize,

@@ -95,4 +95,4 @@ class Models:
 def _spec(x: Any) -> Spec | Static:
     if isinstance(x, np.ndarray):
         return Spec(x.shape, x.dtype.name)
-    return Spec((), "float64", is_weak=True) if isinstance(x, float) else Static(x)
+    return Spec((), "float64", is_weak=True) if isinstance(x, float) else Static(x, type(x))

@@ -211,8 +211,15 @@ class Rint(_Step):
     """Round to the nearest whole number, halves to the even one."""
 
 
-class Predicate(_Step):
+class Predicate(sp.logic.boolalg.BooleanFunction):
     """A truth about one number."""
+
+    @classmethod
+    def eval(cls, *_: Expr) -> None:
+        """Stay as it is written."""
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{type(self).__name__}({printer._print(self.args[0])})"
 
 
 class IsNan(Predicate):
@@ -279,7 +286,7 @@ class Sigmoid(Opaque):
     """``1 / (1 + exp(-x))`` without overflow."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        return self * (1 - self)
+        return self * Sigmoid(-self.args[0])  # 1 - self cancels where it is near one
 
     def formula(self) -> Expr:
         return 1 / (1 + sp.exp(-self.args[0]))

@@ -8,8 +8,9 @@ from typing import Any
 
 import sympy as sp
 
-from symdiff.program.affine import Affine
+from symdiff.program.affine import Affine, identity
 from symdiff.program.equations import (
+    ArrayType,
     Equation,
     Index,
     Literal,
@@ -18,6 +19,7 @@ from symdiff.program.equations import (
     is_plain,
 )
 from symdiff.program.patterns import Pattern, pattern, placeholder
+from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "optimize",
     "propagate_copies",
     "remove_dead_equations",
+    "separate_outputs",
 ]
 
 
@@ -95,7 +98,9 @@ def _map_reads(equation: Equation, change: Callable[[Read], Operand]) -> Equatio
         if isinstance(i, Affine):
             return i
         changed = visit(i)
-        return changed if isinstance(changed, Read) else i
+        if not isinstance(changed, Read):
+            return Affine((), int(changed.value)) if isinstance(changed, Literal) else i
+        return changed
 
     def visit(read: Read) -> Operand:
         return change(Read(read.array, tuple([visit_index(i) for i in read.indices])))
@@ -108,17 +113,26 @@ def _map_reads(equation: Equation, change: Callable[[Read], Operand]) -> Equatio
 
 def propagate_copies(program: Program) -> Program:
     """Read the original instead of a copy of it, and numbers instead of arrays of them."""
-    outputs = set(program.outputs)
+    needed: set[str] = set(program.outputs)
+    while True:  # again when a read could not do without the copy
+        kept, missing = _propagate(program, needed)
+        if not missing:
+            return program.replace(equations=tuple(kept))
+        needed |= missing
+
+
+def _propagate(program: Program, needed: set[str]) -> tuple[list[Equation], set[str]]:
     copies: dict[str, Operand] = {}
+    missing: set[str] = set()
     kept: list[Equation] = []
     for equation in program.equations:
-        resolved = _map_reads(equation, lambda r: _resolve(r, copies))
+        resolved = _map_reads(equation, lambda r: _resolve(r, copies, missing))
         resolved = fold_literals(resolved, program.types[equation.array].dtype)
-        if equation.array not in outputs and _is_copy(program, resolved):
+        if equation.array not in needed and _is_copy(program, resolved):
             copies[equation.array] = resolved.operands[0]
         else:
             kept.append(resolved)
-    return program.replace(equations=tuple(kept))
+    return kept, missing
 
 
 def fold_literals(equation: Equation, dtype: str) -> Equation:
@@ -174,14 +188,17 @@ def _is_copy(program: Program, equation: Equation) -> bool:
     return isinstance(source, Read) and types[source.array].dtype == array_type.dtype
 
 
-def _resolve(read: Read, copies: dict[str, Operand]) -> Operand:
+def _resolve(read: Read, copies: dict[str, Operand], missing: set[str]) -> Operand:
     source = copies.get(read.array)
     if source is None:
         return read
     if not isinstance(source, Read):
         return source
     composed = _compose(source.indices, read.indices)
-    return read if composed is None else Read(source.array, composed)
+    if composed is None:
+        missing.add(read.array)
+        return read
+    return Read(source.array, composed)
 
 
 def _compose(indices: Sequence[Index], by: Sequence[Index]) -> tuple[Index, ...] | None:
@@ -206,7 +223,28 @@ def _compose(indices: Sequence[Index], by: Sequence[Index]) -> tuple[Index, ...]
     return tuple(result)
 
 
+def separate_outputs(program: Program) -> Program:
+    """Give every output an array of its own."""
+    outputs: list[str] = []
+    equations = list(program.equations)
+    types = dict(program.types)
+    for name in program.outputs:
+        if name not in outputs and name not in program.inputs:
+            outputs.append(name)
+            continue
+        shape, dtype = types[name]
+        copy = fresh_name(name, {*types})
+        types[copy] = ArrayType(shape, dtype)
+        whole = identity(len(shape))
+        equations.append(Equation(copy, whole, "=", COPY, (Read(name, whole),), shape))
+        outputs.append(copy)
+    if tuple(outputs) == program.outputs:
+        return program
+    return program.replace(outputs=tuple(outputs), types=types, equations=tuple(equations))
+
+
 PASSES: tuple[Callable[[Program], Program], ...] = (
+    separate_outputs,
     remove_dead_equations,
     propagate_copies,
     merge_equal_equations,

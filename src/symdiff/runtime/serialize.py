@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from symdiff.errors import ShapeError, at_user_line
+from symdiff.errors import CacheError, ShapeError, at_user_line
 from symdiff.program import serialization
 from symdiff.program.program import Program
 from symdiff.runtime.function import Function
@@ -38,7 +38,10 @@ def load(path: str | os.PathLike[str]) -> Function:
     >>> sd.load(path)(3.0)
     6.0
     """
-    program = Program.from_dict(serialization.load_dict(path))
+    try:
+        program = Program.from_dict(serialization.load_dict(path))
+    except CacheError as error:
+        raise CacheError(f"{os.fspath(path)}: {error}") from None
     outputs = tuple(leaf for _ in program.outputs)
     tree = leaf if len(outputs) == 1 else Tree(tuple, (), outputs)
 

@@ -80,7 +80,7 @@ def describe(value: Any) -> Spec | Static:
                 "which are taken for constants"
             )
         ) from None
-    return Static(value)
+    return Static(value, kind)
 
 
 def is_traced(leaves: Sequence[Any]) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -36,10 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DTYPES", "Context", "active_context", "check_dtype"]
 
-DTYPES = frozenset(
-    ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
-    + ["float32", "float64"]
-)
+_INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+DTYPES = frozenset(["bool", *_INTEGERS, "float32", "float64"])
 
 _state = threading.local()
 
@@ -82,11 +81,12 @@ class Context:
         self.guards: dict[Guard, None] = {}
         self.values: dict[str, int] = {}
         self.captured: dict[str, TracedArray] = {}
+        self.reserved: frozenset[str] = frozenset()
         self._counter = 0
         self._constant_names: dict[int, tuple[str, np.ndarray]] = {}
         self._symbols: dict[int, Size] = {}
 
-    def __enter__(self) -> Context:
+    def __enter__(self) -> Self:
         if not hasattr(_state, "stack"):
             _state.stack = []
         _state.stack.append(self)
@@ -127,10 +127,10 @@ class Context:
             self.values[repr(made)] = value
         return self._symbols[value]
 
-    @staticmethod
-    def symbol_number(number: int) -> Size:
-        """Name the sizes of a Program: n, n1, n2, ...."""
-        return symbol(f"n{number or ''}")
+    def symbol_number(self, number: int) -> Size:
+        """Name the sizes of a Program n, n1, n2, ..., but for names of arguments."""
+        free = (name for k in count() if (name := f"n{k or ''}") not in self.reserved)
+        return symbol(next(islice(free, number, None)))
 
     def add_constant(self, data: np.ndarray) -> str:
         """Keep a copy of an array that the function had at hand; the same one is kept once."""
@@ -195,7 +195,7 @@ class Context:
 
     def unify(self, a: Extent, b: Extent) -> Extent:
         """Give the extent of two axes that broadcast together."""
-        if a == b or b == 1:
+        if b in (a, 1):
             return a
         if a == 1:
             return b

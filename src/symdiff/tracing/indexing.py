@@ -11,19 +11,37 @@ from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.program.affine import Affine, constant, index
 from symdiff.program.equations import Index, Read
 from symdiff.program.sizes import Extent
-from symdiff.tracing.tracer import TracedArray, TracedSize
+from symdiff.tracing.operations import COPY
+from symdiff.tracing.tracer import TracedArray, TracedSize, elementwise
 
-__all__ = ["compose", "getitem"]
-
-
-def compose(indices: Sequence[Index], by: Sequence[Index]) -> tuple[Index, ...]:
-    """Put index expressions, gathers among them, in for the axes of a view."""
-    return tuple(_compose(i, by) for i in indices)
+__all__ = ["compose", "compose_affine", "getitem"]
 
 
-def _compose(i: Index, by: Sequence[Index]) -> Index:
+def compose(indices: Sequence[Index], by: Sequence[Index]) -> tuple[Index, ...] | None:
+    """Put index expressions, gathers among them, in for the axes of a view.
+
+    None where an integer array would have to be multiplied or added to.
+    """
+    result: list[Index] = []
+    for i in indices:
+        composed = _compose(i, by)
+        if composed is None:
+            return None
+        result.append(composed)
+    return tuple(result)
+
+
+def compose_affine(indices: Sequence[Index], by: Sequence[Affine]) -> tuple[Index, ...]:
+    """Put affine expressions in for the axes of a view, which always works."""
+    composed = compose(indices, by)
+    assert composed is not None
+    return composed
+
+
+def _compose(i: Index, by: Sequence[Index]) -> Index | None:
     if isinstance(i, Read):
-        return Read(i.array, compose(i.indices, by))
+        inner = compose(i.indices, by)
+        return None if inner is None else Read(i.array, inner)
     used = [by[axis] for axis, _ in i.terms]
     if all(isinstance(u, Affine) for u in used):
         result = constant(i.offset)
@@ -33,12 +51,7 @@ def _compose(i: Index, by: Sequence[Index]) -> Index:
         return result
     if len(used) == 1 and i.terms[0][1] == 1 and i.offset == 0:
         return used[0]
-    raise UnsupportedOperationError(
-        at_user_line(
-            "an integer array indexes a strided view. Index the original array, or make a copy "
-            "first with 1 * x"
-        )
-    )
+    return None
 
 
 def getitem(x: TracedArray, key: Any) -> TracedArray:
@@ -74,23 +87,34 @@ def getitem(x: TracedArray, key: Any) -> TracedArray:
             shape.append(length)
         else:
             by.append(constant(_position(x, k, axis - 1, extent)))
-    return x.view(compose(x.indices, by), tuple(shape))
+    return _look(x, by, tuple(shape))
+
+
+def _look(x: TracedArray, by: Sequence[Index], shape: tuple[Extent, ...]) -> TracedArray:
+    """Compose the index maps; an array of integers into a strided view needs a copy of that."""
+    composed = compose(x.indices, by)
+    if composed is None:
+        copy = elementwise(x.context, COPY, [x], x.dtype_)
+        composed = compose(copy.indices, by)
+        assert composed is not None
+        x = copy
+    return x.view(composed, shape)
 
 
 def _expand(x: TracedArray, keys: tuple[Any, ...]) -> list[Any]:
     """Normalise a key: arrays for lists and masks, and a slice for each axis left out."""
     plain: list[Any] = []
     for k in keys:
-        if isinstance(k, (list, np.ndarray)):
-            k = np.asarray(k)
-            if k.dtype == np.bool_:
-                plain.extend(np.nonzero(k))
-                continue
-            if k.dtype.kind not in "iu" and k.size:
-                _refuse(x, k)
-            if k.ndim == 0:
-                k = int(k)
-        plain.append(k)
+        if not isinstance(k, (list, np.ndarray)):
+            plain.append(k)
+            continue
+        array = np.asarray(k)
+        if array.dtype == np.bool_:
+            plain.extend(np.nonzero(array))
+            continue
+        if array.dtype.kind not in "iu" and array.size:
+            _refuse(array)
+        plain.append(array if array.ndim else int(array))
     consumed = sum(k is not None and k is not Ellipsis for k in plain)
     missing = x.ndim - consumed
     if missing < 0:
@@ -109,7 +133,7 @@ def _expand(x: TracedArray, keys: tuple[Any, ...]) -> list[Any]:
     return plain[: places[0]] + fill + plain[places[0] + 1 :]
 
 
-def _refuse(x: TracedArray, key: Any) -> NoReturn:
+def _refuse(key: Any) -> NoReturn:
     raise UnsupportedOperationError(
         at_user_line(
             f"an index of type {type(key).__name__} is not supported on traced arrays; allowed "
@@ -125,7 +149,7 @@ def _position(x: TracedArray, key: Any, axis: int, extent: Extent) -> Extent:
     elif isinstance(key, (int, np.integer)) and not isinstance(key, bool):
         key = int(key)
     else:
-        _refuse(x, key)
+        _refuse(key)
     context = x.context
     if context.decide(key, "<"):
         key = key + extent
@@ -145,7 +169,7 @@ def _bound(x: TracedArray, bound: Any, extent: Extent, low: Extent, high: Extent
     if isinstance(bound, (int, np.integer)):
         bound = int(bound)
     elif isinstance(bound, TracedArray) or not hasattr(bound, "terms"):
-        _refuse(x, bound)
+        _refuse(bound)
     if context.decide(bound, "<"):
         bound = bound + extent
         return low if context.decide(bound - low, "<") else bound

@@ -9,23 +9,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.errors import DTypeError
+from symdiff.program.affine import identity
 from symdiff.program.equations import ArrayType, map_sizes
 from symdiff.program.program import Guard, Program
 from symdiff.program.sizes import Extent, Size, evaluate, put_sizes
-from symdiff.tracing import tracer
 from symdiff.tracing.context import Context, active_context
+from symdiff.tracing.dispatch import FUNCTIONS, METHODS
 from symdiff.tracing.naming import assigned_names, rename_equation
-from symdiff.tracing.numpy_functions import ARRAY_METHODS, FUNCTION_TABLE, UFUNC_METHODS
+from symdiff.tracing.numpy_functions import FUNCTION_TABLE, UFUNC_METHODS
 from symdiff.tracing.operations import COPY
-from symdiff.tracing.tracer import TracedArray, as_traced
+from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 from symdiff.trees import Tree, flatten, unflatten
 
 __all__ = ["Spec", "Static", "Trace", "inline", "input_names", "matches", "trace_function"]
 
-tracer.FUNCTIONS.update(FUNCTION_TABLE)
-tracer.METHODS.update(UFUNC_METHODS)
-for _name, _function in ARRAY_METHODS.items():
-    setattr(TracedArray, _name, _function)
+# Tracers look these up at run time, since they cannot import what imports them (see `dispatch`).
+FUNCTIONS.update(FUNCTION_TABLE)
+METHODS.update(UFUNC_METHODS)
 
 
 class Spec(NamedTuple):
@@ -44,6 +44,7 @@ class Static(NamedTuple):
     """An argument that is part of the function rather than data: a string, a flag."""
 
     value: Any
+    kind: type
     is_leaf = True
 
 
@@ -99,8 +100,10 @@ def trace_function(
     title = name or function_name(function)
     context = Context(title)
     arguments: list[Any] = []
+    names = input_names(function, in_tree)
+    context.reserved = frozenset(names)
     with context:
-        for wanted, spec in zip(input_names(function, in_tree), leaves, strict=True):
+        for wanted, spec in zip(names, leaves, strict=True):
             if isinstance(spec, Static):
                 arguments.append(spec.value)
                 continue
@@ -139,19 +142,21 @@ def _collect_outputs(context: Context, result: Any, name: str) -> tuple[list[str
         traced = as_traced(value)
         is_array = (
             traced.owns
-            and traced.indices == tracer.identity(traced.ndim)
+            and traced.indices == identity(traced.ndim)
             and context.types[traced.array].shape == traced.shape_
             and traced.array not in context.inputs
             and traced.array not in outputs
         )
         if not is_array:
-            traced = tracer.elementwise(context, COPY, [traced], traced.dtype_)
+            traced = elementwise(context, COPY, [traced], traced.dtype_)
         outputs.append(traced.array)
     return outputs, out_tree
 
 
 def _finish(context: Context, outputs: list[str]) -> Program:
-    names = assigned_names(context.equations, [n for n in context.types if not n.startswith("%")], outputs)
+    names = assigned_names(
+        context.equations, [*context.values, *[n for n in context.types if not n.startswith("%")]], outputs
+    )
     known = _known_sizes(context)
     size = _putting(known) if known else _same
     types = {
@@ -260,9 +265,9 @@ class Inliner:
         for mine, theirs in zip(declared.shape, value.shape_, strict=True):
             self._match(mine, theirs)
         whole = self.context.types[value.array].shape == value.shape_
-        is_plain = value.indices == tracer.identity(value.ndim)
+        is_plain = value.indices == identity(value.ndim)
         if not (whole and is_plain and value.dtype_ == declared.dtype):
-            value = tracer.elementwise(self.context, COPY, [value], declared.dtype)
+            value = elementwise(self.context, COPY, [value], declared.dtype)
         self.names[name] = value.array
 
     def _match(self, mine: Extent, theirs: Extent) -> None:

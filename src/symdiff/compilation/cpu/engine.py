@@ -5,12 +5,15 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import threading
+from collections.abc import Iterable
 from functools import cache
 
 import llvmlite.binding as llvm
 from llvmlite.binding.newpassmanagers import NewPassManager
 
-__all__ = ["Code", "compile_module", "optimized_text"]
+from symdiff.errors import UnsupportedOperationError
+
+__all__ = ["Code", "compile_module", "optimized_text", "require_symbols"]
 
 _lock = threading.Lock()
 
@@ -75,6 +78,14 @@ def _optimized(text: str) -> llvm.ModuleRef:
     NewPassManager._dispose(manager)  # pyright: ignore[reportPrivateUsage]
     manager.detach()
     return module
+
+
+def require_symbols(names: Iterable[str]) -> None:
+    """Refuse code that calls what is not there: LLVM would let the call go to address zero."""
+    _machine()
+    for name in names:
+        if not name.startswith("llvm.") and llvm.address_of_symbol(name) is None:
+            raise UnsupportedOperationError(f"this machine's libraries have no function {name}")
 
 
 def compile_module(text: str) -> Code:

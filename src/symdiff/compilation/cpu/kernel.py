@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.compilation.cpu import entry
-from symdiff.compilation.cpu.engine import Code, compile_module
+from symdiff.compilation.cpu.engine import Code, compile_module, require_symbols
 from symdiff.compilation.cpu.lowering import Module, lower
 from symdiff.compilation.schedule import schedule
 from symdiff.program.program import Program
@@ -58,6 +58,7 @@ class Kernel:
     def __init__(self, program: Program, out_tree: Tree | None = None) -> None:
         self.program = program
         module, has_numbers = _module(program, out_tree)
+        require_symbols(module.declarations)
         self._code = compile_module(str(module))
         keep: list[Any] = []
         self._enter_arrays = _function(self._code, "enter_arrays", keep)

@@ -48,6 +48,7 @@ class Module:
         self.declarations: dict[str, str] = {}
         self.functions: list[str] = []
         self.vector_functions: list[str] = []
+        self.defined: set[str] = set()
 
     def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
         """Declare an external function once; return its name."""
@@ -124,6 +125,12 @@ class _Function:
         self.counter += 1
         self.lines.append(f"  %v{self.counter} = {instruction}")
         return f"%v{self.counter}"
+
+    def define(self, name: str, text: str) -> str:
+        if name not in self.module.defined:
+            self.module.defined.add(name)
+            self.module.functions.append(text)
+        return name
 
     def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
         return self.module.declare(name, result, arguments, pure=pure)

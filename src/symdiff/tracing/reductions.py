@@ -1,0 +1,241 @@
+"""Reductions: sums, means, extrema, products, norms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
+from symdiff.program.affine import index
+from symdiff.tracing.arguments import as_axes, is_given, refuse_keywords
+from symdiff.tracing.construction import concatenate, full_like
+from symdiff.tracing.indexing import getitem
+from symdiff.tracing.operations import COPY
+from symdiff.tracing.pointwise import stop_gradient
+from symdiff.tracing.pointwise import where as select
+from symdiff.tracing.shapes import diagonal
+from symdiff.tracing.traced_size import as_size, total_extent
+from symdiff.tracing.tracer import TracedArray, as_traced, astype
+
+__all__ = [
+    "norm",
+    "reduce_all",
+    "reduce_any",
+    "reduce_logaddexp",
+    "reduce_max",
+    "reduce_mean",
+    "reduce_min",
+    "reduce_prod",
+    "reduce_std",
+    "reduce_sum",
+    "reduce_var",
+    "sum_diagonal",
+]
+
+
+def _reduce(x: Any, axis: Any, keepdims: Any, kind: str, dtype: str | None = None) -> TracedArray:
+    """Reduce over axes by one equation whose target lacks them."""
+    x = as_traced(x)
+    context = x.context
+    axes = as_axes(axis, x.ndim)
+    kept = [a for a in range(x.ndim) if a not in axes]
+    shape = tuple(x.shape_[a] for a in kept)
+    result_dtype = dtype or x.dtype_
+    if kind in ("max=", "min=") and any(context.decide(x.shape_[a], "==") for a in axes):
+        raise ShapeError(at_user_line("maximum or minimum of no elements"))
+    name = context.emit(
+        COPY,
+        [context.read(x, x.shape_)],
+        x.shape_,
+        result_dtype,
+        operator=kind if axes else "=",
+        target=tuple(index(a) for a in kept),
+        shape=shape,
+    )
+    result = TracedArray(context, name, shape, result_dtype, owns=True)
+    result.is_weak = x.is_weak and not axes
+    return _keep(result, axes, x.ndim) if is_given(keepdims) and keepdims else result
+
+
+def _keep(x: TracedArray, axes: list[int], rank: int) -> TracedArray:
+    """Put axes of size one where reduced ones were."""
+    return getitem(x, tuple(None if a in axes else slice(None) for a in range(rank)))
+
+
+def _converted(a: Any, dtype: Any) -> TracedArray:
+    return as_traced(a) if dtype is None else astype(a, dtype)
+
+
+def reduce_sum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """Do `numpy.sum`; whole numbers are summed in 64 bits, as NumPy does."""
+    refuse_keywords("np.sum", out=out)
+    x = _converted(a, dtype)
+    if is_given(where) and where is not True:
+        x = select(where, x, 0)
+    accumulator = "int64" if x.dtype.kind in "bi" else "uint64" if x.dtype.kind == "u" else None
+    total = _reduce(x, axis, keepdims, "+=", None if dtype is not None else accumulator)
+    return total + initial if is_given(initial) else total
+
+
+def _count(x: TracedArray, axes: list[int]) -> Any:
+    return as_size(x.context, total_extent([x.shape_[a] for a in axes]))
+
+
+def reduce_mean(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    where: Any = None,
+) -> Any:
+    """Do `numpy.mean`."""
+    refuse_keywords("np.mean", out=out, where=where)
+    x = _converted(a, dtype)
+    if x.dtype.kind in "biu":
+        x = astype(x, "float64")
+    return reduce_sum(x, axis=axis, keepdims=keepdims) / _count(x, as_axes(axis, x.ndim))
+
+
+def reduce_var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    **kwargs: Any,
+) -> Any:
+    """Do `numpy.var`, in two passes."""
+    refuse_keywords("np.var", out=out, **kwargs)
+    x = _converted(a, dtype)
+    deviation = x - reduce_mean(x, axis=axis, keepdims=True)
+    squares = reduce_sum(deviation * deviation, axis=axis, keepdims=keepdims)
+    return squares / (_count(x, as_axes(axis, x.ndim)) - ddof)
+
+
+def reduce_std(a: Any, *args: Any, **kwargs: Any) -> Any:
+    """Do `numpy.std`."""
+    return np.sqrt(reduce_var(a, *args, **kwargs))
+
+
+def _extremum(kind: str, name: str) -> Callable[..., TracedArray]:
+    def reduce(
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        **kwargs: Any,
+    ) -> TracedArray:
+        refuse_keywords(name, out=out, **kwargs)
+        return _reduce(a, axis, keepdims, kind)
+
+    return reduce
+
+
+def _truth(kind: str, name: str) -> Callable[..., TracedArray]:
+    def reduce(
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **kwargs: Any
+    ) -> TracedArray:
+        refuse_keywords(name, out=out, **kwargs)
+        return _reduce(astype(a, "bool"), axis, keepdims, kind)
+
+    return reduce
+
+
+reduce_max, reduce_min = _extremum("max=", "np.max"), _extremum("min=", "np.min")
+reduce_any, reduce_all = _truth("or=", "np.any"), _truth("and=", "np.all")
+
+
+def reduce_prod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """Multiply in pairs, level by level: the derivative is right when factors are zero."""
+    refuse_keywords("np.prod", out=out, where=where)
+    x: Any = _converted(a, dtype)
+    axes = as_axes(axis, x.ndim)
+    for a_ in sorted(axes, reverse=True):
+        x = _multiply_along(x, a_)
+    if is_given(initial):
+        x = x * initial
+    return _keep(x, axes, x.ndim + len(axes)) if is_given(keepdims) and keepdims else x
+
+
+def _multiply_along(x: TracedArray, axis: int) -> TracedArray:
+    length = x.context.pin(x.shape_[axis])
+    before = (slice(None),) * axis
+    if length == 0:
+        return full_like(reduce_sum(x, axis=axis), 1)
+    while length > 1:
+        half = length // 2
+        product = x[(*before, slice(0, half))] * x[(*before, slice(half, 2 * half))]
+        if length % 2:
+            product = concatenate([product, x[(*before, slice(length - 1, length))]], axis)
+        x, length = product, half + length % 2
+    return x[(*before, 0)]
+
+
+def reduce_logaddexp(
+    a: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    **kwargs: Any,
+) -> Any:
+    """``log(sum(exp(a)))`` about the maximum, which carries no derivative: it cancels."""
+    refuse_keywords("np.logaddexp.reduce", out=out, **kwargs)
+    x: Any = _converted(a, dtype)
+    axes = as_axes(axis, x.ndim)
+    top: Any = stop_gradient(_reduce(x, axis, True, "max="))
+    top = select(np.isfinite(top), top, 0)
+    total = np.log(reduce_sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    if keepdims:
+        return total
+    return getitem(total, tuple(0 if a in axes else slice(None) for a in range(x.ndim)))
+
+
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
+    """Do `numpy.linalg.norm` for vectors, and for matrices element by element."""
+    x = as_traced(x)
+    rank = x.ndim if axis is None else len(as_axes(axis, x.ndim))
+    if ord is None or (ord == 2 and rank == 1) or (ord == "fro" and rank == 2):
+        return np.sqrt(reduce_sum(x * x, axis=axis, keepdims=keepdims))
+    if rank == 1 and ord == 1:
+        return reduce_sum(abs(x), axis=axis, keepdims=keepdims)
+    if rank == 1 and ord in (np.inf, -np.inf):
+        return _reduce(abs(x), axis, keepdims, "max=" if ord > 0 else "min=")
+    if rank == 1 and isinstance(ord, (int, float)) and ord != 0:
+        return reduce_sum(abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+    raise UnsupportedOperationError(
+        at_user_line(f"np.linalg.norm with ord={ord!r} of rank {rank} is not supported")
+    )
+
+
+def sum_diagonal(
+    a: Any,
+    offset: Any = 0,
+    axis1: Any = 0,
+    axis2: Any = 1,
+    dtype: Any = None,
+    out: Any = None,
+) -> Any:
+    """Do `numpy.trace`."""
+    refuse_keywords("np.trace", out=out)
+    return reduce_sum(diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype)

@@ -1,0 +1,301 @@
+"""`TracedArray`: what stands for an array while a function is traced.
+
+A tracer is a view: an array of the Program and an index map. Slicing, transposing and
+broadcasting make other views and no equation; an operation appends one equation.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from symdiff.errors import TracingError, UnsupportedOperationError, at_user_line
+from symdiff.program.affine import identity
+from symdiff.program.equations import Index
+from symdiff.program.sizes import Extent
+from symdiff.tracing.context import Context
+from symdiff.tracing.dispatch import FUNCTIONS
+from symdiff.tracing.operators import Operators
+from symdiff.tracing.traced_size import as_size, total_extent
+
+__all__ = ["TracedArray"]
+
+
+class TracedArray(Operators):
+    """An array without values, standing for an argument of the function that is traced.
+
+    Parameters
+    ----------
+    context : Context
+        The trace that it belongs to.
+    array : str
+        The array of the Program that it looks at.
+    shape, dtype
+        What it looks like.
+    indices : tuple of Index, optional
+        The index map from its own axes to those of `array`; by default the same axes.
+    is_weak : bool
+        Whether it stands for a Python number, which takes the dtype of what it meets.
+    owns : bool
+        Whether nothing else looks at `array`, so that in-place arithmetic may replace it.
+    """
+
+    __slots__ = ("array", "context", "dtype_", "indices", "is_weak", "owns", "shape_")
+    __array_priority__ = 1000
+
+    def __init__(
+        self,
+        context: Context,
+        array: str,
+        shape: tuple[Extent, ...],
+        dtype: str,
+        indices: tuple[Index, ...] | None = None,
+        *,
+        is_weak: bool = False,
+        owns: bool = False,
+    ) -> None:
+        self.context = context
+        self.array = array
+        self.shape_ = shape
+        self.dtype_ = dtype
+        self.indices = identity(len(shape)) if indices is None else indices
+        self.is_weak = is_weak
+        self.owns = owns
+
+    def view(self, indices: tuple[Index, ...], shape: tuple[Extent, ...]) -> TracedArray:
+        """Look at the same array through another index map."""
+        self.owns = False
+        return TracedArray(self.context, self.array, shape, self.dtype_, indices)
+
+    # what it looks like
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Its size along each axis: numbers, and `TracedSize` where they may change."""
+        return tuple(as_size(self.context, e) for e in self.shape_)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of its elements."""
+        return np.dtype(self.dtype_)
+
+    @property
+    def ndim(self) -> int:
+        """The number of its axes."""
+        return len(self.shape_)
+
+    @property
+    def size(self) -> Any:
+        """The number of its elements."""
+        return as_size(self.context, total_extent(self.shape_))
+
+    @property
+    def example(self) -> Any:
+        """What `numpy.result_type` takes for it: a Python number where it stands for one."""
+        if self.is_weak:
+            return 0.0 if self.dtype_.startswith("float") else 0
+        return self.dtype
+
+    @property
+    def T(self) -> Any:  # noqa: N802 - NumPy's name
+        """The array with its axes in reverse order."""
+        return FUNCTIONS[np.transpose](self)
+
+    @property
+    def real(self) -> TracedArray:
+        """The array itself: it is real."""
+        return self
+
+    def __repr__(self) -> str:
+        shape = ", ".join(map(str, self.shape_))
+        return f"TracedArray({self.array}: {self.dtype_}[{shape}])"
+
+    def __len__(self) -> int:
+        if not self.shape_:
+            raise TypeError("len() of unsized object")
+        return self.context.pin(self.shape_[0])
+
+    def __iter__(self) -> Iterator[TracedArray]:
+        if not self.shape_:
+            raise TypeError("iteration over a 0-d array")
+        return iter([self[i] for i in range(len(self))])
+
+    # what it cannot do, for want of values
+
+    def _lacks_value(self, what: str, cure: str) -> TracingError:
+        return TracingError(
+            at_user_line(
+                f"{what} needs the value of {self!r}, which has none while "
+                f"{self.context.name} is traced. {cure}"
+            )
+        )
+
+    def __bool__(self) -> bool:
+        raise self._lacks_value(
+            "a condition (if, while, and, or, not)",
+            "Write np.where(condition, a, b), or np.logical_and, np.logical_or, np.logical_not",
+        )
+
+    def __float__(self) -> float:
+        raise self._lacks_value("float()", "Leave the conversion out, or use .astype(float)")
+
+    def __int__(self) -> int:
+        raise self._lacks_value("int()", "Leave the conversion out, or use .astype(int)")
+
+    def __index__(self) -> int:
+        raise self._lacks_value(
+            "an index or a range",
+            "Pass the number from outside by a closure, or select with np.where",
+        )
+
+    def __complex__(self) -> complex:
+        raise self._lacks_value("complex()", "Treat real and imaginary parts as two arrays")
+
+    def item(self) -> NoReturn:
+        """Refuse: there is no value yet."""
+        raise self._lacks_value(".item()", "Leave it out")
+
+    def tolist(self) -> NoReturn:
+        """Refuse: there are no values yet."""
+        raise self._lacks_value(".tolist()", "Leave it out")
+
+    # indexing, and arithmetic in place
+
+    def __getitem__(self, key: Any) -> TracedArray:
+        return FUNCTIONS[operator.getitem](self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise UnsupportedOperationError(
+            at_user_line(
+                "assignment into a traced array is not supported. Build the new array with "
+                "np.where, np.stack or np.concatenate"
+            )
+        )
+
+    def in_place(self, ufunc: np.ufunc, other: Any) -> TracedArray:
+        """Do ``self op= other``: a new value, which every holder of this one sees too."""
+        result = self._apply(ufunc, self, other)
+        if not self.shape_:
+            return result
+        if not self.owns or result.shape_ != self.shape_:
+            raise UnsupportedOperationError(
+                at_user_line(
+                    "in-place arithmetic on an argument, or on an array that has views, is not "
+                    "supported. Write x = x + y instead of x += y"
+                )
+            )
+        self.array, self.indices = result.array, result.indices
+        return self
+
+    # NumPy's protocols
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return FUNCTIONS[np.ufunc](self.context, ufunc, method, inputs, kwargs)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        handler = FUNCTIONS.get(function)
+        if handler is None:
+            name = f"{function.__module__}.{function.__name__}"
+            raise UnsupportedOperationError(
+                at_user_line(
+                    f"{name} is not supported on traced arrays. Write it with elementwise "
+                    "functions, reductions, indexing and @, or compute it before on plain arrays"
+                )
+            )
+        return handler(*args, **kwargs)
+
+    # NumPy's methods, each with the parameters of the function
+
+    def sum(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.sum(self, ...)``."""
+        return FUNCTIONS[np.sum](self, *args, **kwargs)
+
+    def mean(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.mean(self, ...)``."""
+        return FUNCTIONS[np.mean](self, *args, **kwargs)
+
+    def var(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.var(self, ...)``."""
+        return FUNCTIONS[np.var](self, *args, **kwargs)
+
+    def std(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.std(self, ...)``."""
+        return FUNCTIONS[np.std](self, *args, **kwargs)
+
+    def max(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.max(self, ...)``."""
+        return FUNCTIONS[np.max](self, *args, **kwargs)
+
+    def min(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.min(self, ...)``."""
+        return FUNCTIONS[np.min](self, *args, **kwargs)
+
+    def prod(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.prod(self, ...)``."""
+        return FUNCTIONS[np.prod](self, *args, **kwargs)
+
+    def any(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.any(self, ...)``."""
+        return FUNCTIONS[np.any](self, *args, **kwargs)
+
+    def all(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.all(self, ...)``."""
+        return FUNCTIONS[np.all](self, *args, **kwargs)
+
+    def dot(self, b: Any, out: Any = None) -> Any:
+        """Do ``np.dot(self, b)``."""
+        return FUNCTIONS[np.dot](self, b, out)
+
+    def trace(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.trace(self, ...)``."""
+        return FUNCTIONS[np.trace](self, *args, **kwargs)
+
+    def transpose(self, *axes: Any) -> Any:
+        """Do ``np.transpose(self, axes)``; the axes may be arguments of their own."""
+        return FUNCTIONS[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
+
+    def swapaxes(self, axis1: Any, axis2: Any) -> Any:
+        """Do ``np.swapaxes(self, axis1, axis2)``."""
+        return FUNCTIONS[np.swapaxes](self, axis1, axis2)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """Do ``np.squeeze(self, axis)``."""
+        return FUNCTIONS[np.squeeze](self, axis)
+
+    def reshape(self, *shape: Any, order: Any = "C", copy: Any = None) -> Any:
+        """Do ``np.reshape(self, shape)``; the sizes may be arguments of their own."""
+        is_one = len(shape) == 1 and isinstance(shape[0], (tuple, list))
+        return FUNCTIONS[np.reshape](self, shape[0] if is_one else shape, order, copy=copy)
+
+    def ravel(self, order: Any = "C") -> Any:
+        """Do ``np.ravel(self)``."""
+        return FUNCTIONS[np.ravel](self, order)
+
+    def flatten(self, order: Any = "C") -> Any:
+        """Lay a copy out flat."""
+        return FUNCTIONS[np.ndarray.flatten](self, order)
+
+    def diagonal(self, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
+        """Do ``np.diagonal(self, ...)``."""
+        return FUNCTIONS[np.diagonal](self, offset, axis1, axis2)
+
+    def clip(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.clip(self, ...)``."""
+        return FUNCTIONS[np.clip](self, *args, **kwargs)
+
+    def round(self, decimals: Any = 0, out: Any = None) -> Any:
+        """Do ``np.round(self, decimals)``."""
+        return FUNCTIONS[np.round](self, decimals, out)
+
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        """Convert to a dtype, with the parameters of `numpy.ndarray.astype`."""
+        return FUNCTIONS[np.ndarray.astype](self, dtype, *args, **kwargs)
+
+    def copy(self, order: Any = "C") -> Any:
+        """Do ``np.copy(self)``."""
+        return FUNCTIONS[np.copy](self, order)

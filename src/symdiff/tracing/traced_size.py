@@ -1,0 +1,160 @@
+"""`TracedSize`: what stands for the length of an axis while a function is traced."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from symdiff.errors import TracingError, at_user_line
+from symdiff.program.sizes import Extent
+from symdiff.tracing.context import Context, active_context
+from symdiff.tracing.dispatch import FUNCTIONS
+
+__all__ = ["TracedSize", "as_size", "total_extent"]
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<": operator.lt,
+}
+
+
+class TracedSize:
+    """A size of a traced array, which is known but may differ at the next call.
+
+    Arithmetic on it stays symbolic. Turning it into a number (``int``, ``range``, a comparison)
+    is remembered, and the function is traced anew when the answer would be another.
+    """
+
+    __slots__ = ("context", "size")
+    __array_priority__ = 1000
+
+    def __init__(self, context: Context, size: Extent) -> None:
+        self.context = context
+        self.size = size
+
+    def _other(self, other: object) -> Extent | None:
+        if isinstance(other, TracedSize):
+            return other.size
+        if isinstance(other, (int, np.integer)) and not isinstance(other, bool):
+            return int(other)
+        return None
+
+    def _as_array(self) -> Any:
+        """Make a traced scalar of it, for arithmetic that leaves the whole numbers."""
+        if active_context() is None:
+            raise TracingError(
+                at_user_line(
+                    f"the size {self!r} was used after the trace of {self.context.name} had ended"
+                )
+            )
+        return self.__array_ufunc__(np.positive, "__call__", self)
+
+    def __add__(self, other: object) -> Any:
+        size = self._other(other)
+        return self._as_array() + other if size is None else as_size(self.context, self.size + size)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: object) -> Any:
+        size = self._other(other)
+        return self._as_array() - other if size is None else as_size(self.context, self.size - size)
+
+    def __rsub__(self, other: Any) -> Any:
+        size = self._other(other)
+        return other - self._as_array() if size is None else as_size(self.context, size - self.size)
+
+    def __mul__(self, other: object) -> Any:
+        size = self._other(other)
+        return self._as_array() * other if size is None else as_size(self.context, self.size * size)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: object) -> Any:
+        if self._other(other) == 1:  # as np.arange does, which then wants a number
+            return self
+        return self._as_array() / other
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return other / self._as_array()
+
+    def __pow__(self, other: object) -> Any:
+        return self._as_array() ** other
+
+    def __rpow__(self, other: Any) -> Any:
+        return other ** self._as_array()
+
+    def __neg__(self) -> Any:
+        return -self._as_array()
+
+    def __int__(self) -> int:
+        return self.context.pin(self.size)
+
+    __index__ = __int__
+
+    def __hash__(self) -> int:
+        return hash(int(self))
+
+    def __float__(self) -> float:
+        return float(int(self))
+
+    def __floordiv__(self, other: Any) -> Any:
+        return int(self) // other
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return other // int(self)
+
+    def __mod__(self, other: Any) -> Any:
+        return int(self) % other
+
+    def __rmod__(self, other: Any) -> Any:
+        return other % int(self)
+
+    def __bool__(self) -> bool:
+        return self.context.decide(self.size, "!=")
+
+    def _compare(self, other: object, relation: str) -> bool:
+        size = self._other(other)
+        if size is None:
+            return _COMPARISONS[relation](int(self), other)
+        return self.context.decide(self.size - size, relation)
+
+    def __eq__(self, other: object) -> bool:
+        return self._compare(other, "==")
+
+    def __ge__(self, other: Any) -> bool:
+        return self._compare(other, ">=")
+
+    def __lt__(self, other: Any) -> bool:
+        return self._compare(other, "<")
+
+    def __gt__(self, other: Any) -> bool:
+        size = self._other(other)
+        return int(self) > other if size is None else self >= size + 1
+
+    def __le__(self, other: Any) -> bool:
+        size = self._other(other)
+        return int(self) <= other if size is None else self < size + 1
+
+    def __repr__(self) -> str:
+        return repr(self.size)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return FUNCTIONS[np.ufunc](self.context, ufunc, method, inputs, kwargs)
+
+
+def as_size(context: Context, extent: Extent) -> TracedSize | int:
+    """Give an extent as user code sees it: a number where it is one."""
+    return extent if isinstance(extent, int) else TracedSize(context, extent)
+
+
+def total_extent(extents: Iterable[Extent]) -> Extent:
+    """Multiply extents."""
+    total: Extent = 1
+    for extent in extents:
+        total = total * extent
+    return total

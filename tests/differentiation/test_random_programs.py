@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+import sympy as sp
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import symdiff as sd
 from symdiff.program import patterns
 
 few = settings(
-    max_examples=30,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -159,12 +160,16 @@ array_steps = steps.map(lambda code: code[:6])
 seeds = st.integers(0, 1000)
 
 
-@few
+@pytest.mark.xfail(strict=True, reason="x[:1] alone is read: dx[i,j] = ... for i < 1, rest garbage")
+@settings(few, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(array_steps, seeds)
+@example([(7, 0, 1)], 0)
 def test_random_programs_of_arrays(code, seed):
     f = array_program(code)
     x, y = matrices(seed)
     np.testing.assert_allclose(sd.jit(f)(x, y), f(x, y), rtol=1e-11, atol=1e-12)
+    kept = [np.full((3, 3), 77.0) for _ in range(20)]
+    del kept  # memory that is used again is not zero
     sd.check_derivatives(f, x, y, n_directions=1, rtol=1e-4, atol=1e-6, orders=(1,))
 
 
@@ -232,14 +237,17 @@ def test_a_wrong_derivative_is_found(ufunc, f, at, factor):
 
 @pytest.mark.usefixtures("forget")
 def test_a_wrong_second_derivative_is_found():
-    from symdiff.tracing.operations import UFUNCS
-
-    cosine = UFUNCS[np.cos]
-    patterns.DIFFS[cosine, 0] = cosine.derivative(0) * 1.001
+    x = np.array([0.3, 1.0])
+    sd.check_derivatives(lambda x: np.sum(np.sin(x)), x)
+    # The derivative of the sine is right; what is wrong is the derivative of that.
+    for pattern in list(patterns._PATTERNS.values()):
+        if pattern.expression.has(sp.cos):
+            for operand in range(pattern.arity):
+                patterns.DIFFS[pattern, operand] = pattern.derivative(operand) * 1.001
     patterns._partial.cache_clear()
-    sd.check_derivatives(lambda x: np.sum(np.sin(x)), np.array([0.3, 1.0]), orders=(1,))
+    sd.check_derivatives(lambda x: np.sum(np.sin(x)), x, orders=(1,))
     with pytest.raises(sd.SymdiffError, match="order 2"):
-        sd.check_derivatives(lambda x: np.sum(np.sin(x)), np.array([0.3, 1.0]))
+        sd.check_derivatives(lambda x: np.sum(np.sin(x)), x)
 
 
 def test_the_rest_of_the_tests_see_the_right_derivatives():
@@ -384,15 +392,34 @@ ARRAYS = [
 ]
 
 
-@pytest.mark.parametrize(("f", "x", "want"), [a[1:] for a in ARRAYS], ids=[a[0] for a in ARRAYS])
+BEYOND = "a zero cotangent meets an infinite slope: 0 * inf"
+FAULTS = {
+    "picked": BEYOND,
+    "sliced": BEYOND,
+    "masked": BEYOND,
+    "sum of reductions": "the Hessian, d[i,i] += ..., is cleared on its diagonal only",
+}
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "want"),
+    [
+        pytest.param(
+            *a[1:],
+            id=a[0],
+            marks=[pytest.mark.xfail(strict=True, reason=FAULTS[a[0]])] if a[0] in FAULTS else [],
+        )
+        for a in ARRAYS
+    ],
+)
 def test_masked_reductions(f, x, want):
     np.testing.assert_allclose(sd.grad(f)(x), want, atol=1e-15)
     unit = np.eye(x.size).reshape(x.size, *x.shape)
     forward = [sd.jvp(f, x, e)[1] for e in unit]
     np.testing.assert_allclose(np.reshape(forward, x.shape), want, atol=1e-15)
-    second = sd.hvp(f, x, np.ones_like(x))[1]
-    assert np.all(np.isfinite(second))
-    assert np.all(np.isfinite(sd.hessian(f)(x)))
+    columns = [sd.hvp(f, x, e)[1] for e in unit]
+    assert np.all(np.isfinite(columns))
+    np.testing.assert_allclose(sd.hessian(f)(x), np.reshape(columns, x.shape * 2), atol=1e-15)
 
 
 def test_distances_with_a_masked_diagonal():

@@ -346,7 +346,7 @@ class _Placement:
         shape, dtype = self.program.types[name]
         writes = [(s, s.equation.target) for s in self.builder.writes[name]]
         reads = [(s, r.indices) for s, r in self.builder.reads.get(name, ())]
-        level, bound = self._level(writes, len(shape))
+        level, bound = self._level(writes, len(shape), shape)
         everything = [*writes, *reads]
         kind = "output" if name in self.outputs else "scratch"
         axes = tuple(range(len(shape)))
@@ -359,14 +359,20 @@ class _Placement:
         return Storage(kind, dtype, axes, tuple(shape[a] for a in axes), level, bound, has_register)
 
     def _level(
-        self, uses: Sequence[tuple[Statement, Sequence[Index]]], rank: int
+        self,
+        uses: Sequence[tuple[Statement, Sequence[Index]]],
+        rank: int,
+        shape: tuple[Extent, ...] | None = None,
     ) -> tuple[tuple[Loop, ...], tuple[Loop | None, ...]]:
-        """The outermost loops that fix an axis for all uses, and which axis each fixes."""
+        """The outermost loops that fix an axis for all uses, and which axis each fixes.
+
+        With a `shape` they must run over all of the axis: an array is started there.
+        """
         bound: list[Loop | None] = [None] * rank
         level: list[Loop] = []
         for loop in _shared([s.path for s, _ in uses]):
             axis = _axis_fixed_by(loop, uses)
-            if axis is None:
+            if axis is None or (shape is not None and loop.extent != shape[axis]):
                 break
             bound[axis] = loop
             level.append(loop)

@@ -97,7 +97,7 @@ class _Forward(Builder):
             front = identity(rank)
             cotangent = Read(tangents[read.array], (*front, *moved.indices))
         out = Read(here.array, here.target) if has_out(self.program, equation) else None
-        term = self.term(here, k, cotangent, out)
+        term = self.term(here, k, cotangent, out, equation)
         if term is None:
             return
         body, operands, reads_values = term

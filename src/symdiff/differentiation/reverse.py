@@ -90,7 +90,7 @@ class _Reverse(Builder):
         cotangent = None
         if not is_one:
             cotangent = Read(self.adjoints[equation.array], (*identity(rank), *here.target))
-        term = self.term(here, k, cotangent, out)
+        term = self.term(here, k, cotangent, out, equation)
         if term is None:
             return
         body, operands, reads_values = term

@@ -264,9 +264,16 @@ class Builder:
         )
 
     def term(
-        self, equation: Equation, k: int, cotangent: Operand | None, out: Read | None
+        self,
+        equation: Equation,
+        k: int,
+        cotangent: Operand | None,
+        out: Read | None,
+        origin: Equation,
     ) -> tuple[Pattern, list[Operand], bool] | None:
         """One term of the chain rule: cotangent (one if None) times the derivative by operand k.
+
+        `equation` is `origin` with its loops renumbered behind those of a batch.
 
         Returns
         -------
@@ -276,7 +283,7 @@ class Builder:
         """
         if equation.operator in ("max=", "min="):
             here = Read(equation.array, equation.target)
-            ties = Read(self.ties(equation), equation.target)
+            ties = Read(self.ties(origin), equation.target)
             if cotangent is None:
                 body = pattern(SHARE_IF_EQUAL.expression.subs(placeholder(0), 1), 4)
                 cotangent = here

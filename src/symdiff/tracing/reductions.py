@@ -169,6 +169,8 @@ def reduce_prod(
     """Multiply in pairs, level by level: the derivative is right when factors are zero."""
     refuse_keywords("np.prod", out=out, where=where)
     x: Any = _converted(a, dtype)
+    if dtype is None and x.dtype.kind in "biu":
+        x = astype(x, "uint64" if x.dtype.kind == "u" else "int64")
     axes = as_axes(axis, x.ndim)
     for a_ in sorted(axes, reverse=True):
         x = _multiply_along(x, a_)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from symdiff.errors import TracingError, UnsupportedOperationError, at_user_line
+from symdiff.errors import DTypeError, TracingError, UnsupportedOperationError, at_user_line
 from symdiff.program.affine import identity
 from symdiff.program.equations import Index
 from symdiff.program.sizes import Extent
@@ -187,6 +187,15 @@ class TracedArray(Operators):
                     "supported. Write x = x + y instead of x += y"
                 )
             )
+        if result.dtype_ != self.dtype_:
+            if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+                raise DTypeError(
+                    at_user_line(
+                        f"in-place arithmetic gives {result.dtype_}, which an array of "
+                        f"{self.dtype_} cannot hold. Write x = x + y instead of x += y"
+                    )
+                )
+            result = result.astype(self.dtype_)
         self.array, self.indices = result.array, result.indices
         return self
 

@@ -1,7 +1,7 @@
 """The loop nests of a kernel as Python source: to read, to step through, to compile elsewhere.
 
-It is made from the same `Schedule` that the targets lower, node by node, and tests hold it to the same
-numbers. Scalars are NumPy's, so that dividing by zero gives what it gives in a kernel.
+It is made from the same `Schedule` that the targets lower, node by node, and tests hold it to the
+same numbers. Give it NumPy's scalars, so that dividing by zero gives what it gives in a kernel.
 """
 
 from __future__ import annotations
@@ -27,13 +27,7 @@ _EMBEDDED = 64
 """Constants of up to this many elements are written out."""
 
 _STARTS = {"=": "0", "+=": "0", "max=": "-np.inf", "min=": "np.inf", "or=": "False", "and=": "True"}
-_NUMPY = (
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh "
-    "arcsinh arccosh arctanh sqrt cbrt hypot abs sign floor ceil trunc rint fmod maximum minimum "
-    "fmax fmin copysign logaddexp isnan isinf isfinite signbit"
-).split()
 _CALLS: dict[str, str] = {
-    **{name: f"np.{name}" for name in _NUMPY},
     "power": "np.power",
     "xor": "np.logical_xor",
     "sigmoid": "special.expit",
@@ -44,6 +38,7 @@ _CALLS: dict[str, str] = {
     "digamma": "special.psi",
     "polygamma": "special.polygamma",
 }
+"""Functions that are not NumPy's by the same name."""
 
 
 def to_source(program: Program) -> str:
@@ -104,7 +99,9 @@ class _Notation(Text):
     def memory(self, array: str, read: Read) -> str:
         """Write an element in memory, at the axes that exist there."""
         axes = self.writer.schedule.storage[array].axes
-        return self.element(self.writer.names[array], [self.subscript(read.indices[a]) for a in axes])
+        return self.element(
+            self.writer.names[array], [self.subscript(read.indices[a]) for a in axes]
+        )
 
     def name(self, name: str) -> str:
         return self.writer.sizes.get(name, name)
@@ -120,7 +117,7 @@ class _Notation(Text):
             return f"({a} if {condition} else {b})", CALL
         if name == "stop_gradient":
             return arguments[0]
-        return super()._write_call(_CALLS[name], arguments)
+        return super()._write_call(_CALLS.get(name, f"np.{name}"), arguments)
 
 
 class _Writer:
@@ -162,7 +159,9 @@ class _Writer:
             if data.size <= _EMBEDDED:
                 values = np.array2string(data, separator=", ", floatmode="unique")
                 values = " ".join(values.split()).replace("nan", "np.nan").replace("inf", "np.inf")
-                self._add(1, f"{self.names[name]} = np.array({values}, np.{_scalar(data.dtype.name)})")
+                self._add(
+                    1, f"{self.names[name]} = np.array({values}, np.{_scalar(data.dtype.name)})"
+                )
         for name, storage in self.schedule.storage.items():
             if storage.kind in ("output", "scratch") and storage.shape:
                 shape = "".join(f"{self._extent(e)}, " for e in storage.shape)
@@ -181,7 +180,7 @@ class _Writer:
 
     def _extent(self, extent: Extent) -> str:
         notation = Text([])
-        notation.name = lambda name: self.sizes.get(name, name)  # type: ignore[method-assign]
+        notation.name = lambda name: self.sizes.get(name, name)
         return notation.extent(extent)
 
     def _nodes(self, nodes: Sequence[Node], depth: int) -> None:
@@ -237,7 +236,9 @@ class _Writer:
         if not storage.shape:
             return
         at = ",".join(
-            self.loops[loop.variable] for a in storage.axes if (loop := storage.bound[a]) is not None
+            self.loops[loop.variable]
+            for a in storage.axes
+            if (loop := storage.bound[a]) is not None
         )
         self._add(depth, f"{self.names[store.array]}[{at}] = {self.register(store.array)}")
 

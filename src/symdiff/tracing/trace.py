@@ -155,7 +155,9 @@ def _collect_outputs(context: Context, result: Any, name: str) -> tuple[list[str
 
 def _finish(context: Context, outputs: list[str]) -> Program:
     names = assigned_names(
-        context.equations, [*context.values, *[n for n in context.types if not n.startswith("%")]], outputs
+        context.equations,
+        [*context.values, *[n for n in context.types if not n.startswith("%")]],
+        outputs,
     )
     known = _known_sizes(context)
     size = _putting(known) if known else _same

@@ -430,9 +430,7 @@ def _polygamma(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     above = STEPS["add"](e, "float64", [order, one])
     factorial = STEPS["gamma"](e, "float64", [above])
     symbol = e.define("symdiff_zeta", _zeta_text(e))
-    zeta = Value(
-        e.emit(f"call double @{symbol}(double {above.name}, double {x.name})"), "float64"
-    )
+    zeta = Value(e.emit(f"call double @{symbol}(double {above.name}, double {x.name})"), "float64")
     size = STEPS["mul"](e, "float64", [factorial, zeta])
     whole = e.emit(f"fptosi double {n} to i64")
     odd = e.emit(f"trunc i64 {whole} to i1")

@@ -67,7 +67,6 @@ TRACING = [
         sd.TracingError,
         escape,
         "trac",
-        wrong="a tracer that outlived its trace goes on recording",
     ),
     case("+= into NumPy", sd.TracingError, lambda: sd.jit(into_numpy)(X), "np.stack"),
     case(
@@ -116,7 +115,6 @@ UNSUPPORTED = [
         "where",
     ),
 ]
-UNCHECKED = "only ranks are compared: a shorter tangent is read beyond its end"
 SHAPE = [
     case(
         "broadcast",
@@ -140,7 +138,6 @@ SHAPE = [
         lambda: sd.jit(lambda x: x[5])(X),
         "5",
         "3",
-        wrong="does not say which index",
     ),
     case("too many indices", sd.ShapeError, lambda: sd.jit(lambda x: x[0, 0])(X), "1"),
     case("reshape", sd.ShapeError, lambda: sd.jit(lambda x: x.reshape(2, 2))(X), "3", "(2, 2)"),
@@ -168,7 +165,6 @@ SHAPE = [
         sd.ShapeError,
         lambda: sd.jvp(np.sin, X, np.ones(4)),
         "3",
-        wrong=UNCHECKED,
     ),
     case("cotangent", sd.ShapeError, lambda: sd.vjp(np.sin, X)[1]((X, X)), "cotangent"),
     case(
@@ -176,7 +172,6 @@ SHAPE = [
         sd.ShapeError,
         lambda: sd.vjp(np.sin, X)[1](np.ones(4)),
         "3",
-        wrong=UNCHECKED,
     ),
     case("sparse", sd.ShapeError, lambda: sd.jacobian(np.sin, (0,), sparse=True), "int"),
 ]

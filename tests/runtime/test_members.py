@@ -130,10 +130,6 @@ def test_latex_is_balanced_and_names_the_derivative():
 
 
 def test_source_runs_and_gives_the_same_numbers():
-    try:
-        sd.jit(np.sin).source(1.0)
-    except NotImplementedError:
-        pytest.skip("compilation/source.py is not written yet")
     for f, args in [
         (sd.grad(f2, (0, 1)), (2.0, 1.0)),
         (sd.value_and_grad(loss), (W, DATA, TARGET)),
@@ -147,7 +143,8 @@ def test_source_runs_and_gives_the_same_numbers():
             v for k, v in namespace.items() if callable(v) and k == f.program(*args).name
         ]
         got, want = function(*args), f(*args)
-        for g, w in zip(np.atleast_1d(got), np.atleast_1d(want), strict=True):
+        pairs = zip(got, want, strict=True) if isinstance(want, tuple) else [(got, want)]
+        for g, w in pairs:
             np.testing.assert_allclose(g, w, rtol=1e-13)
 
 
@@ -288,7 +285,6 @@ DEAR = {
     "logaddexp": "9 operations to 1: comparisons of both arguments, twice",
     "maximum": "9 operations to 1: comparisons of both arguments, twice",
     "max": "7 operations to 1",
-    "clip": "5.25 operations to 1",
 }
 
 
@@ -465,17 +461,14 @@ def test_save_without_arguments_takes_the_one_variant(tmp_path):
         f.save(tmp_path / "two.json")
 
 
-UNNAMED = xfail("the message does not say which file")
-
-
 @pytest.mark.parametrize(
     "text",
     [
         "",
         "no JSON",
         "[]",
-        pytest.param("{}", marks=UNNAMED),
-        pytest.param('{"format": 1}', marks=UNNAMED),
+        "{}",
+        '{"format": 1}',
         "null",
         "\x80",
     ],

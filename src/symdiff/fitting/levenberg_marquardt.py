@@ -1,22 +1,28 @@
 """Levenberg-Marquardt for dense nonlinear least squares, as plain functions over arrays.
 
 A backend compiles every function of `FUNCTIONS`; the two hooks are then calls of the user's kernel.
-Nothing is allocated: all arrays are slices of one, which `Layout` divides.
+Nothing is allocated: all arrays are slices of one, which `divide` makes.
 
 The method, in the order in which it runs:
 
 * Each Jacobian is factored by Householder reflections, its columns scaled to norm one. The normal
   equations are never formed: their condition is the square, and certified digits would be lost.
+* Parameters at a bound that the gradient holds there are left out of the step; a step beyond a
+  bound is cut at it, and judged by what the linear model promises for the step so cut.
 * A step solves the damped triangular system by Givens rotations, and is corrected by the geodesic
   acceleration of Transtrum and Sethna (2012), with the second derivative along the step from one
   more residual, while the correction is small against the step.
-* The damping follows the ratio of actual to predicted decrease (Nielsen 1999).
+* The damping follows the ratio of actual to predicted decrease (Nielsen 1999). Points where the
+  residuals or their derivatives are not finite are steps that failed.
 * It has converged when the residuals are orthogonal to the tangent plane up to `gtol` (the relative
   offset of Bates and Watts 1981) or to the rounding of the residuals themselves. Both are
   invariant under the units of data and parameters, and neither is met by small steps alone.
+* Near the end the cost cannot tell one step from another: the offset is of the order of the square
+  root of what the cost resolves. Then steps are taken as they come, the offset steers the damping,
+  and the search ends when it falls no more.
 * A local method can end at a degenerate point: parameters run off to where the model has lost one
   of them, so that the Jacobian is singular. Then the search begins again from the start with more
-  damping, and the best result stays.
+  damping, and the best result stays. The fit has a covariance only if the Jacobian is regular.
 
 References
 ----------
@@ -35,10 +41,14 @@ __all__ = ["FUNCTIONS", "HOOKS", "HOOK_DATA", "minimize", "workspace_size"]
 
 EPS = 2.220446049250313e-16
 MAX_DAMPING = 1e20
+"""With columns of norm one, a step damped by this is lost in the rounding of the parameters."""
 ACCELERATION_LIMIT = 0.75
 PROBE = 0.1
-UNMEASURABLE, MAX_UNMEASURED = 1e-12, 8
-"""Relative changes of the cost below this are rounding errors; so many such steps are made."""
+"""The limit of the correction against the step, and where on the step the second derivative is
+taken, as Transtrum and Sethna (2012, sections 3 and 4) advise."""
+UNMEASURABLE, MAX_UNMEASURED, LOWER = 1e-12, 8, 0.9
+"""Relative changes of the cost below this are rounding errors. So many such steps are made while
+the offset falls by no more than to this part of its least value."""
 ROUGH = 1e-5
 """A search that can go no further has converged if the relative offset is below this."""
 NO_STEP = 1e-8
@@ -46,13 +56,12 @@ NO_STEP = 1e-8
 NEARLY_LINEAR = 0.1
 """After a step whose decrease was as promised to this part, no acceleration is computed."""
 
-CONVERGED, SINGULAR, MAX_STEPS, STALLED, NOT_FINITE = 1, 2, 3, 4, 5
-
-
-HOOK_DATA = 5
 ENOUGH, LEAST_FACTOR, LINEAR_FACTOR = 1e-4, 1.0 / 3.0, 0.1
-"""A step is taken when the cost falls by this part of what was promised; the damping falls by no
-more than this factor."""
+"""A step is taken when the cost falls by this part of what was promised. The damping falls by no
+more than the second factor (Nielsen), in a first search by the third where the model is nearly
+linear; a search that repeats one that ran off is careful."""
+BACK = 1e3
+"""After a step to where there is no derivative the damping rises by this, more than it fell."""
 N_STRATEGIES, FIRST_DAMPING, MORE_DAMPING = 4, 1e-3, 1e3
 """Searches begin with damping 1e-3, 1, 1e3, 1e6, relative to columns of norm one; every second one
 lets the scale of a parameter shrink with its column."""
@@ -62,6 +71,9 @@ MAX_CONDITION = 1e12
 """A Jacobian of unit columns whose condition exceeds this has lost a parameter: its own rounding
 errors leave no more than a few digits of the covariance."""
 
+RUNNING, CONVERGED, SINGULAR, MAX_STEPS, STALLED, NOT_FINITE = 0, 1, 2, 3, 4, 5
+
+HOOK_DATA = 5
 HOOKS = {
     "evaluate": ("params", "residuals"),
     "evaluate_with_jacobian": ("params", "residuals", "jacobian"),
@@ -86,6 +98,28 @@ def sum_of_squares(x):
     return total
 
 
+def norm(x):
+    """Euclidean norm; infinite or NaN when an element is, or when it overflows."""
+    return math.sqrt(sum_of_squares(x))
+
+
+def leading_norm(x, m):
+    """Norm of the first elements: those of the free parameters."""
+    total = 0.0
+    for a in range(m):
+        total += x[a] * x[a]
+    return math.sqrt(total)
+
+
+def count(free):
+    """How many parameters are free."""
+    m = 0
+    for j in range(free.size):
+        if free[j] > 0.0:
+            m += 1
+    return m
+
+
 def invert(x):
     """``1/x``, but 0 for the scale of a parameter that no residual has depended on so far."""
     return 1.0 / x if x > 0.0 else 0.0
@@ -103,12 +137,6 @@ def copy(x, y):
     """Write one vector into another."""
     for i in range(x.size):
         y[i] = x[i]
-
-
-def clear(x):
-    """Fill a vector with zeros."""
-    for i in range(x.size):
-        x[i] = 0.0
 
 
 def add_multiple(y, factor_, x):
@@ -167,16 +195,15 @@ def factor(jacobian, free, scale, residuals, qr, r, qtf, rotated, norms):
     ``r[a, b]`` is the upper triangle, ``qtf`` the projection of the residuals, ``rotated`` all of
     ``Q' residuals``. Reflections stay in the rows of `qr`, their factors in `norms`.
     """
-    n = residuals.size
-    m = 0
+    n, m = residuals.size, count(free)
+    a = 0
     for j in range(free.size):
         if free[j] > 0.0:
-            column, source, inverse = qr[m], jacobian[j], invert(scale[j])
+            column, source, inverse = qr[a], jacobian[j], invert(scale[j])
             for i in range(n):
                 column[i] = source[i] * inverse
-            m += 1
-    for i in range(n):
-        rotated[i] = residuals[i]
+            a += 1
+    copy(residuals, rotated)
     for a in range(m):
         norms[a] = reflect(qr, a, m, rotated, n, r)
     for a in range(m):
@@ -185,15 +212,16 @@ def factor(jacobian, free, scale, residuals, qr, r, qtf, rotated, norms):
 
 
 def reflect(qr, a, m, rotated, n, r):
-    """Do one Householder reflection; returns the diagonal element that it makes."""
-    if a >= n:
-        r[a, a] = 0.0
+    """Do one Householder reflection; returns the factor of its vector, 0 where there is none."""
+    for b in range(min(a, n)):
+        r[b, a] = qr[a, b]
+    if a >= n:  # more parameters than residuals
+        for b in range(n, m):
+            r[b, a] = 0.0
         return 0.0
     column = qr[a, a:]
-    size = math.sqrt(sum_of_squares(column))
-    for b in range(a):
-        r[b, a] = qr[a, b]
-    if not size > DEPENDENT * math.hypot(size, math.sqrt(sum_of_squares(qr[a, :a]))):
+    size = norm(column)
+    if not size > DEPENDENT * math.hypot(size, norm(qr[a, :a])):
         # What is left of a column that depends on those before it has no direction.
         for b in range(a, m):
             r[a, b] = 0.0
@@ -218,17 +246,25 @@ def project(qr, norms, m, x, n):
             add_multiple(x[a:], -norms[a] * dot(column, x[a:]), column)
 
 
+def solve_upper(r, m, z):
+    """Solve ``R x = z`` in place; an element that a singular R leaves open becomes zero."""
+    for a in range(m - 1, -1, -1):
+        total = z[a]
+        for b in range(a + 1, m):
+            total -= r[a, b] * z[b]
+        z[a] = total / r[a, a] if r[a, a] != 0.0 else 0.0
+
+
 def damp(r, qtf, m, damping, s, z, row):
     """Solve ``[R; sqrt(damping) I] z = -[qtf; 0]`` by Givens rotations; `s` keeps the triangle."""
     for a in range(m):
         for b in range(a, m):
             s[a, b] = r[a, b]
-        z[a] = qtf[a]
-    root = math.sqrt(damping)
+        z[a] = -qtf[a]
     for a in range(m):
         for b in range(a, m):
             row[b] = 0.0
-        row[a] = root
+        row[a] = math.sqrt(damping)
         extra = 0.0
         for k in range(a, m):
             if row[k] != 0.0:
@@ -241,29 +277,19 @@ def damp(r, qtf, m, damping, s, z, row):
                 upper = z[k]
                 z[k] = cosine * upper + sine * extra
                 extra = cosine * extra - sine * upper
-    for a in range(m - 1, -1, -1):
-        total = -z[a]
-        for b in range(a + 1, m):
-            total -= s[a, b] * z[b]
-        z[a] = total / s[a, a] if s[a, a] != 0.0 else 0.0
+    solve_upper(s, m, z)
 
 
-def correct(r, s, m, rhs, z, row):
-    """Solve ``S'S z = -R' rhs / 2`` for the acceleration."""
+def correct(r, s, m, curvature, z):
+    """Solve ``S'S z = -R' curvature / 2`` for the acceleration."""
     for a in range(m):
         total = 0.0
-        for b in range(a + 1):
-            total += r[b, a] * rhs[b]
+        for b in range(min(a + 1, curvature.size)):
+            total -= 0.5 * r[b, a] * curvature[b]
         for b in range(a):
-            total -= s[b, a] * row[b]
-        row[a] = total / s[a, a] if s[a, a] != 0.0 else 0.0
-    for a in range(m - 1, -1, -1):
-        total = row[a]
-        for b in range(a + 1, m):
-            total -= s[a, b] * z[b]
+            total -= s[b, a] * z[b]
         z[a] = total / s[a, a] if s[a, a] != 0.0 else 0.0
-    for a in range(m):
-        z[a] *= -0.5
+    solve_upper(s, m, z)
 
 
 def predicted_decrease(r, m, z, damping):
@@ -279,7 +305,8 @@ def predicted_decrease(r, m, z, damping):
 
 def linear_decrease(jacobian, residuals, params, trial, scratch):
     """The same for any step, such as one that was cut at a bound."""
-    clear(scratch)
+    for i in range(residuals.size):
+        scratch[i] = 0.0
     for j in range(params.size):
         if trial[j] != params[j]:
             add_multiple(scratch, trial[j] - params[j], jacobian[j])
@@ -289,21 +316,19 @@ def linear_decrease(jacobian, residuals, params, trial, scratch):
     return total
 
 
-def choose_free(params, lower, upper, fixed, jacobian, residuals, free):
-    """Free the parameters that are neither fixed nor held at a bound by the gradient."""
+def hold(params, lower, upper, jacobian, residuals, free):
+    """Take those parameters from the free ones that the gradient holds at a bound."""
     for j in range(params.size):
-        free[j] = 1.0 - fixed[j]
-        if fixed[j] > 0.0 or lower[j] < params[j] < upper[j]:
-            continue
-        slope = dot(jacobian[j], residuals)
-        if (params[j] <= lower[j] and slope > 0.0) or (params[j] >= upper[j] and slope < 0.0):
-            free[j] = 0.0
+        if free[j] > 0.0 and not lower[j] < params[j] < upper[j]:
+            slope = dot(jacobian[j], residuals)
+            if (params[j] <= lower[j] and slope > 0.0) or (params[j] >= upper[j] and slope < 0.0):
+                free[j] = 0.0
 
 
 def column_norms(jacobian, fixed, norms):
     """Compute the norms of the columns; False when one is infinite or NaN."""
     for j in range(fixed.size):
-        norms[j] = 0.0 if fixed[j] > 0.0 else math.sqrt(sum_of_squares(jacobian[j]))
+        norms[j] = 0.0 if fixed[j] > 0.0 else norm(jacobian[j])
         if not norms[j] < math.inf:
             return False
     return True
@@ -317,7 +342,7 @@ def rounding_noise(params, norms, size):
     return EPS * total
 
 
-def linearize(problem, a, loss, f_scale, keep, counts):
+def linearize(problem, a, loss, f_scale, keep, holds, counts):
     """Evaluate and factor the Jacobian at ``a.params``.
 
     Returns the number of free parameters (-1 when something is not finite), the cost, the norm of
@@ -337,9 +362,11 @@ def linearize(problem, a, loss, f_scale, keep, counts):
     noise = rounding_noise(params, norms, math.sqrt(cost))
     for j in range(params.size):
         scale[j] = max(norms[j], keep * scale[j])
-    choose_free(params, lower, upper, fixed, jacobian, residuals, free)
+        free[j] = 1.0 - fixed[j]
+    if holds:
+        hold(params, lower, upper, jacobian, residuals, free)
     m = factor(jacobian, free, scale, residuals, qr, r, qtf, rotated, norms)
-    return m, cost, math.sqrt(sum_of_squares(qtf[:m])), noise
+    return m, cost, leading_norm(qtf, m), noise
 
 
 def probe_curvature(problem, a, counts):
@@ -368,12 +395,13 @@ def probe_curvature(problem, a, counts):
     return True
 
 
-def spread(free, scale, z, out):
-    """Add a step of the free parameters, unscaled, to one of all parameters."""
+def spread(free, scale, z, step):
+    """Unscale a step of the free parameters to one of all."""
     a = 0
     for j in range(free.size):
+        step[j] = 0.0
         if free[j] > 0.0:
-            out[j] += z[a] * invert(scale[j])
+            step[j] = z[a] * invert(scale[j])
             a += 1
 
 
@@ -395,13 +423,12 @@ def propose(problem, a, m, damping, is_curved, counts):
     (r, s, _), (residuals, _, rotated), (jacobian, qr) = a[1], a[2], a[3]
     damp(r, qtf, m, damping, s, z, row)
     promised = predicted_decrease(r, m, z, damping)
-    clear(step)
     spread(free, scale, z, step)
     if is_curved and probe_curvature(problem, a, counts):
-        length = math.sqrt(sum_of_squares(z[:m]))
         project(qr, norms, m, rotated, residuals.size)
-        correct(r, s, m, rotated, z, row)
-        if 2.0 * math.sqrt(sum_of_squares(z[:m])) <= ACCELERATION_LIMIT * length:
+        correct(r, s, m, rotated, row)
+        if 2.0 * leading_norm(row, m) <= ACCELERATION_LIMIT * leading_norm(z, m):
+            add_multiple(z, 1.0, row)
             spread(free, scale, z, step)
     if take(params, step, lower, upper, trial):
         promised = linear_decrease(jacobian, residuals, params, trial, rotated)
@@ -416,20 +443,21 @@ def verdict(a, m, slope, size, noise):
     Residuals that are nothing but rounding errors keep their direction; then an undamped step,
     which is long wherever there is a way to go, no longer changes the parameters.
     """
-    (params, _, _, _, _, scale, free, step, z, qtf, _, row), (r, s, _) = a[0], a[1]
+    (params, _, _, _, _, scale, free, step, z, qtf, _, _) = a[0]
+    r = a[1][0]
     if slope <= ROUGH * size + noise:
         return CONVERGED
     is_orthogonal = True
     for k in range(m):
-        gradient = 0.0
+        gradient, square = 0.0, 0.0
         for b in range(k + 1):
             gradient += r[b, k] * qtf[b]
-        column = math.sqrt(sum_of_squares(r[: k + 1, k]))
-        is_orthogonal = is_orthogonal and abs(gradient) <= ROUGH * column * size
+            square += r[b, k] * r[b, k]
+        is_orthogonal = is_orthogonal and abs(gradient) <= ROUGH * math.sqrt(square) * size
     if is_orthogonal:
         return SINGULAR
-    damp(r, qtf, m, 0.0, s, z, row)
-    clear(step)
+    copy(qtf, z)
+    solve_upper(r, m, z)
     spread(free, scale, z, step)
     for j in range(params.size):
         if abs(step[j]) > NO_STEP * abs(params[j]):
@@ -437,23 +465,53 @@ def verdict(a, m, slope, size, noise):
     return CONVERGED
 
 
-def reduction(ratio):
-    """Nielsen's factor for the damping after a step, less where the model is nearly linear."""
+def reduction(ratio, fastest):
+    """Nielsen's factor for the damping after a step; `fastest` where the model is nearly linear."""
     if abs(ratio - 1.0) < NEARLY_LINEAR:
-        return LINEAR_FACTOR
+        return fastest
     return max(LEAST_FACTOR, 1.0 - (2.0 * min(ratio, 1.0) - 1.0) ** 3)
 
 
-def search(problem, a, loss, f_scale, damping, keep, max_steps, gtol, counts):
-    """Run one local search; returns a status, the cost and the number of free parameters."""
-    params, trial, before, trial_residuals = a[0][0], a[0][4], a[0][8], a[2][1]
-    m, cost, slope, noise = linearize(problem, a, loss, f_scale, keep, counts)
-    if m < 0:
-        return NOT_FINITE, cost, m
+def search(problem, a, loss, f_scale, damping, keep, fastest, max_steps, gtol, counts):
+    """Run one local search; returns a status, the cost and the number of factored columns."""
+    params, fixed, trial, before = a[0][0], a[0][3], a[0][4], a[0][8]
+    trial_residuals = a[2][1]
     growth, ratio, n_unmeasured, n_tried = 2.0, 0.0, 0, 0
-    while slope > gtol * math.sqrt(cost) + noise:
-        if n_tried >= max_steps:
-            return MAX_STEPS, cost, m
+    m, cost, size, slope, noise, least = 0, 0.0, 0.0, 0.0, 0.0, math.inf
+    status, is_moved, is_blurred = RUNNING, True, False
+    while True:
+        if is_moved:
+            holds = status == RUNNING
+            m, cost, slope, noise = linearize(problem, a, loss, f_scale, keep, holds, counts)
+            size = math.sqrt(cost)
+            if m < 0 and n_tried == 0:
+                return NOT_FINITE, cost, m
+            if m < 0:  # no derivative there, as of a root at its bound: go back, and on by less
+                copy(before, params)
+                damping *= BACK
+                ratio = 0.0
+                continue
+            if is_blurred and slope >= least:
+                damping *= growth
+                growth *= 2.0
+            elif is_blurred:
+                damping *= LEAST_FACTOR
+            if slope < LOWER * least:
+                n_unmeasured = 0
+            least = min(slope, least) if is_blurred else slope
+        if status == RUNNING:
+            if slope <= gtol * size + noise:
+                status = CONVERGED
+            elif n_tried >= max_steps:
+                status = MAX_STEPS
+            elif n_unmeasured > MAX_UNMEASURED or damping > MAX_DAMPING or growth > MAX_DAMPING:
+                status = verdict(a, m, slope, size, noise)
+            # For the covariance, parameters at a bound are free, as in SciPy.
+            is_moved = status == CONVERGED and m + count(fixed) < params.size
+            if is_moved:
+                continue
+        if status != RUNNING:
+            return status, cost, m
         n_tried += 1
         counts[0] += 1
         is_curved = loss == 0 and abs(ratio - 1.0) > NEARLY_LINEAR
@@ -461,31 +519,26 @@ def search(problem, a, loss, f_scale, damping, keep, max_steps, gtol, counts):
         evaluate(problem, trial, trial_residuals)
         counts[2] += 1
         decrease = cost - apply_loss(loss, f_scale, trial_residuals)
+        # What the rounding of the cost hides; there the slope, which is measured, decides.
+        blur = UNMEASURABLE * cost + size * noise
         # What is infinite or NaN fails both comparisons.
         is_better = promised > 0.0 and decrease > ENOUGH * promised
-        # The cost cannot tell such steps apart; the slope, which is measured, decides.
-        is_unmeasured = promised <= UNMEASURABLE * cost and abs(decrease) <= UNMEASURABLE * cost
-        ratio = decrease / promised if is_better else 1.0
-        is_taken = is_better or is_unmeasured
-        if is_taken:
+        is_blurred = not is_better and promised <= blur and abs(decrease) <= blur
+        is_moved = is_better or is_blurred
+        if is_moved:
             copy(params, before)
             copy(trial, params)
-            m, cost, slope, noise = linearize(problem, a, loss, f_scale, keep, counts)
-            if m < 0:  # no derivative there, as of a root at its bound: go back
-                is_taken = False
-                copy(before, params)
-                m, cost, slope, noise = linearize(problem, a, loss, f_scale, keep, counts)
-        if is_taken:
-            damping *= reduction(ratio) if is_better else LEAST_FACTOR
+        if is_better:
+            ratio = decrease / promised
+            damping *= reduction(ratio, fastest)
             growth = 2.0
-            n_unmeasured += 0 if is_better else 1
+        elif is_blurred:
+            ratio = 1.0
+            n_unmeasured += 1
         else:
             ratio = 0.0
             damping *= growth
             growth *= 2.0
-        if n_unmeasured > MAX_UNMEASURED or damping > MAX_DAMPING or growth > MAX_DAMPING:
-            return verdict(a, m, slope, math.sqrt(cost), noise), cost, m
-    return CONVERGED, cost, m
 
 
 def invert_triangle(r, m, s):
@@ -510,7 +563,8 @@ def invert_triangle(r, m, s):
         square = 0.0
         for b in range(a + 1):
             square += r[b, a] * r[b, a]
-        total += square * sum_of_squares(s[a, a:m])
+        for b in range(a, m):
+            total += square * s[a, b] * s[a, b]
     return math.sqrt(m * total)
 
 
@@ -524,8 +578,8 @@ def covariance(s, m, free, scale, out):
             b += 1 if free[k] > 0.0 else 0
             out[j, k] = 0.0
             if free[j] > 0.0 and free[k] > 0.0:
-                product = dot(s[a, max(a, b) : m], s[b, max(a, b) : m])
-                out[j, k] = product / (scale[j] * scale[k])
+                for c in range(max(a, b), m):
+                    out[j, k] += s[a, c] * s[b, c] / (scale[j] * scale[k])
 
 
 def workspace_size(n_points, n_params):
@@ -550,29 +604,18 @@ def divide(work, n, p):
     )
 
 
-def finish(problem, a, loss, m, status):
+def finish(problem, a, m, is_scaled, status):
     """Leave residuals, Jacobian and covariance of the parameters found."""
-    params, fixed, scale, free = a[0][0], a[0][3], a[0][5], a[0][6]
-    (r, s, out), (residuals, _, rotated), (jacobian, qr) = a[1], a[2], a[3]
+    params, scale, free = a[0][0], a[0][5], a[0][6]
+    s, out, residuals, jacobian = a[1][1], a[1][2], a[2][0], a[3][0]
     if status == CONVERGED:
-        # As in SciPy, parameters at a bound count as free.
-        n_fitted = 0
-        for j in range(params.size):
-            free[j] = 1.0 - fixed[j]
-            n_fitted += 1 if free[j] > 0.0 else 0
-        if m < n_fitted:
-            m = factor(jacobian, free, scale, residuals, qr, r, a[0][9], rotated, a[0][10])
-        if invert_triangle(r, m, s) > MAX_CONDITION:
-            status = SINGULAR
-        else:
-            covariance(s, m, free, scale, out)
-    if loss != 0 or status != CONVERGED:
-        evaluate_with_jacobian(problem, params, residuals, jacobian)
-    if status != CONVERGED:
+        covariance(s, m, free, scale, out)
+    else:
         for j in range(params.size):
             for k in range(params.size):
                 out[j, k] = math.inf
-    return status
+    if is_scaled or status != CONVERGED:
+        evaluate_with_jacobian(problem, params, residuals, jacobian)
 
 
 def minimize(problem, work):
@@ -594,7 +637,8 @@ def minimize(problem, work):
     Returns
     -------
     int
-        A status of this module.
+        A status of this module. `CONVERGED` alone is a success; after the others ``inv(J'J)`` is
+        infinite, and the parameters are those of the least cost that was met.
     """
     n, p = problem[HOOK_DATA], problem[HOOK_DATA + 1]
     loss, max_steps = problem[HOOK_DATA + 2], problem[HOOK_DATA + 3]
@@ -610,19 +654,26 @@ def minimize(problem, work):
     best_cost, best_status, m = math.inf, NOT_FINITE, 0
     for strategy in range(N_STRATEGIES):
         copy(start, params)
-        clear(scale)
+        for j in range(p):
+            scale[j] = 0.0
         counts[3] += 1
         damping, keep = FIRST_DAMPING * MORE_DAMPING**strategy, 1.0 - strategy % 2
-        status, cost, m = search(problem, a, loss, f_scale, damping, keep, max_steps, gtol, counts)
+        fastest = LINEAR_FACTOR if strategy == 0 else LEAST_FACTOR
+        status, cost, m = search(
+            problem, a, loss, f_scale, damping, keep, fastest, max_steps, gtol, counts
+        )
         if status == CONVERGED and invert_triangle(a[1][0], m, a[1][1]) > MAX_CONDITION:
             status = SINGULAR
-        if status < best_status or (status == best_status and cost < best_cost):
+        is_lower = cost < best_cost * (1.0 - ROUGH)
+        is_level = cost <= best_cost * (1.0 + ROUGH)
+        if status == CONVERGED or is_lower or (is_level and status < best_status):
             best_cost, best_status = cost, status
             copy(params, best)
         if status in (CONVERGED, NOT_FINITE):
             break
     copy(best, params)
-    return finish(problem, a, loss, m, best_status)
+    finish(problem, a, m, loss != 0, best_status)
+    return best_status
 
 
 SUMS = ("sum_of_squares", "dot", "linear_decrease")
@@ -631,21 +682,24 @@ SUMS = ("sum_of_squares", "dot", "linear_decrease")
 FUNCTIONS = (
     workspace_size,
     sum_of_squares,
+    norm,
+    leading_norm,
+    count,
     invert,
     dot,
     copy,
-    clear,
     add_multiple,
     apply_loss,
     scale_by_loss,
     reflect,
     factor,
     project,
+    solve_upper,
     damp,
     correct,
     predicted_decrease,
     linear_decrease,
-    choose_free,
+    hold,
     column_norms,
     rounding_noise,
     linearize,

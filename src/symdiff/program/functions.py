@@ -87,10 +87,14 @@ class _Extremum(Opaque):
     strict: Any
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        mine = self.args[argindex - 1]
-        other = self.args[2 - argindex]
-        tie = Select(sp.Eq(mine, other), sp.Rational(1, 2), 0)
-        return Select(type(self).strict(mine, other), 1, tie)
+        mine, other = self.args[argindex - 1], self.args[2 - argindex]
+        tie = Select(sp.Eq(mine, other), sp.Rational(1, 2), type(self).otherwise(mine))
+        return Select(type(self).strict(other, mine), 0, tie)
+
+    @staticmethod
+    def otherwise(_mine: Expr) -> Expr:
+        """Give the slope where neither wins from the other: one, so that a NaN goes through."""
+        return sp.S.One
 
 
 class Maximum(_Extremum):
@@ -114,9 +118,16 @@ class Minimum(_Extremum):
 class FMax(Maximum):
     """The greater of two, ignoring a NaN."""
 
+    @staticmethod
+    def otherwise(_mine: Expr) -> Expr:
+        """Give nothing to a NaN, which is ignored."""
+        return Select(IsNan(_mine), 0, 1)
+
 
 class FMin(Minimum):
     """The smaller of two, ignoring a NaN."""
+
+    otherwise = FMax.otherwise
 
 
 class Power(Opaque):

@@ -77,10 +77,8 @@ class Program:
         sources: dict[str, tuple[str, int]] = {}
         for name in self.inputs:
             for axis, extent in enumerate(self.types[name].shape):
-                if isinstance(extent, Size) and len(extent.terms) == 1:
-                    (monomial, coefficient), *_ = extent.terms
-                    if coefficient == 1 and len(monomial) == 1:
-                        sources.setdefault(monomial[0], (name, axis))
+                if isinstance(extent, Size) and extent.name is not None:
+                    sources.setdefault(extent.name, (name, axis))
         return sources
 
     @cached_property

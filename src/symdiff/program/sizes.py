@@ -35,6 +35,12 @@ class Size:
         self.terms = terms
         self._hash = hash(terms)
 
+    @property
+    def name(self) -> str | None:
+        """The symbol that this is, None for anything composed."""
+        (monomial, coefficient), *more = self.terms
+        return monomial[0] if coefficient == 1 and len(monomial) == 1 and not more else None
+
     def __hash__(self) -> int:
         return self._hash
 

@@ -167,6 +167,14 @@ class Function:
                     break
             else:
                 trace = self._build(signature)
+                if not matches(trace.program, trace.program.inputs, specs):
+                    raise ShapeError(
+                        at_user_line(
+                            f"{self.__name__}: the shapes "
+                            f"{', '.join(str(s.shape) for s in specs)} do not fit\n"
+                            f"{str(trace.program).splitlines()[0]}"
+                        )
+                    )
                 variant = _Compiled(signature, trace, optimize(trace.program))
                 variants.append(variant)
             if len(self._known) >= MAX_KNOWN_CALLS:

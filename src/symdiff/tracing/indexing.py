@@ -10,7 +10,7 @@ import numpy as np
 from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.program.affine import Affine, constant, index
 from symdiff.program.equations import Index, Read
-from symdiff.program.sizes import Extent
+from symdiff.program.sizes import Extent, evaluate
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.tracer import TracedArray, TracedSize, elementwise
 
@@ -156,7 +156,8 @@ def _position(x: TracedArray, key: Any, axis: int, extent: Extent) -> Extent:
     if context.decide(key, "<") or not context.decide(extent - 1 - key, ">="):
         raise ShapeError(
             at_user_line(
-                f"index is out of bounds for axis {axis} of shape {context.show_shape(x.shape_)}"
+                f"index {evaluate(key, context.values)} is out of bounds for axis {axis} of "
+                f"shape {context.show_shape(x.shape_)}"
             )
         )
     return key

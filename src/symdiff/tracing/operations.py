@@ -6,6 +6,7 @@ derivative is SymPy's, and what a target does for it is one row of that target's
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -55,10 +56,10 @@ _UNARY: list[tuple[np.ufunc, Callable[[Any], Any]]] = [
     (np.arcsinh, sp.asinh),
     (np.arccosh, sp.acosh),
     (np.arctanh, sp.atanh),
-    (np.deg2rad, lambda x: x * (sp.pi / 180)),
-    (np.radians, lambda x: x * (sp.pi / 180)),
-    (np.rad2deg, lambda x: x * (180 / sp.pi)),
-    (np.degrees, lambda x: x * (180 / sp.pi)),
+    (np.deg2rad, lambda x: x * sp.Float(math.pi / 180)),
+    (np.radians, lambda x: x * sp.Float(math.pi / 180)),
+    (np.rad2deg, lambda x: x * sp.Float(180 / math.pi)),
+    (np.degrees, lambda x: x * sp.Float(180 / math.pi)),
     (np.floor, fn.Floor),
     (np.ceil, fn.Ceil),
     (np.trunc, fn.Trunc),

@@ -217,22 +217,19 @@ def _always_holds(guard: Guard) -> bool:
 def matches(program: Program, names: Sequence[str], specs: Sequence[Spec]) -> bool:
     """Whether a Program that was traced for other sizes holds for these."""
     sizes: dict[str, int] = {}
+    pairs: list[tuple[Extent, int]] = []
     for name, leaf in zip(names, specs, strict=True):
         shape = program.types[name].shape
         if len(shape) != len(leaf.shape):
             return False
-        for extent, actual in zip(shape, leaf.shape, strict=True):
-            if not _matches(extent, actual, sizes):
-                return False
+        pairs += zip(shape, leaf.shape, strict=True)
+    for extent, actual in pairs:  # sizes that are a symbol say what it is, the others must agree
+        name = extent.name if isinstance(extent, Size) else None
+        if name is not None and (actual < 2 or sizes.setdefault(name, actual) != actual):
+            return False
+    if any(evaluate(extent, sizes) != actual for extent, actual in pairs):
+        return False
     return all(guard.holds(sizes) for guard in program.guards)
-
-
-def _matches(extent: Extent, actual: int, sizes: dict[str, int]) -> bool:
-    if isinstance(extent, Size):
-        ((monomial, _), *_) = extent.terms
-        (symbol,) = monomial
-        return actual > 1 and sizes.setdefault(symbol, actual) == actual
-    return evaluate(extent, sizes) == actual
 
 
 def inline(trace: Trace, arguments: Sequence[TracedArray]) -> Any:

@@ -31,7 +31,15 @@ def apply_ufunc(
     ufunc, method, inputs, kwargs
         As `__array_ufunc__` gets them.
     """
-    context = active_context() or context
+    active = active_context()
+    if active is None:
+        raise TracingError(
+            at_user_line(
+                f"a traced value of {context.name} was used after its trace had ended. Return it "
+                "from the function instead of keeping it in a global or an attribute"
+            )
+        )
+    context = active
     if method != "__call__":
         handler = METHODS.get((ufunc, method))
         if handler is None:
@@ -48,7 +56,18 @@ def apply_ufunc(
         operands = _cast(context, ufunc, inputs, computed_in)
     pattern = _pattern(ufunc, operands)
     dtype = _result_dtype(ufunc, *map(_type_of, operands))
+    if not dtype.startswith("float") and pattern in _FLOATING_ONLY:
+        raise UnsupportedOperationError(
+            at_user_line(
+                f"np.{ufunc.__name__} of {dtype} values is not supported. Convert with "
+                ".astype(float)"
+            )
+        )
     return elementwise(context, pattern, operands[: pattern.arity], dtype)
+
+
+_FLOATING_ONLY = (UFUNCS[np.reciprocal], UFUNCS[np.power])
+"""Operations that NumPy also does on integers, and kernels do not."""
 
 
 def _only_dtype(ufunc: np.ufunc, kwargs: dict[str, Any]) -> Any:

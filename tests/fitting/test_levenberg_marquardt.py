@@ -279,6 +279,35 @@ def test_losses_are_those_of_scipy(loss, f_scale):
     np.testing.assert_allclose(lm.apply_loss(code, f_scale, fit.residuals), 2 * theirs.cost)
 
 
+@pytest.mark.parametrize("loss", ["soft_l1", "huber"])
+def test_start_where_all_residuals_are_outliers(loss):
+    """Huber's loss then has no curvature at all, and the damping must carry the steps."""
+    data = nist.load("Misra1a")
+    scale = np.sqrt(data.residual_sum / data.dof)
+    rng = np.random.default_rng(2)
+    y, k = data.y.copy(), rng.choice(14, 1, replace=False)
+    y[k] += 10 * scale * rng.standard_normal(1)
+
+    def residuals(b):
+        return b[0] * (1 - np.exp(-b[1] * data.x)) - y
+
+    def rows(b):
+        e = np.exp(-b[1] * data.x)
+        return np.array([1 - e, b[0] * data.x * e])
+
+    code = LOSSES.index(loss)
+    fit = run(residuals, rows, data.starts[1], loss=code, f_scale=3 * scale)
+    theirs = scipy.optimize.least_squares(
+        residuals, data.starts[1], lambda b: rows(b).T, loss=loss, f_scale=3 * scale, x_scale="jac",
+        xtol=1e-14, ftol=1e-14, gtol=1e-14,
+    )  # fmt: skip
+    assert (np.abs(residuals(data.starts[1])) > 3 * scale).all()
+    assert fit.status == lm.CONVERGED
+    np.testing.assert_allclose(
+        lm.apply_loss(code, 3 * scale, fit.residuals), 2 * theirs.cost, rtol=1e-8
+    )
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_residuals_not_finite_at_the_start(bad):
     fit = run(lambda x: x * bad, lambda x: np.eye(2), [1.0, 1.0])

@@ -491,11 +491,13 @@ def search(problem, a, loss, f_scale, damping, keep, fastest, max_steps, gtol, c
                 damping *= BACK
                 ratio = 0.0
                 continue
-            if is_blurred and slope >= least:
+            # Under a robust loss the weights change with the point, and slopes are not compared.
+            if is_blurred and loss == 0 and slope >= least:
                 damping *= growth
                 growth *= 2.0
             elif is_blurred:
                 damping *= LEAST_FACTOR
+                growth = 2.0
             if slope < LOWER * least:
                 n_unmeasured = 0
             least = min(slope, least) if is_blurred else slope

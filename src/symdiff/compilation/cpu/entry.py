@@ -10,7 +10,13 @@ from __future__ import annotations
 
 import sysconfig
 
-from symdiff.compilation.cpu.lowering import STACK_LIMIT, Module, arguments_of, memory_type
+from symdiff.compilation.cpu.lowering import (
+    MAX_ON_STACK,
+    STACK_LIMIT,
+    Module,
+    arguments_of,
+    memory_type,
+)
 from symdiff.compilation.schedule import Schedule
 from symdiff.program.sizes import Extent, Size
 from symdiff.trees import Tree
@@ -70,12 +76,14 @@ def _call_kernel(
     module.declare("free", "void", "ptr", pure=False)
     scratch: list[str] = []
     allocated: list[str] = []
+    on_stack = 0
     for name in schedule.scratch:
         storage = schedule.storage[name]
         count: Extent = 1
         for extent in storage.shape:
             count = count * extent
-        if isinstance(count, int) and count <= STACK_LIMIT:
+        if isinstance(count, int) and count <= STACK_LIMIT and on_stack < MAX_ON_STACK:
+            on_stack += count
             scratch.append(f.value(f"alloca [{count} x {memory_type(storage.dtype)}], align 64"))
             continue
         items = _size_value(f, count, sizes)

@@ -35,8 +35,9 @@ __all__ = ["Module", "lower"]
 _START = {"=": 0, "+=": 0, "max=": "-inf", "min=": "inf", "or=": False, "and=": True}
 _COMBINE = {"=": "add", "+=": "add", "max=": "maximum", "min=": "minimum"}
 _COMBINE |= {"or=": "or", "and=": "and"}
-STACK_LIMIT = 512
-"""Intermediate arrays of up to this many elements lie on the stack."""
+STACK_LIMIT, MAX_ON_STACK = 512, 8192
+"""Intermediate arrays of up to the first number of elements lie on the stack, while those that lie
+there have not passed the second together."""
 INLINE_LIMIT = 64
 """Programs of up to this many equations are copied into each of their entry points."""
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdiff.errors import DTypeError, ShapeError, at_user_line
+from symdiff.errors import DTypeError, at_user_line
 from symdiff.tracing.context import check_dtype
 from symdiff.tracing.trace import Spec, Static
 from symdiff.tracing.tracer import TracedArray
@@ -112,8 +112,3 @@ def check_differentiable(leaf: Spec | Static, name: str) -> Spec:
             "and float64. Convert with .astype(float)"
         )
     )
-
-
-def no_shape(message: str) -> ShapeError:
-    """Make the error for a result of the wrong shape."""
-    return ShapeError(at_user_line(message))

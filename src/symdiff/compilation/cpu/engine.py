@@ -13,7 +13,7 @@ from llvmlite.binding.newpassmanagers import NewPassManager
 
 from symdiff.errors import UnsupportedOperationError
 
-__all__ = ["Code", "compile_module", "optimized_text", "require_symbols"]
+__all__ = ["Code", "assembly", "compile_module", "require_symbols"]
 
 _lock = threading.Lock()
 
@@ -97,12 +97,6 @@ def compile_module(text: str) -> Code:
         engine = llvm.create_mcjit_compiler(module, _new_machine())  # which it owns from now on
         engine.finalize_object()
     return Code(engine)
-
-
-def optimized_text(text: str) -> str:
-    """LLVM code after optimisation, for people and tests to read."""
-    with _lock:
-        return str(_optimized(text))
 
 
 def assembly(text: str) -> str:

@@ -1,0 +1,52 @@
+"""Loops call vector functions where there are some, to their stated accuracy; or none, if asked."""
+
+import numpy as np
+import pytest
+
+import symdiff as sd
+from symdiff.compilation.cpu.engine import assembly
+from symdiff.compilation.cpu.kernel import kernel_text
+from symdiff.compilation.cpu.vector_math import variants
+
+needs_vectors = pytest.mark.skipif(
+    not variants("exp", "double", 1), reason="no vector functions on this machine"
+)
+
+
+@pytest.fixture
+def precise():
+    sd.config.precise_math = True
+    yield
+    sd.config.precise_math = False
+
+
+def code():
+    return assembly(kernel_text(sd.trace(lambda x: np.exp(x) * np.sin(x), np.ones(8))))
+
+
+@needs_vectors
+def test_the_loop_is_vectorized():
+    assert "_ZGV" in code()
+
+
+def test_precise_math_calls_scalar_functions(precise):
+    assert "_ZGV" not in code()
+
+
+@needs_vectors
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", ["exp", "log", "sin", "cos", "tanh", "log1p", "arctan", "cosh"])
+def test_error_is_at_most_four_units_in_the_last_place(name, dtype):
+    x = np.linspace(0.01, 20.0, 10_001).astype(dtype)
+    function = getattr(np, name)
+    expected = function(x.astype(np.longdouble))
+    error = np.abs(sd.jit(function)(x) - expected) / np.spacing(np.abs(expected).astype(dtype))
+    assert error.max() <= 4
+
+
+@needs_vectors
+def test_special_values_are_those_of_scalar_functions():
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e308, -1e308, 5e-324] * 4)
+    with np.errstate(all="ignore"):
+        for function in (np.exp, np.log, np.sin, np.tanh):
+            np.testing.assert_allclose(sd.jit(function)(x), function(x), rtol=1e-15)

@@ -256,9 +256,9 @@ def chain(make, length):
 
 def test_long_programs_print_in_linear_time_and_short_lines(make):
     program = chain(make, 10_000)
-    start = time.perf_counter()
+    start = time.process_time()
     text = str(program)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert max(map(len, text.splitlines())) < 160
     assert text.count("x") > 10_000
 

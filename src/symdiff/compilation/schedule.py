@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from symdiff.program.affine import Affine
-from symdiff.program.equations import Equation, Index, Read
+from symdiff.program.blocks import Block
+from symdiff.program.equations import Equation, Index, Read, Whole, is_plain
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
@@ -399,6 +400,10 @@ class _Placement:
 
     def _covers(self, name: str, writes: Sequence[Statement]) -> bool:
         """Whether the writes set every element exactly once, so that nothing need be added."""
+        if len(writes) == 1 and isinstance(writes[0].equation.pattern, Block):
+            lead = self.program.types[name].shape[: len(writes[0].equation.extents)]
+            target = [i for i in writes[0].equation.target if not isinstance(i, Whole)]
+            return is_plain(target) and writes[0].equation.extents == lead
         if len(writes) == 1 and writes[0].equation.is_whole:
             return writes[0].equation.extents == self.program.types[name].shape
         if any(s.equation.operator != "=" for s in writes):

@@ -17,18 +17,20 @@ from symdiff.differentiation.terms import (
     COPY,
     Builder,
     active_reads,
-    compose,
+    at,
     depends_on,
     guarded,
     has_out,
     is_float,
-    make_room,
-    shifted,
+    whole_types,
+    without_rule,
 )
 from symdiff.program.affine import Affine, constant, identity
-from symdiff.program.equations import Equation, Index, Literal, Operand, Read
+from symdiff.program.blocks import Block
+from symdiff.program.equations import Equation, Index, Literal, Operand, Read, Whole
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
+from symdiff.program.splicing import Binding, make_room, shifted
 
 __all__ = ["Direction", "constant_positions", "forward_jacobian", "jacobian_columns", "pushforward"]
 
@@ -68,6 +70,9 @@ class _Forward(Builder):
         active = depends_on(self.program, seeds)
         tangents = {a: seed for a, seed in seeds.items() if isinstance(seed, str)}
         for equation in self.program.equations:
+            if isinstance(equation.pattern, Block):
+                self._push_block(equation, equation.pattern, seeds, tangents, batch, prefix)
+                continue
             for k, read in active_reads(self.program, equation, active):
                 seed = seeds.get(read.array)
                 if read.array in tangents:
@@ -102,19 +107,85 @@ class _Forward(Builder):
             return
         body, operands, reads_values = term
         guard = self.guard(read.array)
-        at = guard and Read(guard.array, compose(guard.indices, read.indices))
-        if at is not None and reads_values:
+        here_guard = at(guard, read.indices)
+        if here_guard is not None and reads_values:
             body = guarded(body)
-            operands.append(Read(at.array, shifted(at.indices, rank)))
+            operands.append(Read(here_guard.array, shifted(here_guard.indices, rank)))
         if equation.array not in tangents:
             shape, dtype = self.program.types[equation.array]
             name = self.new_array(f"{prefix}{equation.array}", (*batch, *shape), dtype)
             tangents[equation.array] = name
-        self.note_condition(equation.array, equation.target, equation, k, at)
+        self.note_condition(equation.array, equation.target, equation, k, here_guard)
         extents = (*batch[:rank], *equation.extents)
         self.add(
             tangents[equation.array], (*front, *here.target), body, operands, extents, equation
         )
+
+    def _push_block(
+        self,
+        equation: Equation,
+        block: Block,
+        seeds: Mapping[str, str | Position | None],
+        tangents: dict[str, str],
+        batch: Sequence[Extent],
+        prefix: str,
+    ) -> None:
+        """Add what a block's rule says its tangent is."""
+        if not is_float(self.program, equation.array):
+            return
+        for o in equation.operands:
+            if isinstance(o, Read) and o.array in seeds and o.array not in tangents:
+                tangents[o.array] = self._seed(o.array, seeds[o.array], batch, prefix)
+        reads = [o for o in equation.operands if isinstance(o, Read)]
+        active = [k for k, o in enumerate(reads) if o.array in tangents]
+        if not active:
+            return
+        types, out = whole_types(self.program, equation)
+        program = block.rule.pushforward(block, types, out, active) if block.rule else None
+        if not program:
+            raise without_rule(equation)
+        rank = len(batch)
+        here = make_room(equation, rank)
+        lead = tuple([i for i in here.target if not isinstance(i, Whole)])
+        moved = [o for o in here.operands if isinstance(o, Read)]
+        leads = [tuple([i for i in o.indices if not isinstance(i, Whole)]) for o in moved]
+        bindings = [Binding(equation.array, lead)]
+        bindings += [Binding(o.array, at_) for o, at_ in zip(moved, leads, strict=True)]
+        bindings += [
+            Binding(tangents[reads[k].array], (*identity(rank), *leads[k])) for k in active
+        ]
+        shapes = [t.shape for t in (out, *types, *[types[k] for k in active])]
+        extents = (*batch, *here.extents)
+        (made,) = self.splice(program, bindings, shapes, extents, equation)
+        if equation.array not in tangents:
+            shape, dtype = self.program.types[equation.array]
+            tangents[equation.array] = self.new_array(
+                f"{prefix}{equation.array}", (*batch, *shape), dtype
+            )
+        inner = identity(len(extents) + len(out.shape))[len(extents) :]
+        self.conditions.setdefault(equation.array, []).append(None)
+        self.add(
+            tangents[equation.array],
+            (*identity(rank), *lead, *inner),
+            COPY,
+            [Read(made.array, (*made.lead, *inner))],
+            (*extents, *out.shape),
+            equation,
+        )
+
+    def _seed(
+        self, array: str, seed: str | Position | None, batch: Sequence[Extent], prefix: str
+    ) -> str:
+        """Make an array of a unit vector, or of all of them, for a block that reads the input."""
+        if isinstance(seed, str):
+            return seed
+        shape, dtype = self.program.types[array]
+        name = self.new_array(f"{prefix}{array}", (*batch, *shape), dtype)
+        whole = identity(len(batch))
+        target = (*whole, *whole) if seed is None else tuple([constant(p) for p in seed])
+        one = Literal(1, dtype)
+        self.equations.append(Equation(name, target, "+=", COPY, (one,), tuple(batch)))
+        return name
 
     def zeros(self, wanted: str, shape: Sequence[Extent], dtype: str) -> str:
         """Make an array of zeros."""
@@ -128,13 +199,7 @@ class _Forward(Builder):
 
     def finish(self, name: str, inputs: Sequence[str], outputs: Sequence[str]) -> Program:
         """Make the Program with these inputs and outputs."""
-        return self.program.replace(
-            name=name,
-            inputs=tuple(inputs),
-            outputs=tuple(outputs),
-            types=self.types,
-            equations=tuple(self.equations),
-        )
+        return self.finish_program(name, inputs, outputs)
 
 
 def _hits(read: Read, position: str | Position) -> bool:

@@ -12,26 +12,28 @@ in every term behind it, so that zero times infinity never happens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from symdiff.differentiation.terms import (
     COPY,
     Builder,
     active_reads,
-    compose,
+    at,
     depends_on,
     guarded,
     has_out,
     is_float,
-    make_room,
-    shifted,
+    whole_types,
+    without_rule,
 )
 from symdiff.program.affine import identity
-from symdiff.program.equations import Equation, Literal, Read
-from symdiff.program.program import Program
+from symdiff.program.blocks import Block
+from symdiff.program.equations import ArrayType, Equation, Literal, Read, Whole
+from symdiff.program.program import Program, remove_dead_equations
 from symdiff.program.sizes import Extent
+from symdiff.program.splicing import Binding, make_room, shifted
 
-__all__ = ["gradient", "pullback", "reverse_jacobian"]
+__all__ = ["gradient", "is_block", "pullback", "reverse_jacobian"]
 
 
 class _Reverse(Builder):
@@ -66,6 +68,10 @@ class _Reverse(Builder):
         reads = active_reads(self.program, equation, self.active)
         if not reads:
             return
+        if isinstance(equation.pattern, Block):
+            assert not seeded
+            self._pull_block(equation, equation.pattern, [k for k, _ in reads])
+            return
         guard = self.guard(equation.array)
         out = Read(equation.array, equation.target) if has_out(self.program, equation) else None
         for k, read in reads:
@@ -94,11 +100,11 @@ class _Reverse(Builder):
         if term is None:
             return
         body, operands, reads_values = term
-        at = guard and Read(guard.array, compose(guard.indices, equation.target))
-        self.note_condition(read.array, read.indices, equation, k, at)
-        if at is not None and reads_values:
+        here_guard = at(guard, equation.target)
+        self.note_condition(read.array, read.indices, equation, k, here_guard)
+        if here_guard is not None and reads_values:
             body = guarded(body)
-            operands.append(Read(at.array, shifted(at.indices, rank)))
+            operands.append(Read(here_guard.array, shifted(here_guard.indices, rank)))
         source = here.operands[k]
         assert isinstance(source, Read)
         front = equation.target if seeded else identity(rank)
@@ -106,6 +112,43 @@ class _Reverse(Builder):
         self.add(
             self.adjoint(read.array), (*front, *source.indices), body, operands, extents, equation
         )
+
+    def _pull_block(self, equation: Equation, block: Block, active: Sequence[int]) -> None:
+        """Add what a block's rules say its operands' cotangents are."""
+        rank = len(self.batch)
+        types, out = whole_types(self.program, equation)
+        here = make_room(equation, rank)
+        lead = tuple([i for i in here.target if not isinstance(i, Whole)])
+        operands = [
+            Binding(o.array, tuple([i for i in o.indices if not isinstance(i, Whole)]))
+            for o in here.operands
+            if isinstance(o, Read)
+        ]
+        result = Binding(equation.array, lead)
+        cotangent = Binding(self.adjoint(equation.array), (*identity(rank), *lead))
+        extents = (*self.batch, *here.extents)
+        for program, sources, given in cotangent_programs(equation, block, types, out, active):
+            arguments = [*([result] if given else []), *operands, cotangent]
+            given_types = [*([out] if given else []), *types, out]
+            shapes = [t.shape for t in given_types]
+            made = self.splice(program, arguments, shapes, extents, equation)
+            for k, binding in zip(sources, made, strict=True):
+                self._add_whole(here, k, binding, extents)
+
+    def _add_whole(
+        self, here: Equation, k: int, binding: Binding, extents: tuple[Extent, ...]
+    ) -> None:
+        """Add a cotangent that has been computed for all of an operand."""
+        operand = here.operands[k]
+        assert isinstance(operand, Read)
+        rank = len(self.batch)
+        lead = [i for i in operand.indices if not isinstance(i, Whole)]
+        width = self.program.types[operand.array].shape[len(lead) :]
+        inner = identity(len(extents) + len(width))[len(extents) :]
+        source = Read(binding.array, (*binding.lead, *inner))
+        target = (*identity(rank), *lead, *inner)
+        self.conditions.setdefault(operand.array, []).append(None)
+        self.add(self.adjoint(operand.array), target, COPY, [source], (*extents, *width), here)
 
     def finish(self, name: str, inputs: Sequence[str], outputs: Sequence[str]) -> Program:
         """Make the Program whose outputs are `outputs` and then the cotangents of ``wrt``."""
@@ -123,13 +166,45 @@ class _Reverse(Builder):
                 )
             )
             results.append(zero)
-        return self.program.replace(
-            name=name,
-            inputs=tuple(inputs),
-            outputs=tuple(results),
-            types=self.types,
-            equations=tuple(self.equations),
-        )
+        return self.finish_program(name, inputs, results)
+
+
+def cotangent_programs(
+    equation: Equation,
+    block: Block,
+    types: Sequence[ArrayType],
+    out: ArrayType,
+    active: Sequence[int],
+) -> Iterator[tuple[Program, Sequence[int], bool]]:
+    """Derive a block's reverse rule: where it is linear by transposing it, else its tangent.
+
+    Yields
+    ------
+    program, operands, takes_result
+        From the result (if `takes_result`), the operands and the result's cotangent to the
+        cotangents of these operands.
+    """
+    rest: list[int] = []
+    for k in active:
+        program = block.rule.transpose(block, types, out, k) if block.rule else None
+        if program:
+            yield program, [k], False
+        else:
+            rest.append(k)
+    if not rest:
+        return
+    forward = block.rule.pushforward(block, types, out, rest) if block.rule else None
+    if not forward:
+        raise without_rule(equation)
+    tangents = forward.inputs[1 + len(types) :]
+    program, cotangents = pullback(forward, tangents)
+    (cotangent,) = cotangents.values()
+    kept = (*forward.inputs[: 1 + len(types)], cotangent)
+    needed = remove_dead_equations(program)
+    assert not any(r.array in tangents for e in needed.equations for r in e.reads), (
+        f"the tangent of {block.label} is not linear"
+    )
+    yield needed.replace(inputs=kept), rest, True
 
 
 def gradient(program: Program, wrt: Sequence[str], outputs: Sequence[str] = ()) -> Program:
@@ -152,7 +227,7 @@ def gradient(program: Program, wrt: Sequence[str], outputs: Sequence[str] = ()) 
     walk = _Reverse(program, wrt)
     scalar = program.outputs[0]
     is_read = any(r.array == scalar for e in program.equations for r in e.reads)
-    if is_read:
+    if is_read or is_block(program, scalar):
         seed = walk.adjoint(scalar)
         walk.conditions[scalar] = [None]
         one = Literal(1, program.types[scalar].dtype)
@@ -200,11 +275,18 @@ def pullback(program: Program, wrt: Sequence[str]) -> tuple[Program, dict[str, s
     return walk.finish(f"pullback_{program.name}", inputs, ()), cotangents
 
 
+def is_block(program: Program, array: str) -> bool:
+    """Whether an array is the result of a block."""
+    made = program.contributions.get(array, ())
+    return any(isinstance(e.pattern, Block) for e in made)
+
+
 def reverse_jacobian(program: Program, output: str, wrt: Sequence[str]) -> Program:
     """Differentiate every element of one output at once: shapes output + input."""
     walk = _Reverse(program, wrt, batch=program.types[output].shape)
     is_read = any(r.array == output for e in program.equations for r in e.reads)
     assert not is_read, "an output that is read has been copied by the caller"
+    assert not is_block(program, output), "so has the result of a block"
     walk.identity_seeds.add(output)
     walk.conditions[output] = [None]
     walk.walk()

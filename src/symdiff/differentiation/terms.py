@@ -7,35 +7,37 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
+from symdiff.errors import UnsupportedOperationError
 from symdiff.program import functions as fn
-from symdiff.program.affine import Affine, constant, identity, index
+from symdiff.program.affine import identity
+from symdiff.program.blocks import Block
 from symdiff.program.equations import (
     ArrayType,
     Equation,
     Index,
-    IndexValue,
     Operand,
     Read,
+    compose,
     is_plain,
-    substitute,
 )
 from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.printing import fresh_name
-from symdiff.program.program import Program
-from symdiff.program.sizes import Extent
+from symdiff.program.program import Guard, Program
+from symdiff.program.sizes import Extent, put_sizes
+from symdiff.program.splicing import Binding, bind_sizes, splice
 
 __all__ = [
     "COPY",
     "Builder",
     "active_reads",
-    "compose",
+    "at",
     "depends_on",
     "guard_of",
     "guarded",
     "has_out",
     "is_float",
-    "make_room",
-    "shifted",
+    "whole_types",
+    "without_rule",
 ]
 
 COPY = pattern(placeholder(0), 1)
@@ -55,6 +57,8 @@ def has_derivative(equation: Equation, operand: int) -> bool:
     """Whether an equation's value changes with one of its operands."""
     if equation.operator in ("or=", "and="):
         return False
+    if isinstance(equation.pattern, Block):
+        return True
     if equation.pattern.is_truth:
         return False
     return equation.pattern.derivative(operand) != 0
@@ -80,32 +84,38 @@ def depends_on(program: Program, inputs: Iterable[str]) -> set[str]:
     return active
 
 
+def whole_types(program: Program, equation: Equation) -> tuple[list[ArrayType], ArrayType]:
+    """The types of a block's operands and of its result: the axes that it takes whole."""
+    block = equation.pattern
+    assert isinstance(block, Block)
+
+    def last(array: str, rank: int) -> ArrayType:
+        shape, dtype = program.types[array]
+        return ArrayType(shape[len(shape) - rank :], dtype)
+
+    operands = [
+        last(o.array, rank)
+        for o, rank in zip(equation.operands, block.ranks, strict=True)
+        if isinstance(o, Read)
+    ]
+    return operands, last(equation.array, block.rank)
+
+
+def without_rule(equation: Equation) -> UnsupportedOperationError:
+    """What to raise where a block has no derivative."""
+    block = equation.pattern
+    assert isinstance(block, Block)
+    where = f"\n  at {equation.location[0]}:{equation.location[1]}" if equation.location else ""
+    return UnsupportedOperationError(
+        f"{block.label} has no rule for its derivative. Give one with jvp= or partials= where it "
+        f"is made a primitive, wrap it in sd.custom_derivative, or pass its argument through "
+        f"sd.stop_gradient{where}"
+    )
+
+
 def has_out(program: Program, equation: Equation) -> bool:
     """Whether the array that an equation defines holds the value of its pattern."""
     return equation.operator == "=" and len(program.contributions[equation.array]) == 1
-
-
-def shifted(indices: Sequence[Index], by: int) -> tuple[Index, ...]:
-    """Renumber loop indices to make room for `by` more in front."""
-    if not by or not indices:
-        return tuple(indices)
-    return substitute(indices, [index(n + by) for n in range(64 - by)])
-
-
-def make_room(equation: Equation, rank: int) -> Equation:
-    """Renumber an equation's loops behind `rank` loops over a batch."""
-    if not rank:
-        return equation
-    operands: list[Operand] = []
-    for o in equation.operands:
-        if isinstance(o, Read):
-            operands.append(Read(o.array, shifted(o.indices, rank)))
-        elif isinstance(o, IndexValue):
-            by = [index(n + rank) for n in range(len(equation.extents))]
-            operands.append(IndexValue(o.value.substitute(by)))
-        else:
-            operands.append(o)
-    return equation._replace(target=shifted(equation.target, rank), operands=tuple(operands))
 
 
 def guard_of(expression: Any) -> Any:
@@ -124,17 +134,13 @@ def guarded(body: Pattern) -> Pattern:
     return pattern(fn.Select(placeholder(body.arity), body.expression, 0), body.arity + 1)
 
 
-def compose(indices: Sequence[Index], by: Sequence[Index]) -> tuple[Index, ...]:
-    """Put the index map `by`, which may gather, in for the loop indices of a plain one."""
-    result: list[Index] = []
-    for i in indices:
-        if isinstance(i, Read):
-            result.append(Read(i.array, compose(i.indices, by)))
-        elif i.single is not None:
-            result.append(by[i.single])
-        else:
-            result.append(i.substitute([b if isinstance(b, Affine) else constant(0) for b in by]))
-    return tuple(result)
+def at(guard: Read | None, indices: Sequence[Index]) -> Read | None:
+    """Read a guard where an array is read."""
+    if guard is None:
+        return None
+    composed = compose(guard.indices, indices)
+    assert composed is not None, "a guard is an array as it is"
+    return Read(guard.array, composed)
 
 
 class _Condition(NamedTuple):
@@ -157,6 +163,8 @@ class Builder:
         self.program = program
         self.types: dict[str, ArrayType] = dict(program.types)
         self.equations: list[Equation] = list(program.equations)
+        self.constants = dict(program.constants)
+        self.assumed: dict[Guard, None] = dict.fromkeys(program.guards)
         self.conditions: dict[str, list[_Condition | None]] = {}
         self._guards: dict[str, Read | None] = {}
         self._ties: dict[tuple[str, int], str] = {}
@@ -185,6 +193,41 @@ class Builder:
             Equation(
                 array, tuple(target), operator, body, tuple(operands), tuple(extents), like.location
             )
+        )
+
+    def splice(
+        self,
+        program: Program,
+        inputs: Sequence[Binding],
+        shapes: Sequence[Sequence[Extent]],
+        extents: tuple[Extent, ...],
+        like: Equation,
+    ) -> list[Binding]:
+        """Append another Program's equations behind loops; give its outputs.
+
+        `shapes` are those of its inputs, without the axes that the loops run over.
+        """
+        sizes = bind_sizes(program, shapes)
+        bound = dict(zip(program.inputs, inputs, strict=True))
+        for name, data in program.constants.items():
+            bound[name] = Binding(self.new_array(name, data.shape, data.dtype.name))
+            self.constants[bound[name].array] = data
+        for guard in program.guards:
+            self.assumed[Guard(put_sizes(guard.size, sizes), guard.relation)] = None
+        equations, bindings = splice(program, bound, extents, self.new_array, sizes, like.location)
+        self.equations += equations
+        return [bindings[name] for name in program.outputs]
+
+    def finish_program(self, name: str, inputs: Sequence[str], outputs: Sequence[str]) -> Program:
+        """Make the Program of all equations with these inputs and outputs."""
+        return self.program.replace(
+            name=name,
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            types=self.types,
+            equations=tuple(self.equations),
+            constants=self.constants,
+            guards=tuple(self.assumed),
         )
 
     def forget_conditions(self) -> None:
@@ -224,7 +267,10 @@ class Builder:
         is_same = is_plain(first.target) and first.equation.extents == shape
         if len(known) == 1 and is_same and first.body is COPY:
             (only,) = first.operands
-            return only if isinstance(only, Read) else None
+            if not isinstance(only, Read):
+                return None
+            if is_plain(only.indices):
+                return only
         name = self.new_array(f"uses_{array}", shape, "bool")
         for c in known:
             self.add(name, c.target, c.body, c.operands, c.equation.extents, c.equation, "or=")
@@ -252,6 +298,7 @@ class Builder:
         """The condition that an equation itself sets on the derivative by one operand."""
         if equation.operator in ("max=", "min="):
             return EQUAL, [equation.operands[0], Read(equation.array, equation.target)]
+        assert isinstance(equation.pattern, Pattern)
         condition = guard_of(equation.pattern.derivative(k))
         if condition == sp.true:
             return None
@@ -290,6 +337,7 @@ class Builder:
             else:
                 body = SHARE_IF_EQUAL
             return body, [cotangent, equation.operands[0], here, ties], True
+        assert isinstance(equation.pattern, Pattern)
         partial = equation.pattern.partial(
             k, has_out=out is not None, has_cotangent=cotangent is not None
         )

@@ -20,7 +20,7 @@ from symdiff.program.affine import constant, index
 from symdiff.program.equations import ArrayType, Equation, Literal, Operand, Read
 from symdiff.program.program import Program
 from symdiff.program.sizes import evaluate
-from symdiff.rewriting.passes import COPY, optimize
+from symdiff.rewriting.passes import COPY, optimize, simplify
 from symdiff.tracing.trace import Spec, Static, matches
 
 __all__ = ["Memory", "Options", "Plan", "Residuals"]
@@ -59,7 +59,7 @@ class Residuals:
     """
 
     def __init__(self, program: Program, n_params: int, specs: Sequence[Spec | Static]) -> None:
-        program = optimize(program)
+        program = simplify(program)
         self._statics = [s for s in specs if isinstance(s, Static)]
         is_vector = program.types[program.inputs[0]].shape != ()
         count = 1 if is_vector else n_params
@@ -67,7 +67,7 @@ class Residuals:
         self.params = program.inputs[:count]
         self.data = program.inputs[count:]
         self.is_vector = is_vector
-        self.plain: Kernel = compile_program(program)
+        self.plain: Kernel = compile_program(optimize(program))
         self.full: Kernel = compile_program(optimize(self._with_jacobian(program)))
         self.program = program
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symdiff.program.affine import Affine
+from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation
 from symdiff.program.patterns import Pattern
 from symdiff.program.sizes import Extent, Size, evaluate
@@ -32,7 +33,8 @@ class Cost:
     ----------
     operations : Mapping[str, Extent]
         How often each primitive operation is done, most frequent first. An accumulation counts
-        as the operation it does; copies and literals are free.
+        as the operation it does; copies and literals are free. A block (a Cholesky factor, a
+        sort) counts as one.
     bytes_read, bytes_written : Extent
         Size of the inputs and constants, and of the outputs, each touched once.
 
@@ -80,7 +82,7 @@ def count(program: Program) -> Cost:
     written: set[str] = set()
     for equation in program.equations:
         points = _product(equation.extents)
-        for name, times in _step_counts(equation.pattern):
+        for name, times in _counts(equation.pattern):
             operations[name] = operations.get(name, 0) + times * points
         if equation.operator in _ACCUMULATIONS:
             name = _ACCUMULATIONS[equation.operator]
@@ -98,7 +100,9 @@ def count(program: Program) -> Cost:
 
 
 @cache
-def _step_counts(pattern: Pattern) -> tuple[tuple[str, int], ...]:
+def _counts(pattern: Pattern | Block) -> tuple[tuple[str, int], ...]:
+    if isinstance(pattern, Block):
+        return ((pattern.label, 1),)
     counts = Counter(step.name for step in pattern.steps if step.name not in _FREE)
     return tuple(counts.items())
 

@@ -7,6 +7,9 @@ An equation contributes to one array in terms of earlier ones, over a box of loo
 Every loop index is alike: one that does not reach the target is a reduction. Because the target
 is an index map too, the adjoint of a read ``A[rho(i)]`` is always one more equation of this kind,
 ``dA[rho(i)] += ...``, for slices, concatenations and gathers alike.
+
+What cannot be said element by element (a Cholesky factor, a sort) is a `Block`: it takes the last
+axes of its operands as a whole, ``L[i,:,:] = cholesky(A[i,:,:])``, and stands where a pattern does.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
-from symdiff.program.affine import Affine
+from symdiff.program.affine import Affine, constant
+from symdiff.program.blocks import Block
 from symdiff.program.patterns import Pattern
 from symdiff.program.sizes import Extent
 
 __all__ = [
+    "WHOLE",
     "ArrayType",
     "Equation",
     "Index",
@@ -27,13 +32,15 @@ __all__ = [
     "Location",
     "Operand",
     "Read",
+    "Whole",
+    "compose",
     "is_plain",
     "map_sizes",
     "substitute",
 ]
 
 Location: TypeAlias = "tuple[str, int]"
-Index: TypeAlias = "Affine | Read"
+Index: TypeAlias = "Affine | Read | Whole"
 Operand: TypeAlias = "Read | Literal | IndexValue"
 
 
@@ -49,6 +56,13 @@ class Read(NamedTuple):
 
     array: str
     indices: tuple[Index, ...]
+
+
+class Whole(NamedTuple):
+    """All of an axis, in the operands and the target of a `Block`."""
+
+
+WHOLE = Whole()
 
 
 class Literal(NamedTuple):
@@ -74,7 +88,7 @@ class Equation(NamedTuple):
     array: str
     target: tuple[Index, ...]
     operator: str
-    pattern: Pattern
+    pattern: Pattern | Block
     operands: tuple[Operand, ...]
     extents: tuple[Extent, ...]
     location: Location | None = None
@@ -112,10 +126,56 @@ def is_plain(indices: Sequence[Index]) -> bool:
 
 def substitute(indices: Sequence[Index], by: Sequence[Affine]) -> tuple[Index, ...]:
     """Put index expressions in for the loop indices of an index map."""
-    return tuple(
-        i.substitute(by) if isinstance(i, Affine) else Read(i.array, substitute(i.indices, by))
-        for i in indices
-    )
+    return tuple([_substitute(i, by) for i in indices])
+
+
+def _substitute(i: Index, by: Sequence[Affine]) -> Index:
+    if isinstance(i, Affine):
+        return i.substitute(by)
+    return Read(i.array, substitute(i.indices, by)) if isinstance(i, Read) else i
+
+
+def compose(indices: Sequence[Index], by: Sequence[Index]) -> tuple[Index, ...] | None:
+    """Put an index map, in which there may be gathers, in for the loop indices of another.
+
+    None where an integer array would have to be multiplied or added to, or where the axes that a
+    block takes whole would not stay so.
+
+    Examples
+    --------
+    >>> from symdiff.program.affine import identity, index
+    >>> gather = Read("k", identity(1))
+    >>> compose([index(0)], [gather])
+    (Read(array='k', indices=(Affine(terms=((0, 1),), offset=0),)),)
+    >>> compose([index(0).scaled(2)], [gather]) is None
+    True
+    """
+    if any(isinstance(b, Whole) for b in by):
+        return tuple(by) if is_plain(indices) and len(indices) == len(by) else None
+    result: list[Index] = []
+    for i in indices:
+        composed = _compose(i, by)
+        if composed is None:
+            return None
+        result.append(composed)
+    return tuple(result)
+
+
+def _compose(i: Index, by: Sequence[Index]) -> Index | None:
+    if isinstance(i, Whole):
+        return i
+    if isinstance(i, Read):
+        inner = compose(i.indices, by)
+        return None if inner is None else Read(i.array, inner)
+    used = [by[k] for k, _ in i.terms]
+    if len(used) == 1 and i.terms[0][1] == 1 and i.offset == 0:
+        return used[0]
+    total = constant(i.offset)
+    for (_, coefficient), u in zip(i.terms, used, strict=True):
+        if not isinstance(u, Affine):
+            return None
+        total = total.plus(u.scaled(coefficient))
+    return total
 
 
 def map_sizes(equation: Equation, size: Callable[[Extent], Extent]) -> Equation:
@@ -142,7 +202,7 @@ def _map_operand(operand: Operand, size: Callable[[Extent], Extent]) -> Operand:
 def _map_index(i: Index, size: Callable[[Extent], Extent]) -> Index:
     if isinstance(i, Read):
         return Read(i.array, tuple([_map_index(j, size) for j in i.indices]))
-    return _map_affine(i, size)
+    return _map_affine(i, size) if isinstance(i, Affine) else i
 
 
 def _map_affine(i: Affine, size: Callable[[Extent], Extent]) -> Affine:

@@ -12,7 +12,8 @@ from sympy.codegen.ast import AddAugmentedAssignment, Assignment
 
 from symdiff.errors import ProgramTooLargeError
 from symdiff.program.affine import Affine
-from symdiff.program.equations import ArrayType, Equation, Index, Literal, Read
+from symdiff.program.blocks import Block
+from symdiff.program.equations import ArrayType, Equation, Index, Literal, Read, Whole
 from symdiff.program.functions import Trunc
 from symdiff.program.patterns import Pattern, formula, placeholder
 from symdiff.program.printing import index_names
@@ -52,7 +53,8 @@ def to_sympy(program: Program) -> Any:
     is_scalar = not any(e.extents for e in program.equations) and all(
         _is_fixed(program.types[name]) for name in program.outputs
     )
-    if not is_scalar or any(_has_gather(e) for e in program.equations):
+    is_open = any(isinstance(e.pattern, Block) or _has_gather(e) for e in program.equations)
+    if not is_scalar or is_open:
         return _Indexed(program).equations()
     values = _Closed(program).values()
     results = tuple(_tidy(values[name, ()]) for name in program.outputs)
@@ -110,8 +112,9 @@ def _ordinary(pattern: Pattern) -> Expr:
 
 
 @cache
-def _operation_count(pattern: Pattern) -> tuple[int, tuple[int, ...]]:
+def _operation_count(pattern: Pattern | Block) -> tuple[int, tuple[int, ...]]:
     """Count the operations of a pattern and the occurrences of each operand."""
+    assert isinstance(pattern, Pattern), "a Program with blocks has no closed expression"
     nodes = list(sp.preorder_traversal(_ordinary(pattern)))
     times = tuple(nodes.count(placeholder(i)) for i in range(pattern.arity))
     return sum(bool(node.args) for node in nodes), times
@@ -120,12 +123,14 @@ def _operation_count(pattern: Pattern) -> tuple[int, tuple[int, ...]]:
 _LOGIC = (sp.And, sp.Or, sp.Xor, sp.Not)
 
 
-def apply(pattern: Pattern, values: list[Expr]) -> Expr:
+def apply(pattern: Pattern | Block, values: list[Expr]) -> Expr:
     """Put values in for the operands of a pattern and let SymPy evaluate.
 
     A truth counts as 0 or 1 where a number is needed, a number as whether it is nonzero where a
     truth is.
     """
+    if isinstance(pattern, Block):
+        return sp.Function(pattern.label)(*values)
     expression = _ordinary(pattern)
     replacements: dict[Expr, Expr] = {}
     for i, value in enumerate(values):
@@ -304,9 +309,14 @@ class _Indexed:
         return sp.Eq(left, right, evaluate=False)
 
     def _read(self, array: str, indices: tuple[Index, ...]) -> Expr:
+        if any(isinstance(i, Whole) for i in indices):
+            some = [self._index(i) for i in indices if not isinstance(i, Whole)]
+            base: Any = sp.IndexedBase(array, real=True)
+            return base[tuple(some)] if some else base
         return _symbol_of(self.program, array, [self._index(i) for i in indices])
 
     def _index(self, index: Index) -> Expr:
+        assert not isinstance(index, Whole)
         if isinstance(index, Affine):
             terms = [size(c) * self.loops[i] for i, c in index.terms]
             return sp.Add(size(index.offset), *terms)

@@ -16,7 +16,17 @@ import numpy as np
 
 from symdiff.errors import CacheError
 from symdiff.program.affine import Affine
-from symdiff.program.equations import ArrayType, Equation, Index, IndexValue, Literal, Operand, Read
+from symdiff.program.blocks import Block, load_block
+from symdiff.program.equations import (
+    WHOLE,
+    ArrayType,
+    Equation,
+    Index,
+    IndexValue,
+    Literal,
+    Operand,
+    Read,
+)
 from symdiff.program.pattern_data import load_pattern
 from symdiff.program.patterns import Pattern
 from symdiff.program.sizes import Extent, symbol
@@ -70,7 +80,7 @@ def _require_format(data: Any) -> None:
 
 def _parts(data: Mapping[str, Any]) -> dict[str, Any]:
     types = {_name(n): _type(t) for n, t in _dict(data["types"]).items()}
-    patterns = [load_pattern(p) for p in _list(data["patterns"])]
+    patterns = [_pattern(p) for p in _list(data["patterns"])]
     files = [_string(f) for f in _list(data["files"])]
     return {
         "name": _string(data["name"]),
@@ -145,7 +155,12 @@ def _type(value: Any) -> ArrayType:
     return ArrayType(extents, _one_of(dtype, DTYPES, "dtype"))
 
 
-def _equation(value: Any, patterns: list[Pattern], files: list[str]) -> Equation:
+def _pattern(value: Any) -> Pattern | Block:
+    is_block = isinstance(value, list) and bool(value) and value[0] == "block"
+    return load_block(value) if is_block else load_pattern(value)
+
+
+def _equation(value: Any, patterns: list[Pattern | Block], files: list[str]) -> Equation:
     array, target, operator, number, operands, extents, location = _list(value, 7)
     return Equation(
         _name(array),
@@ -177,6 +192,8 @@ def _index(value: Any, depth: int = 0) -> Index:
     kind, first, second = _list(value, 3)
     if kind == "affine":
         return _affine(first, second)
+    if kind == "whole" and first is second is None:
+        return WHOLE
     if kind == "read":
         return Read(_name(first), tuple(_index(i, depth + 1) for i in _list(second)))
     raise CacheError(f"unknown kind of index {kind!r:.80}")

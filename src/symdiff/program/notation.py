@@ -16,7 +16,8 @@ import sympy as sp
 
 from symdiff.program import functions as fn
 from symdiff.program.affine import Affine
-from symdiff.program.equations import Index, Literal, Read
+from symdiff.program.blocks import Block
+from symdiff.program.equations import Index, Literal, Read, Whole
 from symdiff.program.patterns import Pattern, placeholder
 from symdiff.program.sizes import Extent
 from symdiff.program.temporaries import Inlined, Term
@@ -217,8 +218,13 @@ class Notation:
             return self.number(term.value)
         return self.index(term.value)
 
-    def body(self, pattern: Pattern, operands: Sequence[Term]) -> Piece:
-        """Write a pattern with its operands put in."""
+    def body(self, pattern: Pattern | Block, operands: Sequence[Term]) -> Piece:
+        """Write a pattern with its operands put in, a block as the call of a function."""
+        if isinstance(pattern, Block):
+            arguments = Node(
+                "call", pattern.label, tuple(Node("operand", n) for n in range(pattern.arity))
+            )
+            return self.node(arguments, [self.term(o) for o in operands])
         return self.node(tree(pattern), [self.term(o) for o in operands])
 
     def node(self, node: Node, operands: list[Piece]) -> Piece:
@@ -236,6 +242,8 @@ class Notation:
 
     def subscript(self, index: Index) -> str:
         """Write one index of a read."""
+        if isinstance(index, Whole):
+            return ":"
         return self.read(index) if isinstance(index, Read) else self.index(index)[0]
 
     def index(self, affine: Affine) -> Piece:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from symdiff.errors import ProgramTooLargeError
 from symdiff.program.affine import Affine
-from symdiff.program.equations import Equation, Index
+from symdiff.program.equations import Equation, Index, Read
 from symdiff.program.latex import Latex
 from symdiff.program.notation import COMPARE, MUL, Notation, Text
 from symdiff.program.sizes import Size
@@ -114,7 +114,7 @@ def _loops_in(indices: tuple[Index, ...]) -> set[int]:
     for index in indices:
         if isinstance(index, Affine):
             found.update(i for i, _ in index.terms)
-        else:
+        elif isinstance(index, Read):
             found |= _loops_in(index.indices)
     return found
 

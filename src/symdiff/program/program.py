@@ -13,7 +13,7 @@ from symdiff.program import costs, formulas, plotting, printing, serialization
 from symdiff.program.equations import ArrayType, Equation
 from symdiff.program.sizes import Extent, Size, evaluate
 
-__all__ = ["Guard", "Program"]
+__all__ = ["Guard", "Program", "remove_dead_equations"]
 
 
 class Guard(NamedTuple):
@@ -183,3 +183,19 @@ class Program:
         matplotlib.axes.Axes
         """
         return plotting.draw(self, ax)
+
+
+def remove_dead_equations(program: Program) -> Program:
+    """Keep what the outputs need."""
+    needed = set(program.outputs)
+    kept: list[Equation] = []
+    for equation in reversed(program.equations):
+        if equation.array in needed:
+            kept.append(equation)
+            needed.update(r.array for r in equation.reads)
+    needed.update(program.inputs)
+    return program.replace(
+        equations=tuple(reversed(kept)),
+        types={n: t for n, t in program.types.items() if n in needed},
+        constants={n: c for n, c in program.constants.items() if n in needed},
+    )

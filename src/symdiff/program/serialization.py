@@ -19,7 +19,8 @@ import numpy as np
 
 from symdiff.errors import CacheError
 from symdiff.program.affine import Affine
-from symdiff.program.equations import Equation, Index, IndexValue, Literal, Operand
+from symdiff.program.blocks import Block, dump_block
+from symdiff.program.equations import Equation, Index, IndexValue, Literal, Operand, Whole
 from symdiff.program.loading import FORMAT, VERSION, from_dict
 from symdiff.program.pattern_data import dump_pattern
 from symdiff.program.sizes import Extent, Size
@@ -41,7 +42,7 @@ def to_dict(program: Program) -> dict[str, Any]:
     UnsupportedOperationError
         The Program has a function that is not one of ours, such as a user's primitive.
     """
-    patterns: dict[Pattern, int] = {}
+    patterns: dict[Pattern | Block, int] = {}
     files: dict[str, int] = {}
     equations = [_equation(e, patterns, files) for e in program.equations]
     return {
@@ -54,7 +55,7 @@ def to_dict(program: Program) -> dict[str, Any]:
             name: [[_extent(e) for e in shape], dtype]
             for name, (shape, dtype) in program.types.items()
         },
-        "patterns": [dump_pattern(p) for p in patterns],
+        "patterns": [dump_block(p) if isinstance(p, Block) else dump_pattern(p) for p in patterns],
         "files": list(files),
         "equations": equations,
         "constants": {name: _array(data) for name, data in program.constants.items()},
@@ -62,7 +63,9 @@ def to_dict(program: Program) -> dict[str, Any]:
     }
 
 
-def _equation(e: Equation, patterns: dict[Pattern, int], files: dict[str, int]) -> list[Any]:
+def _equation(
+    e: Equation, patterns: dict[Pattern | Block, int], files: dict[str, int]
+) -> list[Any]:
     location = None
     if e.location is not None:
         file, line = e.location
@@ -88,6 +91,8 @@ def _index(index: Index) -> list[Any]:
     if isinstance(index, Affine):
         terms = [[number, _extent(c)] for number, c in index.terms]
         return ["affine", terms, _extent(index.offset)]
+    if isinstance(index, Whole):
+        return ["whole", None, None]
     return ["read", index.array, [_index(i) for i in index.indices]]
 
 

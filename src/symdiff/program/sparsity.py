@@ -15,7 +15,11 @@ import scipy.sparse
 
 from symdiff.errors import ShapeError, UnsupportedOperationError
 from symdiff.program.affine import Affine
-from symdiff.program.equations import Equation, Index, Read
+from symdiff.program.affine import index as loop
+from symdiff.program.blocks import Block
+from symdiff.program.equations import Equation, Index, Read, Whole
+from symdiff.program.patterns import Pattern, placeholder
+from symdiff.program.patterns import pattern as pattern_of
 from symdiff.program.sizes import Extent, Size, evaluate
 
 if TYPE_CHECKING:
@@ -76,6 +80,25 @@ def _symbols(extents: Sequence[Extent]) -> set[str]:
     return {s for e in extents if isinstance(e, Size) for monomial, _ in e.terms for s in monomial}
 
 
+def _as_sum(program: Program, equation: Equation, k: int) -> Equation:
+    """An equation in which every element of a block's result depends on all of one operand."""
+    operand = equation.operands[k]
+    assert isinstance(operand, Read)
+    extents = list(equation.extents)
+    maps: list[tuple[Index, ...]] = []
+    for array, indices in ((equation.array, equation.target), (operand.array, operand.indices)):
+        plain: list[Index] = []
+        for i, extent in zip(indices, program.types[array].shape, strict=True):
+            if isinstance(i, Whole):
+                i = loop(len(extents))  # noqa: PLW2901 - a loop of its own
+                extents.append(extent)
+            plain.append(i)
+        maps.append(tuple(plain))
+    read = Read(operand.array, maps[1])
+    copy = pattern_of(placeholder(0), 1)
+    return Equation(equation.array, maps[0], "+=", copy, (read,), tuple(extents))
+
+
 class _Walk:
     """Goes through the equations and keeps, for each array, its dependence on one source."""
 
@@ -104,6 +127,14 @@ class _Walk:
         return int(np.prod(self.shapes[array], dtype=np.int64))
 
     def _follow(self, equation: Equation) -> None:
+        if isinstance(equation.pattern, Block):
+            for k in range(equation.pattern.arity):
+                self._follow_read(_as_sum(self.program, equation, k))
+            return
+        self._follow_read(equation)
+
+    def _follow_read(self, equation: Equation) -> None:
+        assert isinstance(equation.pattern, Pattern)
         operands = [
             operand
             for number, operand in enumerate(equation.operands)
@@ -159,6 +190,7 @@ class _Walk:
             for number, coefficient in index.terms:
                 total = total + evaluate(coefficient, self.sizes) * loops[number]
             return total
+        assert isinstance(index, Read)
         data = self.program.constants.get(index.array)
         if data is None:
             raise UnsupportedOperationError(

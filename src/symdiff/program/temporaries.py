@@ -15,6 +15,7 @@ import numpy as np
 import sympy as sp
 
 from symdiff.program.affine import Affine
+from symdiff.program.blocks import Block
 from symdiff.program.equations import Equation, IndexValue, Literal, Operand, Read, substitute
 from symdiff.program.patterns import Pattern, placeholder
 
@@ -29,7 +30,7 @@ Term: TypeAlias = "Operand | Inlined"
 class Inlined(NamedTuple):
     """The value of a temporary where it is read."""
 
-    pattern: Pattern
+    pattern: Pattern | Block
     operands: tuple[Term, ...]
 
 
@@ -159,11 +160,15 @@ def _width(operand: Operand) -> int:
 
 
 @cache
-def _pattern_width(pattern: Pattern) -> int:
+def _pattern_width(pattern: Pattern | Block) -> int:
+    if isinstance(pattern, Block):
+        return len(pattern.label)
     return len(str(pattern.expression)) - 2 * sum(_occurrences(pattern))
 
 
 @cache
-def _occurrences(pattern: Pattern) -> tuple[int, ...]:
+def _occurrences(pattern: Pattern | Block) -> tuple[int, ...]:
+    if isinstance(pattern, Block):
+        return (1,) * pattern.arity
     counts = Counter(sp.preorder_traversal(pattern.expression))
     return tuple(counts[placeholder(i)] for i in range(pattern.arity))

@@ -9,7 +9,8 @@ import numpy as np
 
 from symdiff.errors import CacheError
 from symdiff.program.affine import Affine
-from symdiff.program.equations import ArrayType, Equation, Index, IndexValue, Read
+from symdiff.program.blocks import Block, core_shape, result_dtype
+from symdiff.program.equations import ArrayType, Equation, Index, IndexValue, Read, Whole
 from symdiff.program.sizes import Extent, Size
 
 __all__ = ["validate"]
@@ -66,6 +67,7 @@ def _validate_equation(equation: Equation, types: Mapping[str, ArrayType]) -> No
         )
     if any(isinstance(e, int) and e < 0 for e in equation.extents):
         raise CacheError(f"the equation of {equation.array!r:.80} has a negative extent")
+    _validate_whole_axes(equation, types)
     extents = equation.extents
     _validate_indices(equation.array, equation.target, extents, types)
     for operand in equation.operands:
@@ -73,6 +75,37 @@ def _validate_equation(equation: Equation, types: Mapping[str, ArrayType]) -> No
             _validate_indices(operand.array, operand.indices, extents, types)
         elif isinstance(operand, IndexValue):
             _require_loops(operand.value, extents)
+
+
+def _validate_whole_axes(equation: Equation, types: Mapping[str, ArrayType]) -> None:
+    """Check that a block's operands and result have the shapes it asks for, and patterns none."""
+    body = equation.pattern
+    if not isinstance(body, Block):
+        maps = [equation.target, *[r.indices for r in equation.reads]]
+        if any(isinstance(i, Whole) for indices in maps for i in indices):
+            raise CacheError(f"the equation of {equation.array!r:.80} takes an axis whole")
+        return
+    maps = [Read(equation.array, equation.target)]
+    maps += [o for o in equation.operands if isinstance(o, Read)]
+    if equation.operator != "=" or len(maps) != 1 + body.arity:
+        raise CacheError(f"the block of {equation.array!r:.80} is no plain assignment of arrays")
+    shapes: list[tuple[Extent, ...]] = []
+    for (array, indices), rank in zip(maps, (body.rank, *body.ranks), strict=True):
+        lead = len(indices) - rank
+        if lead < 0 or [isinstance(i, Whole) for i in indices] != [
+            n >= lead for n in range(len(indices))
+        ]:
+            raise CacheError(f"{array!r:.80} is not taken whole in its last {rank} axes")
+        shapes.append(types[array].shape[lead:])
+    try:
+        result = core_shape(body, shapes[1:])
+    except ValueError as error:
+        raise CacheError(f"{equation.array!r:.80}: {error}") from None
+    dtypes = {types[o.array].dtype for o in equation.operands if isinstance(o, Read)}
+    if shapes[0] != result or len(dtypes) != 1:
+        raise CacheError(f"the block of {equation.array!r:.80} does not give its shape")
+    if types[equation.array].dtype != result_dtype(body, *dtypes):
+        raise CacheError(f"the block of {equation.array!r:.80} does not give its dtype")
 
 
 def _validate_indices(
@@ -89,6 +122,8 @@ def _validate_indices(
             if np.dtype(types[index.array].dtype).kind not in "iu":
                 raise CacheError(f"{index.array!r:.80} is used as an index and not of integers")
             _validate_indices(index.array, index.indices, extents, types)
+            continue
+        if isinstance(index, Whole):
             continue
         _require_loops(index, extents)
         if 0 not in extents and not _may_be_within(index, extents, length):

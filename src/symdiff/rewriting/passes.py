@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import sympy as sp
 
 from symdiff.program.affine import Affine, identity
+from symdiff.program.blocks import Block
 from symdiff.program.equations import (
     ArrayType,
     Equation,
@@ -16,40 +17,29 @@ from symdiff.program.equations import (
     Literal,
     Operand,
     Read,
-    is_plain,
+    Whole,
+    compose,
 )
 from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.printing import fresh_name
-from symdiff.program.program import Program
+from symdiff.program.program import Guard, Program, remove_dead_equations
+from symdiff.program.sizes import Extent, put_sizes
+from symdiff.program.splicing import Binding, bind_sizes, splice
 
 __all__ = [
     "PASSES",
+    "expand_blocks",
     "merge_equal_equations",
     "name_assignments",
     "optimize",
     "propagate_copies",
     "remove_dead_equations",
     "separate_outputs",
+    "simplify",
 ]
 
 
 COPY = pattern(placeholder(0), 1)
-
-
-def remove_dead_equations(program: Program) -> Program:
-    """Keep what the outputs need."""
-    needed = set(program.outputs)
-    kept: list[Equation] = []
-    for equation in reversed(program.equations):
-        if equation.array in needed:
-            kept.append(equation)
-            needed.update(r.array for r in equation.reads)
-    needed.update(program.inputs)
-    return program.replace(
-        equations=tuple(reversed(kept)),
-        types={n: t for n, t in program.types.items() if n in needed},
-        constants={n: c for n, c in program.constants.items() if n in needed},
-    )
 
 
 def merge_equal_equations(program: Program) -> Program:
@@ -95,7 +85,7 @@ def _map_reads(equation: Equation, change: Callable[[Read], Operand]) -> Equatio
     """Change every read, from the inside out."""
 
     def visit_index(i: Index) -> Index:
-        if isinstance(i, Affine):
+        if not isinstance(i, Read):
             return i
         changed = visit(i)
         if not isinstance(changed, Read):
@@ -126,8 +116,9 @@ def _propagate(program: Program, needed: set[str]) -> tuple[list[Equation], set[
     missing: set[str] = set()
     kept: list[Equation] = []
     for equation in program.equations:
-        resolved = _map_reads(equation, lambda r: _resolve(r, copies, missing))
-        resolved = fold_literals(resolved, program.types[equation.array].dtype)
+        resolved = _map_reads(equation, lambda r: _resolve(program, r, copies, missing))
+        if isinstance(equation.pattern, Pattern):
+            resolved = fold_literals(resolved, program.types[equation.array].dtype)
         if equation.array not in needed and _is_copy(program, resolved):
             copies[equation.array] = resolved.operands[0]
         else:
@@ -137,6 +128,7 @@ def _propagate(program: Program, needed: set[str]) -> tuple[list[Equation], set[
 
 def fold_literals(equation: Equation, dtype: str) -> Equation:
     """Leave out factors of one and minus one, which is exact whatever the other factors are."""
+    assert isinstance(equation.pattern, Pattern)
     for k, operand in enumerate(equation.operands):
         if isinstance(operand, Literal) and operand.value in (1, -1) and operand.dtype != "bool":
             folded = _without_factor(equation.pattern, k, int(operand.value))
@@ -188,39 +180,106 @@ def _is_copy(program: Program, equation: Equation) -> bool:
     return isinstance(source, Read) and types[source.array].dtype == array_type.dtype
 
 
-def _resolve(read: Read, copies: dict[str, Operand], missing: set[str]) -> Operand:
+def _resolve(
+    program: Program, read: Read, copies: dict[str, Operand], missing: set[str]
+) -> Operand:
     source = copies.get(read.array)
     if source is None:
         return read
+    is_whole = any(isinstance(i, Whole) for i in read.indices)
     if not isinstance(source, Read):
+        if is_whole:
+            missing.add(read.array)
+            return read
         return source
-    composed = _compose(source.indices, read.indices)
+    composed = compose(source.indices, read.indices)
+    if is_whole and program.types[source.array].shape != program.types[read.array].shape:
+        composed = None
     if composed is None:
         missing.add(read.array)
         return read
     return Read(source.array, composed)
 
 
-def _compose(indices: Sequence[Index], by: Sequence[Index]) -> tuple[Index, ...] | None:
-    """Put `by` in for the loop indices; None where a gather meets a strided index."""
-    if is_plain(indices) and len(indices) == len(by):
-        return tuple(by)
-    result: list[Index] = []
-    for i in indices:
-        if isinstance(i, Read):
-            inner = _compose(i.indices, by)
-            if inner is None:
-                return None
-            result.append(Read(i.array, inner))
+def expand_blocks(program: Program) -> Program:
+    """Compute blocks that no target knows by those that one does."""
+    while True:
+        expanded = _expand_blocks(program)
+        if expanded is program:
+            return program
+        program = expanded
+
+
+def _expand_blocks(program: Program) -> Program:
+    if not any(isinstance(e.pattern, Block) for e in program.equations):
+        return program
+    types = dict(program.types)
+    constants = dict(program.constants)
+    guards = dict.fromkeys(program.guards)
+    kept: list[Equation] = []
+
+    def new_array(wanted: str, shape: tuple[Extent, ...], dtype: str) -> str:
+        name = fresh_name(wanted, types.keys())
+        types[name] = ArrayType(shape, dtype)
+        return name
+
+    for equation in program.equations:
+        block = equation.pattern
+        found = _expansion(program, equation) if isinstance(block, Block) else None
+        if found is None:
+            kept.append(equation)
             continue
-        used = [by[k] for k, _ in i.terms]
-        if all(isinstance(u, Affine) for u in used):
-            result.append(i.substitute([b if isinstance(b, Affine) else Affine(()) for b in by]))
-        elif i.single is not None:
-            result.append(by[i.single])
-        else:
-            return None
-    return tuple(result)
+        inner, operand_types = found
+        bound = {
+            name: Binding(o.array, tuple([i for i in o.indices if not isinstance(i, Whole)]))
+            for name, o in zip(inner.inputs, equation.operands, strict=True)
+            if isinstance(o, Read)
+        }
+        for name, data in inner.constants.items():
+            bound[name] = Binding(new_array(name, data.shape, data.dtype.name))
+            constants[bound[name].array] = data
+        sizes = bind_sizes(inner, [t.shape for t in operand_types])
+        for guard in inner.guards:
+            guards[Guard(put_sizes(guard.size, sizes), guard.relation)] = None
+        made, bindings = splice(inner, bound, equation.extents, new_array, sizes, equation.location)
+        kept += made
+        kept.append(_copy_whole(equation, bindings[inner.outputs[0]], types))
+    if len(kept) == len(program.equations):
+        return program
+    return program.replace(
+        equations=tuple(kept), types=types, constants=constants, guards=tuple(guards)
+    )
+
+
+def _expansion(program: Program, equation: Equation) -> tuple[Program, list[ArrayType]] | None:
+    block = equation.pattern
+    assert isinstance(block, Block)
+    if block.rule is None:
+        return None
+    types: list[ArrayType] = []
+    for o, rank in zip(equation.operands, block.ranks, strict=True):
+        assert isinstance(o, Read)
+        shape, dtype = program.types[o.array]
+        types.append(ArrayType(shape[len(shape) - rank :], dtype))
+    inner = block.rule.expansion(block, types)
+    return None if inner is None else (inner, types)
+
+
+def _copy_whole(equation: Equation, result: Binding, types: dict[str, ArrayType]) -> Equation:
+    """Give a block's array what its expansion has computed."""
+    block = equation.pattern
+    assert isinstance(block, Block)
+    rank = len(equation.extents)
+    shape = types[equation.array].shape
+    width = shape[len(shape) - block.rank :]
+    inner = identity(rank + len(width))[rank:]
+    lead = [i for i in equation.target if not isinstance(i, Whole)]
+    return equation._replace(
+        target=(*lead, *inner),
+        pattern=COPY,
+        operands=(Read(result.array, (*result.lead, *inner)),),
+        extents=(*equation.extents, *width),
+    )
 
 
 def separate_outputs(program: Program) -> Program:
@@ -253,8 +312,15 @@ PASSES: tuple[Callable[[Program], Program], ...] = (
 )
 
 
-def optimize(program: Program) -> Program:
-    """Apply all passes in order."""
+def simplify(program: Program) -> Program:
+    """Apply the passes that leave blocks as they are, so that their rules still apply."""
     for rewrite in PASSES:
         program = rewrite(program)
     return program
+
+
+def optimize(program: Program) -> Program:
+    """Apply all passes: what comes out is fit for every target."""
+    simple = simplify(program)
+    expanded = expand_blocks(simple)
+    return simple if expanded is simple else simplify(expanded)

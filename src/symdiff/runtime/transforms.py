@@ -12,7 +12,7 @@ from symdiff.differentiation import forward, reverse
 from symdiff.errors import DTypeError, ShapeError, at_user_line
 from symdiff.program.program import Program
 from symdiff.program.sizes import evaluate
-from symdiff.rewriting.passes import optimize
+from symdiff.rewriting.passes import simplify
 from symdiff.runtime.function import Function
 from symdiff.runtime.signatures import Signature, check_differentiable, sign
 from symdiff.tracing.trace import Spec, Static, Trace, function_name, trace_function
@@ -316,7 +316,7 @@ def jacobian(
         signature, ranges = _select(signature, argnums, base.__name__)
         primal = base.trace(signature)
         wrt = _wrt(signature, primal, ranges, argnums)
-        program = _jacobian_program(optimize(primal.program), signature, wrt)
+        program = _jacobian_program(simplify(primal.program), signature, wrt)
         return Trace(program, _nest(primal.out_tree, wrt.tree()), primal.captured)
 
     function = Function(build, f"jacobian_{base.__name__}", f, primal=base, target=target)
@@ -350,7 +350,8 @@ def _one_jacobian(
         )
 
     is_read = any(r.array == output for e in program.equations for r in e.reads)
-    if elements([output]) < elements(wrt) and not is_read:
+    is_apart = not is_read and not reverse.is_block(program, output)
+    if elements([output]) < elements(wrt) and is_apart:
         made = reverse.reverse_jacobian(program, output, wrt)
     else:
         made = forward.forward_jacobian(program, output, wrt)

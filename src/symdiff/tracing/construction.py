@@ -9,9 +9,10 @@ import numpy as np
 
 from symdiff.errors import ShapeError, at_user_line
 from symdiff.program.affine import index
+from symdiff.program.equations import IndexValue
 from symdiff.program.sizes import Extent
 from symdiff.tracing.arguments import as_axis, check_casting, refuse_keywords, refuse_layout
-from symdiff.tracing.context import check_dtype
+from symdiff.tracing.context import Context, check_dtype
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.shapes import at_least, broadcast_to, diagonal, expand_dims, ravel
 from symdiff.tracing.tracer import TracedArray, as_traced, astype, elementwise
@@ -21,6 +22,7 @@ __all__ = [
     "concatenate",
     "convert",
     "copy",
+    "counting",
     "diag",
     "flatten",
     "full_like",
@@ -137,6 +139,13 @@ def full_like(
     x = as_traced(a)
     value = broadcast_to(fill_value, x.shape)
     return elementwise(x.context, COPY, [value], check_dtype(dtype or x.dtype_))
+
+
+def counting(context: Context, count: Extent, axis: int = 0, rank: int = 1) -> TracedArray:
+    """Count 0, 1, ... along one of several axes."""
+    name = context.emit(COPY, [IndexValue(index(0))], (count,), "int64")
+    shape = tuple([count if n == axis else 1 for n in range(rank)])
+    return TracedArray(context, name, shape, "int64", (index(axis),), owns=rank == 1)
 
 
 def make_like(value: Any) -> Callable[..., TracedArray]:

@@ -19,6 +19,7 @@ from symdiff.errors import (
     user_frame,
 )
 from symdiff.program.affine import Affine, constant, identity, index
+from symdiff.program.blocks import Block
 from symdiff.program.equations import (
     ArrayType,
     Equation,
@@ -165,7 +166,7 @@ class Context:
 
     def emit(
         self,
-        pattern: Pattern,
+        pattern: Pattern | Block,
         operands: Sequence[Operand],
         extents: tuple[Extent, ...],
         dtype: str,

@@ -8,27 +8,15 @@ from typing import Any, NoReturn
 import numpy as np
 
 from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
+from symdiff.program import functions as fn
 from symdiff.program.affine import Affine, constant, index
-from symdiff.program.equations import Index, Read
+from symdiff.program.equations import Index, IndexValue, Read, compose
+from symdiff.program.patterns import pattern, placeholder
 from symdiff.program.sizes import Extent, evaluate
 from symdiff.tracing.operations import COPY
-from symdiff.tracing.tracer import TracedArray, TracedSize, elementwise
+from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, elementwise
 
-__all__ = ["compose", "compose_affine", "getitem"]
-
-
-def compose(indices: Sequence[Index], by: Sequence[Index]) -> tuple[Index, ...] | None:
-    """Put index expressions, gathers among them, in for the axes of a view.
-
-    None where an integer array would have to be multiplied or added to.
-    """
-    result: list[Index] = []
-    for i in indices:
-        composed = _compose(i, by)
-        if composed is None:
-            return None
-        result.append(composed)
-    return tuple(result)
+__all__ = ["compose_affine", "getitem"]
 
 
 def compose_affine(indices: Sequence[Index], by: Sequence[Affine]) -> tuple[Index, ...]:
@@ -38,30 +26,21 @@ def compose_affine(indices: Sequence[Index], by: Sequence[Affine]) -> tuple[Inde
     return composed
 
 
-def _compose(i: Index, by: Sequence[Index]) -> Index | None:
-    if isinstance(i, Read):
-        inner = compose(i.indices, by)
-        return None if inner is None else Read(i.array, inner)
-    used = [by[axis] for axis, _ in i.terms]
-    if all(isinstance(u, Affine) for u in used):
-        result = constant(i.offset)
-        for (_, coefficient), u in zip(i.terms, used, strict=True):
-            assert isinstance(u, Affine)
-            result = result.plus(u.scaled(coefficient))
-        return result
-    if len(used) == 1 and i.terms[0][1] == 1 and i.offset == 0:
-        return used[0]
-    return None
+p0, p1 = placeholder(0), placeholder(1)
+_FROM_END = pattern(fn.Select(p0 < 0, p0 + p1, p0), 2)
 
 
 def getitem(x: TracedArray, key: Any) -> TracedArray:
-    """Index a traced array with integers, slices, None, Ellipsis and constant arrays."""
+    """Index a traced array with integers, slices, None, Ellipsis and arrays of integers."""
     keys = _expand(x, key if isinstance(key, tuple) else (key,))
-    arrays = [(n, k) for n, k in enumerate(keys) if isinstance(k, np.ndarray)]
-    block: tuple[int, ...] = ()
+    has_arrays = any(_is_array(k) for k in keys)
+    if has_arrays:  # beside arrays NumPy takes integers for arrays too
+        keys = [np.asarray(k) if isinstance(k, (int, np.integer)) else k for k in keys]
+    arrays = [k for k in keys if _is_array(k)]
+    block: tuple[Extent, ...] = ()
     if arrays:
-        block = np.broadcast_shapes(*[k.shape for _, k in arrays])
-    positions = [n for n, k in enumerate(keys) if isinstance(k, np.ndarray)]
+        block = x.context.broadcast([_extents(k) for k in arrays])
+    positions = [n for n, k in enumerate(keys) if _is_array(k)]
     is_adjacent = not positions or positions == list(range(positions[0], positions[-1] + 1))
     shape: list[Extent] = []
     by: list[Index] = []
@@ -76,28 +55,42 @@ def getitem(x: TracedArray, key: Any) -> TracedArray:
             continue
         extent = x.shape_[axis]
         axis += 1
-        if isinstance(k, np.ndarray):
+        if _is_array(k):
             if block_start is None:
                 block_start = len(shape)
                 shape.extend(block)
-            by.append(_gather(x, k, axis - 1, extent, block_start, len(block)))
+            by.append(_gather(x, k, axis - 1, extent, block_start, block))
         elif isinstance(k, slice):
             start, length, step = _slice(x, k, extent)
             by.append(index(len(shape)).scaled(step).shifted(start))
             shape.append(length)
         else:
             by.append(constant(_position(x, k, axis - 1, extent)))
-    return _look(x, by, tuple(shape))
+    return _look(x, by, tuple(shape), is_copy=has_arrays)
 
 
-def _look(x: TracedArray, by: Sequence[Index], shape: tuple[Extent, ...]) -> TracedArray:
-    """Compose the index maps; an array of integers into a strided view needs a copy of that."""
+def _is_array(key: Any) -> bool:
+    return isinstance(key, (np.ndarray, TracedArray))
+
+
+def _extents(key: np.ndarray | TracedArray) -> tuple[Extent, ...]:
+    return key.shape_ if isinstance(key, TracedArray) else key.shape
+
+
+def _look(
+    x: TracedArray, by: Sequence[Index], shape: tuple[Extent, ...], *, is_copy: bool
+) -> TracedArray:
+    """Compose the index maps; an array of integers into a strided view needs a copy of that.
+
+    As in NumPy, what arrays of integers or integers alone select is no view.
+    """
     composed = compose(x.indices, by)
     if composed is None:
-        copy = elementwise(x.context, COPY, [x], x.dtype_)
-        composed = compose(copy.indices, by)
+        x = elementwise(x.context, COPY, [x], x.dtype_)
+        composed = compose(x.indices, by)
         assert composed is not None
-        x = copy
+    if is_copy or not shape:
+        return TracedArray(x.context, x.array, shape, x.dtype_, composed)
     return x.view(composed, shape)
 
 
@@ -105,6 +98,9 @@ def _expand(x: TracedArray, keys: tuple[Any, ...]) -> list[Any]:
     """Normalise a key: arrays for lists and masks, and a slice for each axis left out."""
     plain: list[Any] = []
     for k in keys:
+        if isinstance(k, TracedArray):
+            plain.append(_index_array(k))
+            continue
         if not isinstance(k, (list, np.ndarray)):
             plain.append(k)
             continue
@@ -199,10 +195,58 @@ def _slice(x: TracedArray, key: slice, extent: Extent) -> tuple[Extent, Extent, 
     return start, length, step
 
 
+def _index_array(key: TracedArray) -> TracedArray:
+    """Take a traced array for an index."""
+    if key.dtype.kind in "iu":
+        return key
+    if key.dtype.kind == "b":
+        raise UnsupportedOperationError(
+            at_user_line(
+                "an array of Booleans that are known only at the call selects an unknown number "
+                "of elements. Write np.where(mask, a, b), np.sum(np.where(mask, a, 0)), or assign "
+                "with a[mask] = value"
+            )
+        )
+    _refuse(key)
+
+
 def _gather(
-    x: TracedArray, key: np.ndarray, axis: int, extent: Extent, first: int, rank: int
+    x: TracedArray,
+    key: np.ndarray | TracedArray,
+    axis: int,
+    extent: Extent,
+    first: int,
+    block: tuple[Extent, ...],
 ) -> Read:
-    """Read an axis through a constant array of integers, checked and made non-negative here."""
+    """Read an axis through an array of integers, made non-negative.
+
+    Constant ones are checked here, others in the kernel.
+    """
+    context = x.context
+    if isinstance(key, TracedArray):
+        places = key if key.context is context else as_traced(key, context)
+        if places.dtype.kind == "i":
+            places = _wrapped(places, extent)
+    else:
+        places = _constant_places(x, key, axis, extent)
+    rank = len(places.shape_)
+    skipped = len(block) - rank
+    axes = [
+        constant(0) if places.shape_[a] != block[skipped + a] else index(first + skipped + a)
+        for a in range(rank)
+    ]
+    composed = compose(places.indices, axes)
+    assert composed is not None
+    return Read(places.array, composed)
+
+
+def _wrapped(places: TracedArray, extent: Extent) -> TracedArray:
+    """Count negative places from the end."""
+    operands = [astype(places, "int64"), IndexValue(constant(extent))]
+    return elementwise(places.context, _FROM_END, operands, "int64")
+
+
+def _constant_places(x: TracedArray, key: np.ndarray, axis: int, extent: Extent) -> TracedArray:
     context = x.context
     positions = key.astype(np.int64)
     if positions.size:
@@ -217,9 +261,4 @@ def _gather(
             )
         if low < 0:
             positions = np.where(positions < 0, positions + context.pin(extent), positions)
-    name = context.add_constant(positions)
-    skipped = rank - key.ndim
-    axes = [
-        constant(0) if key.shape[a] == 1 else index(first + skipped + a) for a in range(key.ndim)
-    ]
-    return Read(name, tuple(axes))
+    return TracedArray(context, context.add_constant(positions), key.shape, "int64")

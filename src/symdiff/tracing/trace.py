@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from symdiff.errors import DTypeError
 from symdiff.program.affine import identity
-from symdiff.program.equations import ArrayType, map_sizes
-from symdiff.program.program import Guard, Program
+from symdiff.program.equations import map_sizes
+from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, evaluate, put_sizes
 from symdiff.tracing.context import Context, active_context
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
-from symdiff.tracing.naming import assigned_names, rename_equation
+from symdiff.tracing.finishing import finish
+from symdiff.tracing.linear_algebra import LINEAR_ALGEBRA
+from symdiff.tracing.naming import rename_equation
 from symdiff.tracing.numpy_functions import FUNCTION_TABLE, UFUNC_METHODS
 from symdiff.tracing.operations import COPY
+from symdiff.tracing.ordering import ACCUMULATIONS, ORDERING
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 from symdiff.trees import Tree, flatten, unflatten
 
 __all__ = ["Spec", "Static", "Trace", "inline", "input_names", "matches", "trace_function"]
 
 # Tracers look these up at run time, since they cannot import what imports them (see `dispatch`).
-FUNCTIONS.update(FUNCTION_TABLE)
-METHODS.update(UFUNC_METHODS)
+FUNCTIONS.update({**FUNCTION_TABLE, **LINEAR_ALGEBRA, **ORDERING})
+METHODS.update({**UFUNC_METHODS, **ACCUMULATIONS})
 
 
 class Spec(NamedTuple):
@@ -113,7 +116,7 @@ def trace_function(
         args, kwargs = unflatten(in_tree, arguments)
         result = function(*args, **kwargs)
         outputs, out_tree = _collect_outputs(context, result, title)
-    return Trace(_finish(context, outputs), out_tree, tuple(context.captured.values()))
+    return Trace(finish(context, outputs), out_tree, tuple(context.captured.values()))
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -151,67 +154,6 @@ def _collect_outputs(context: Context, result: Any, name: str) -> tuple[list[str
             traced = elementwise(context, COPY, [traced], traced.dtype_)
         outputs.append(traced.array)
     return outputs, out_tree
-
-
-def _finish(context: Context, outputs: list[str]) -> Program:
-    names = assigned_names(
-        context.equations,
-        [*context.values, *[n for n in context.types if not n.startswith("%")]],
-        outputs,
-    )
-    known = _known_sizes(context)
-    size = _putting(known) if known else _same
-    types = {
-        names.get(name, name): ArrayType(tuple([size(e) for e in t.shape]), t.dtype)
-        for name, t in context.types.items()
-    }
-    equations = [rename_equation(e, names) for e in context.equations]
-    if known:
-        equations = [map_sizes(e, size) for e in equations]
-    guards = [Guard(size(g.size), g.relation) for g in context.guards]
-    return Program(
-        name=context.name,
-        inputs=tuple(context.inputs),
-        outputs=tuple(names.get(name, name) for name in outputs),
-        types=types,
-        equations=tuple(equations),
-        constants=context.constants,
-        guards=tuple(g for g in guards if not _always_holds(g)),
-    )
-
-
-def _same(extent: Extent) -> Extent:
-    return extent
-
-
-def _known_sizes(context: Context) -> dict[str, Extent]:
-    """The size symbols that were taken for numbers, and shorter names for the others."""
-    pins: dict[str, Extent] = {}
-    for size, relation in context.guards:
-        symbols = {s for m, _ in size.terms for s in m} if isinstance(size, Size) else set()
-        if relation == "==" and len(symbols) == 1:
-            (symbol,) = symbols
-            pins[symbol] = context.values[symbol]
-    if not pins:
-        return {}
-    others = [name for name in context.values if name not in pins]
-    return pins | {name: context.symbol_number(k) for k, name in enumerate(others)}
-
-
-def _putting(values: Mapping[str, Extent]) -> Callable[[Extent], Extent]:
-    return lambda extent: put_sizes(extent, values)
-
-
-def _always_holds(guard: Guard) -> bool:
-    """Whether a guard follows from leading sizes being at least two."""
-    if isinstance(guard.size, int):
-        return guard.holds({})
-    smallest = {s: 2 for m, _ in guard.size.terms for s in m}
-    is_rising = all(c > 0 for m, c in guard.size.terms if m)
-    if not is_rising:
-        return False
-    least = evaluate(guard.size, smallest)
-    return (guard.relation == ">=" and least >= 0) or (guard.relation == "!=" and least > 0)
 
 
 def matches(program: Program, names: Sequence[str], specs: Sequence[Spec]) -> bool:

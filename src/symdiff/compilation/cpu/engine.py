@@ -11,6 +11,7 @@ from functools import cache
 import llvmlite.binding as llvm
 from llvmlite.binding.newpassmanagers import NewPassManager
 
+from symdiff.compilation.cpu.blocks import LAPACK_PREFIX
 from symdiff.errors import UnsupportedOperationError
 
 __all__ = ["Code", "assembly", "compile_module", "require_symbols"]
@@ -55,12 +56,27 @@ def _capsule_address(symbol: str) -> int:
     """The address of one of SciPy's compiled special functions."""
     from scipy.special import cython_special  # noqa: PLC0415 - 0.1 s at import
 
-    capsule = cython_special.__pyx_capi__[symbol]
+    return _address_in(cython_special.__pyx_capi__[symbol])
+
+
+def _address_in(capsule: object) -> int:
+    """The pointer in one of Cython's capsules."""
     name = ctypes.pythonapi.PyCapsule_GetName
     name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     return pointer(capsule, name(capsule))
+
+
+@cache
+def _add_lapack(symbol: str) -> None:
+    """Let code call a routine of the LAPACK that SciPy brings."""
+    from scipy.linalg import (  # noqa: PLC0415 - 0.1 s at import
+        cython_lapack,  # pyright: ignore[reportAttributeAccessIssue] - compiled, without a stub
+    )
+
+    name = symbol.removeprefix(LAPACK_PREFIX)
+    llvm.add_symbol(symbol, _address_in(cython_lapack.__pyx_capi__[name]))
 
 
 def _optimized(text: str) -> llvm.ModuleRef:
@@ -85,6 +101,8 @@ def require_symbols(names: Iterable[str]) -> None:
     _machine()
     process = ctypes.CDLL(None)
     for name in names:
+        if name.startswith(LAPACK_PREFIX):
+            _add_lapack(name)
         is_known = name.startswith("llvm.") or hasattr(process, name)
         if not is_known and llvm.address_of_symbol(name) is None:
             raise UnsupportedOperationError(f"this machine's libraries have no function {name}")

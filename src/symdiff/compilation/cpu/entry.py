@@ -18,6 +18,7 @@ from symdiff.compilation.cpu.lowering import (
     memory_type,
 )
 from symdiff.compilation.schedule import Schedule
+from symdiff.program.blocks import Block
 from symdiff.program.sizes import Extent, Size
 from symdiff.trees import Tree
 
@@ -121,7 +122,7 @@ def n_arguments(schedule: Schedule) -> int:
 
 
 def add_call(schedule: Schedule, module: Module) -> None:
-    """Add ``i32 call(ptr table, ptr sizes)``: 0 on success, 1 when memory ran out."""
+    """Add ``i32 call(ptr table, ptr sizes)``: a status, see `symdiff.compilation.status`."""
     f = _Lines()
     f.label("entry")
     pointers = []
@@ -150,13 +151,17 @@ def add_scalar_call(schedule: Schedule, module: Module) -> None:
         slots = [f.value(f"getelementptr double, ptr %x, i64 {n}") for n in range(count)]
     result = f.value("alloca double")
     _call_kernel(f, module, schedule, [*slots, result], {})
-    f.add(f"ret double {f.value(f'load double, ptr {result}')}")
+    number = f.value(f"load double, ptr {result}")
+    is_good = f.value("icmp eq i32 %status, 0")
+    f.add(
+        f"ret double {f.value(f'select i1 {is_good}, double {number}, double 0x7FF8000000000000')}"
+    )
     arguments = "double %x" if count == 1 else "i32 %n, ptr %x"
     module.functions.append(_finish(f, f"define double @scalar({arguments})", "entry"))
 
 
 _PYTHON = {
-    "PyErr_NoMemory": ("ptr", ""),
+    "PyLong_FromLong": ("ptr", "i64"),
     "PyEval_SaveThread": ("ptr", ""),
     "PyEval_RestoreThread": ("void", "ptr"),
     "Py_IncRef": ("void", "ptr"),
@@ -181,7 +186,10 @@ def _return_object(f: _Lines, module: Module, symbol: str) -> None:
 
 
 def add_array_entry(schedule: Schedule, module: Module) -> None:
-    """Add ``enter_arrays(*inputs, *constants, *outputs)``: arrays that have been checked."""
+    """Add ``enter_arrays(*inputs, *constants, *outputs)``: arrays that have been checked.
+
+    It gives None, or the status as a number when something went wrong.
+    """
     f = _Lines()
     f.label("entry")
     program = schedule.program
@@ -200,7 +208,7 @@ def add_array_entry(schedule: Schedule, module: Module) -> None:
         dimensions = f.value(f"load ptr, ptr {slot}")
         slot = f.value(f"getelementptr i64, ptr {dimensions}, i64 {axis}")
         sizes[name] = f.value(f"load i64, ptr {slot}")
-    _declare_python(module, "PyErr_NoMemory")
+    _declare_python(module, "PyLong_FromLong")
     if schedule.has_loops:
         _declare_python(module, "PyEval_SaveThread", "PyEval_RestoreThread")
         f.add("%thread = call ptr @PyEval_SaveThread()")
@@ -210,8 +218,9 @@ def add_array_entry(schedule: Schedule, module: Module) -> None:
     good = f.value("icmp eq i32 %status, 0")
     f.add(f"br i1 {good}, label %good, label %bad")
     f.label("bad")
-    f.add("%nothing = call ptr @PyErr_NoMemory()")
-    f.add("ret ptr null")
+    f.add("%long = sext i32 %status to i64")
+    f.add("%number = call ptr @PyLong_FromLong(i64 %long)")
+    f.add("ret ptr %number")
     f.label("good")
     _return_object(f, module, "_Py_NoneStruct")
     header = "define ptr @enter_arrays(ptr %self, ptr %args, i64 %n)"
@@ -228,6 +237,7 @@ def can_enter_numbers(schedule: Schedule, out_tree: Tree) -> bool:
         and not program.constants
         and not schedule.scratch
         and not schedule.has_loops
+        and not any(isinstance(e.pattern, Block) for e in program.equations)
         and _is_tuples(out_tree)
     )
 

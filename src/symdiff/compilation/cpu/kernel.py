@@ -12,6 +12,7 @@ from symdiff.compilation.cpu import entry
 from symdiff.compilation.cpu.engine import Code, compile_module, require_symbols
 from symdiff.compilation.cpu.lowering import Module, lower
 from symdiff.compilation.schedule import schedule
+from symdiff.compilation.status import error_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import evaluate
 from symdiff.trees import Tree
@@ -72,7 +73,9 @@ class Kernel:
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run on contiguous arrays of the right dtypes and shapes; outputs are new arrays."""
         outputs = [np.empty(shape, dtype) for shape, dtype in self._shapes(inputs)]
-        self._enter_arrays(*inputs, *self.constants, *outputs)
+        status = self._enter_arrays(*inputs, *self.constants, *outputs)
+        if status is not None:
+            raise error_of(status, self.program.name)
         return outputs
 
     def _shapes(self, inputs: Sequence[np.ndarray]) -> Any:

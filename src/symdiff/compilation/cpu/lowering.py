@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symdiff.compilation.cpu.blocks import block_function
 from symdiff.compilation.cpu.operations import (
     STEPS,
     Value,
@@ -18,7 +19,9 @@ from symdiff.compilation.cpu.operations import (
 )
 from symdiff.compilation.cpu.vector_math import preferred_width, variants
 from symdiff.compilation.schedule import Fill, Loop, Node, Schedule, Statement, Storage, Store
+from symdiff.compilation.status import INDEX
 from symdiff.program.affine import Affine
+from symdiff.program.blocks import Block
 from symdiff.program.equations import (
     Equation,
     Index,
@@ -26,6 +29,7 @@ from symdiff.program.equations import (
     Literal,
     Operand,
     Read,
+    Whole,
     map_sizes,
 )
 from symdiff.program.sizes import Extent, Size, symbol
@@ -119,6 +123,7 @@ class _Function:
         self.slots: dict[str, str] = {}
         self.variables: dict[int, str] = {}
         self.sizes: dict[Extent, str] = {}
+        self.has_status = False
 
     # operations.Emitter
 
@@ -159,16 +164,26 @@ class _Function:
         width = preferred_width()
         if width is not None:
             inlining += f' "prefer-vector-width"="{width}"'
+        status = "0"
+        if self.has_status:
+            self.head += ["  %status = alloca i32", "  store i32 0, ptr %status"]
+            status = self.emit("load i32, ptr %status")
         return "\n".join(
             [
                 f"define internal i32 @{self.name}({', '.join(arguments)}) {inlining} {{",
                 "entry:",
                 *self.head,
                 *self.lines,
-                "  ret i32 0",
+                f"  ret i32 {status}",
                 "}",
             ]
         )
+
+    def _note_status(self, status: str) -> None:
+        """Add what went wrong to what the kernel will say."""
+        self.has_status = True
+        before = self.emit("load i32, ptr %status")
+        self.lines.append(f"  store i32 {self.emit(f'or i32 {before}, {status}')}, ptr %status")
 
     def _needs_slot(self, array: str) -> bool:
         """Whether a register is written inside loops deeper than where it is started."""
@@ -258,7 +273,13 @@ class _Function:
     def _statement(self, statement: Statement) -> None:
         equation = statement.equation
         storage = self.schedule.storage[equation.array]
-        value = self._body(statement)
+        if isinstance(equation.pattern, Block):
+            number = self._block(statement, equation.pattern)
+            if number is None:
+                return
+            value = number
+        else:
+            value = self._body(statement)
         value = convert(self, value, storage.dtype)
         if storage.has_register:
             if not statement.is_first:
@@ -281,8 +302,37 @@ class _Function:
             return Value(name, dtype)
         return STEPS[_COMBINE[equation.operator]](self, dtype, [old, new])
 
+    def _block(self, statement: Statement, block: Block) -> Value | None:
+        """Call the function of a block; give its result where that is a number."""
+        equation = statement.equation
+        reads = [o for o in equation.operands if isinstance(o, Read)]
+        dtype = self.schedule.storage[reads[0].array].dtype
+        arguments: list[str] = []
+        sizes: list[str] = []
+        for read, rank in zip(reads, block.ranks, strict=True):
+            if rank:
+                arguments.append(f"ptr {self._address(read.array, read.indices, statement)[0]}")
+                shape = self.program.types[read.array].shape
+                sizes += [f"i64 {self.size(e)}" for e in shape[len(shape) - rank :]]
+            else:
+                value = self._operand(read, statement)
+                arguments.append(f"{llvm_type(value.dtype)} {value.name}")
+        result = self.schedule.storage[equation.array].dtype
+        if block.rank:
+            place = self._address(equation.array, equation.target, statement)[0]
+        else:
+            place = f"%r{self.counter}"
+            self.counter += 1
+            self.head.append(f"  {place} = alloca {llvm_type(result)}")
+        name, text = block_function(block, dtype, self.module)
+        self.define(name, text)
+        call = ", ".join([f"ptr {place}", *arguments, *sizes])
+        self._note_status(self.emit(f"call i32 @{name}({call})"))
+        return None if block.rank else self._load((place, llvm_type(result)), result)
+
     def _body(self, statement: Statement) -> Value:
         equation = statement.equation
+        assert not isinstance(equation.pattern, Block)
         dtype = self.schedule.storage[equation.array].dtype
         values = [self._operand(o, statement) for o in equation.operands]
         for step in equation.pattern.steps:
@@ -369,7 +419,11 @@ class _Function:
     def _address(
         self, array: str, indices: Sequence[Index], statement: Statement
     ) -> tuple[str, str]:
-        at = {axis: self._index(i, statement) for axis, i in enumerate(indices)}
+        shape = self.program.types[array].shape
+        at = {
+            axis: self._position(i, extent, statement)
+            for axis, (i, extent) in enumerate(zip(indices, shape, strict=True))
+        }
         return self._element(array, at)
 
     def _element(self, array: str, at: dict[int, str]) -> tuple[str, str]:
@@ -400,10 +454,21 @@ class _Function:
             name = self.emit(f"zext i1 {name} to i8")
         self.lines.append(f"  store {address[1]} {name}, ptr {address[0]}")
 
-    def _index(self, index: Index, statement: Statement) -> str:
+    def _position(self, index: Index, extent: Extent, statement: Statement) -> str:
+        """An ``i64`` for a place on an axis; one that was computed is kept within the axis."""
+        if isinstance(index, Whole):
+            return "0"
+        if isinstance(index, Affine):
+            return self._index(index, statement)
+        place = convert(self, self._operand(index, statement), "int64").name
+        if index.array in self.program.constants:
+            return place  # which tracing has checked
+        is_inside = self.emit(f"icmp ult i64 {place}, {self.size(extent)}")
+        self._note_status(self.emit(f"select i1 {is_inside}, i32 0, i32 {INDEX}"))
+        return self.emit(f"select i1 {is_inside}, i64 {place}, i64 0")
+
+    def _index(self, index: Affine, statement: Statement) -> str:
         """An ``i64`` for an index expression."""
-        if isinstance(index, Read):
-            return convert(self, self._operand(index, statement), "int64").name
         total: str | None = None
         for k, coefficient in index.terms:
             term = self.variables[statement.loops[k].variable]

@@ -1,0 +1,320 @@
+"""What the CPU does for each block: one function of LLVM code a block, most of them a LAPACK call.
+
+A function takes a pointer to the result, the operands (a pointer, or the number itself where a
+block takes no axes of it), and the sizes of the axes that it takes whole, operand by operand.
+Matrices are contiguous and row by row; LAPACK, which reads columns, sees their transposes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from symdiff.compilation.cpu.assembler import Assembler, Declarer
+from symdiff.compilation.cpu.operations import llvm_type
+from symdiff.compilation.status import MEMORY, NOT_CONVERGED, NOT_POSITIVE, SINGULAR
+from symdiff.program.blocks import Block
+
+__all__ = ["FUNCTIONS", "LAPACK_PREFIX", "block_function"]
+
+LAPACK_PREFIX = "symdiff_lapack_"
+
+
+class _Code(Assembler):
+    """One block's function for elements of one dtype."""
+
+    def __init__(self, name: str, block: Block, dtype: str, declarer: Declarer) -> None:
+        self.dtype = dtype
+        self.kind = "i8" if dtype == "bool" else llvm_type(dtype)
+        self.block = block
+        arguments = ["ptr %out"]
+        sizes: list[str] = []
+        for n, rank in enumerate(block.ranks):
+            arguments.append(f"{'ptr' if rank else self.kind} %x{n}")
+            sizes += [f"%n{n}_{axis}" for axis in range(rank)]
+        super().__init__(name, [*arguments, *[f"i64 {s}" for s in sizes]], declarer)
+
+    def has(self, attribute: str) -> bool:
+        """Whether the block has an attribute."""
+        return attribute in self.block.attributes
+
+    def lapack(self, name: str, *arguments: str) -> str:
+        """Call a routine with pointers to its arguments and one for its result; give the latter."""
+        info = self.constant("i32", "0")
+        letter = "s" if self.dtype == "float32" else "d"
+        pointers = [f"ptr {a}" for a in (*arguments, info)]
+        self.call(f"{LAPACK_PREFIX}{letter}{name}", pointers)
+        return self.load("i32", info)
+
+    def letter(self, letter: str) -> str:
+        """Put a letter in memory."""
+        return self.constant("i8", str(ord(letter)))
+
+    def short(self, value: str) -> str:
+        """Put a size in memory as LAPACK's integer, at least 1 as leading dimensions must be."""
+        return self.constant("i32", self.value(f"trunc i64 {value} to i32"))
+
+    def leading(self, value: str) -> str:
+        """Put a leading dimension in memory, which LAPACK wants to be at least 1."""
+        one = self.value(f"call i64 @llvm.smax.i64(i64 {value}, i64 1)")
+        self.declarer.declare("llvm.smax.i64", "i64", "i64, i64", pure=False)
+        return self.short(one)
+
+    def less(self, a: str, b: str) -> str:
+        """Compare, with NaN behind all numbers."""
+        if self.dtype.startswith("float"):
+            is_less = self.value(f"fcmp olt {self.kind} {a}, {b}")
+            is_last = self.value(f"fcmp uno {self.kind} {b}, {b}")
+            is_number = self.value(f"fcmp ord {self.kind} {a}, {a}")
+            before_nan = self.value(f"and i1 {is_last}, {is_number}")
+            return self.value(f"or i1 {is_less}, {before_nan}")
+        sign = "u" if self.dtype.startswith(("u", "bool")) else "s"
+        return self.value(f"icmp {sign}lt {self.kind} {a}, {b}")
+
+    def product(self, *sizes: str) -> str:
+        """Multiply sizes."""
+        total = sizes[0]
+        for size in sizes[1:]:
+            total = self.value(f"mul i64 {total}, {size}")
+        return total
+
+    def smaller(self, a: str, b: str) -> str:
+        """The smaller of two sizes."""
+        self.declarer.declare("llvm.smin.i64", "i64", "i64, i64", pure=False)
+        return self.value(f"call i64 @llvm.smin.i64(i64 {a}, i64 {b})")
+
+    def work(self, name: str, arguments: Callable[[str, str], tuple[str, ...]], *free: str) -> str:
+        """Call a routine twice: for the length of its workspace, then with it."""
+        query = self.constant(self.kind, "0.0")
+        minus_one = self.constant("i32", "-1")
+        self.lapack(name, *arguments(query, minus_one))
+        wanted = self.value(f"fptosi {self.kind} {self.load(self.kind, query)} to i64")
+        memory = self.allocate(self.kind, wanted, MEMORY, *free)
+        info = self.lapack(name, *arguments(memory, self.short(wanted)))
+        self.release(memory)
+        return info
+
+
+def _argsort(c: _Code) -> None:
+    """Merge sort from the bottom up, of indices."""
+    n = "%n0_0"
+    other = c.allocate("i64", n, MEMORY)
+    source, target = c.variable("ptr", "%out"), c.variable("ptr", other)
+    with c.loop(n) as i:
+        c.store("i64", i, "%out", i)
+    width = c.variable("i64", "1")
+    with c.loop_while(lambda: c.value(f"icmp slt i64 {width.get()}, {n}")):
+        start = c.variable("i64", "0")
+        with c.loop_while(lambda: c.value(f"icmp slt i64 {start.get()}, {n}")):
+            low = start.get()
+            middle = c.smaller(c.value(f"add i64 {low}, {width.get()}"), n)
+            high = c.smaller(c.value(f"add i64 {middle}, {width.get()}"), n)
+            _merge(c, source.get(), target.get(), low, middle, high)
+            start.set(high)
+        before = source.get()
+        source.set(target.get())
+        target.set(before)
+        width.set(c.value(f"shl i64 {width.get()}, 1"))
+    with c.when(c.value(f"icmp ne ptr {source.get()}, %out")):
+        c.copy("i64", "%out", source.get(), n)
+    c.release(other)
+
+
+def _merge(c: _Code, source: str, target: str, low: str, middle: str, high: str) -> None:
+    left, right = c.variable("i64", low), c.variable("i64", middle)
+    place = c.variable("i64", low)
+    with c.loop_while(lambda: c.value(f"icmp slt i64 {place.get()}, {high}")):
+        is_right = c.variable("i1", c.value(f"icmp sge i64 {left.get()}, {middle}"))
+        has_left = c.value(f"icmp slt i64 {left.get()}, {middle}")
+        has_right = c.value(f"icmp slt i64 {right.get()}, {high}")
+        with c.when(c.value(f"and i1 {has_left}, {has_right}")):
+            a = c.load(c.kind, "%x0", c.load("i64", source, left.get()))
+            b = c.load(c.kind, "%x0", c.load("i64", source, right.get()))
+            is_right.set(c.less(b, a))
+        takes_right = is_right.get()
+        chosen = c.value(f"select i1 {takes_right}, i64 {right.get()}, i64 {left.get()}")
+        c.store("i64", c.load("i64", source, chosen), target, place.get())
+        step = c.value(f"zext i1 {takes_right} to i64")
+        right.set(c.value(f"add i64 {right.get()}, {step}"))
+        left.set(c.value(f"add i64 {left.get()}, {c.value(f'sub i64 1, {step}')}"))
+        place.set(c.value(f"add i64 {place.get()}, 1"))
+
+
+def _searchsorted(c: _Code) -> None:
+    """Bisection."""
+    low, high = c.variable("i64", "0"), c.variable("i64", "%n0_0")
+    with c.loop_while(lambda: c.value(f"icmp slt i64 {low.get()}, {high.get()}")):
+        total = c.value(f"add i64 {low.get()}, {high.get()}")
+        middle = c.value(f"lshr i64 {total}, 1")
+        here = c.load(c.kind, "%x0", middle)
+        if c.has("right"):
+            is_before = c.value(f"xor i1 {c.less('%x1', here)}, true")
+        else:
+            is_before = c.less(here, "%x1")
+        after = c.value(f"add i64 {middle}, 1")
+        low.set(c.value(f"select i1 {is_before}, i64 {after}, i64 {low.get()}"))
+        high.set(c.value(f"select i1 {is_before}, i64 {high.get()}, i64 {middle}"))
+    c.store("i64", low.get(), "%out")
+
+
+def _recurrence(c: _Code) -> None:
+    """``y[i] = a[i]*y[i-1] + b[i]``, or without `a` a running sum."""
+    n = "%n0_0"
+    is_float = c.dtype.startswith("float")
+    add, multiply, zero = ("fadd", "fmul", "0.0") if is_float else ("add", "mul", "0")
+    total = c.variable(c.kind, zero)
+    with c.loop(n) as i:
+        place = i
+        if c.has("reversed"):
+            last = c.value(f"sub i64 {n}, 1")
+            place = c.value(f"sub i64 {last}, {i}")
+        so_far = total.get()
+        if c.block.name == "recurrence":
+            # An empty history is left out, not multiplied: infinity times zero would be NaN.
+            product = c.value(f"{multiply} {c.kind} {c.load(c.kind, '%x0', place)}, {so_far}")
+            is_first = c.value(f"icmp eq i64 {i}, 0")
+            so_far = c.value(f"select i1 {is_first}, {c.kind} {zero}, {c.kind} {product}")
+        operand = f"%x{c.block.arity - 1}"
+        total.set(c.value(f"{add} {c.kind} {so_far}, {c.load(c.kind, operand, place)}"))
+        c.store(c.kind, total.get(), "%out", place)
+
+
+def _lu(c: _Code) -> None:
+    n = "%n0_0"
+    elements = c.product(n, n)
+    c.copy(c.kind, "%out", "%x0", elements)
+    pivots = c.at(c.kind, "%out", elements)
+    c.lapack("getrf", c.short(n), c.short(n), "%out", c.leading(n), pivots)
+
+
+def _lu_solve(c: _Code) -> None:
+    count, n = "%n1_0", "%n1_1"
+    with c.loop(n) as i:
+        place = c.product(i, c.value(f"add i64 {n}, 1"))
+        pivot = c.load(c.kind, "%x0", place)
+        c.fail_if(c.value(f"fcmp oeq {c.kind} {pivot}, 0.0"), SINGULAR)
+    c.copy(c.kind, "%out", "%x1", c.product(count, n))
+    pivots = c.at(c.kind, "%x0", c.product(n, n))
+    letter = c.letter("N" if c.has("transposed") else "T")
+    size, rows = c.short(n), c.leading(n)
+    c.lapack("getrs", letter, size, c.short(count), "%x0", rows, pivots, "%out", rows)
+
+
+def _lu_sign(c: _Code) -> None:
+    """Minus one for each row that was exchanged for another."""
+    n = "%n0_1"
+    pivots = c.at(c.kind, "%x0", c.product(n, n))
+    sign = c.variable(c.kind, "1.0")
+    with c.loop(n) as i:
+        pivot = c.value(f"sext i32 {c.load('i32', pivots, i)} to i64")
+        own = c.value(f"add i64 {i}, 1")  # LAPACK counts from one
+        is_moved = c.value(f"icmp ne i64 {pivot}, {own}")
+        opposite = c.value(f"fneg {c.kind} {sign.get()}")
+        sign.set(c.value(f"select i1 {is_moved}, {c.kind} {opposite}, {c.kind} {sign.get()}"))
+    c.store(c.kind, sign.get(), "%out")
+
+
+def _cholesky(c: _Code) -> None:
+    n = "%n0_0"
+    c.copy(c.kind, "%out", "%x0", c.product(n, n))
+    info = c.lapack("potrf", c.letter("U"), c.short(n), "%out", c.leading(n))
+    c.fail_if(c.value(f"icmp ne i32 {info}, 0"), NOT_POSITIVE)
+
+
+def _solve_triangular(c: _Code) -> None:
+    count, n = "%n1_0", "%n1_1"
+    c.copy(c.kind, "%out", "%x1", c.product(count, n))
+    triangle = c.letter("L" if c.has("upper") else "U")
+    letter = c.letter("N" if c.has("transposed") else "T")
+    size, rows = c.short(n), c.leading(n)
+    unit = c.letter("N")
+    info = c.lapack(
+        "trtrs", triangle, letter, unit, size, c.short(count), "%x0", rows, "%out", rows
+    )
+    c.fail_if(c.value(f"icmp ne i32 {info}, 0"), SINGULAR)
+
+
+def _eigh(c: _Code) -> None:
+    n = "%n0_0"
+    vectors = c.at(c.kind, "%out", n)
+    c.copy(c.kind, vectors, "%x0", c.product(n, n))
+    # 3 + 5 n integers and 1 + 6 n + 2 n**2 numbers, as dsyevd's manual says
+    count = c.value(f"add i64 {c.value(f'mul i64 {n}, 5')}, 3")
+    integers = c.allocate("i32", count, MEMORY)
+    doubled = c.value(f"shl i64 {n}, 1")
+    numbers = c.product(n, c.value(f"add i64 {doubled}, 6"))
+    length = c.value(f"add i64 {numbers}, 1")
+    memory = c.allocate(c.kind, length, MEMORY, integers)
+    triangle = c.letter("L" if c.has("upper") else "U")
+    info = c.lapack(
+        "syevd",
+        c.letter("V"),
+        triangle,
+        c.short(n),
+        vectors,
+        c.leading(n),
+        "%out",
+        memory,
+        c.short(length),
+        integers,
+        c.short(count),
+    )
+    c.release(memory, integers)
+    c.fail_if(c.value(f"icmp ne i32 {info}, 0"), NOT_CONVERGED)
+
+
+def _svd(c: _Code) -> None:
+    """LAPACK's left vectors are the right ones of the transpose that it sees."""
+    m, n = "%n0_0", "%n0_1"
+    k = m if c.has("wide") else n
+    copy = c.allocate(c.kind, c.product(m, n), MEMORY)
+    c.copy(c.kind, copy, "%x0", c.product(m, n))
+    integers = c.allocate("i32", c.value(f"mul i64 {k}, 8"), MEMORY, copy)
+    left = c.at(c.kind, "%out", k)
+    right = c.at(c.kind, left, c.product(m, k))
+    job, rows, columns = c.letter("S"), c.short(n), c.short(m)
+    lead, lead_k = c.leading(n), c.leading(k)
+
+    def arguments(memory: str, length: str) -> tuple[str, ...]:
+        matrix = (job, rows, columns, copy, lead, "%out", right, lead, left, lead_k)
+        return (*matrix, memory, length, integers)
+
+    info = c.work("gesdd", arguments, integers, copy)
+    c.release(integers, copy)
+    c.fail_if(c.value(f"icmp ne i32 {info}, 0"), NOT_CONVERGED)
+
+
+def _qr(c: _Code) -> None:
+    n, m = "%n0_0", "%n0_1"
+    k = m if c.has("wide") else n
+    upper = c.at(c.kind, "%out", c.product(k, m))
+    c.copy(c.kind, upper, "%x0", c.product(n, m))
+    scales = c.allocate(c.kind, k, MEMORY)
+    rows, columns, lead, rank = c.short(m), c.short(n), c.leading(m), c.short(k)
+    c.work("geqrf", lambda w, length: (rows, columns, upper, lead, scales, w, length), scales)
+    c.copy(c.kind, "%out", upper, c.product(k, m))
+    c.work("orgqr", lambda w, length: (rows, rank, rank, "%out", lead, scales, w, length), scales)
+    c.release(scales)
+
+
+FUNCTIONS: dict[str, Callable[[_Code], None]] = {
+    "argsort": _argsort,
+    "searchsorted": _searchsorted,
+    "cumsum": _recurrence,
+    "recurrence": _recurrence,
+    "lu": _lu,
+    "lu_solve": _lu_solve,
+    "lu_sign": _lu_sign,
+    "cholesky": _cholesky,
+    "solve_triangular": _solve_triangular,
+    "eigh": _eigh,
+    "svd": _svd,
+    "qr": _qr,
+}
+
+
+def block_function(block: Block, dtype: str, declarer: Declarer) -> tuple[str, str]:
+    """Write the function of a block for operands of a dtype; give its name and text."""
+    name = f"block_{block.label}_{dtype}"
+    code = _Code(name, block, dtype, declarer)
+    FUNCTIONS[block.name](code)
+    return name, code.text()

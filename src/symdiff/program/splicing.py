@@ -1,0 +1,152 @@
+"""Putting a Program's equations into another, with loops around them.
+
+Differentiating a block, expanding it, `vmap` and the inlining of a call are all this: arrays get
+other names, size symbols other sizes, inputs become reads, and what depends on a read that moves
+with the loops gets the loops in front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from symdiff.program.affine import identity, index
+from symdiff.program.equations import (
+    Equation,
+    Index,
+    IndexValue,
+    Location,
+    Operand,
+    Read,
+    map_sizes,
+    substitute,
+)
+from symdiff.program.program import Program
+from symdiff.program.sizes import Extent, Size, put_sizes
+
+__all__ = ["Binding", "bind_sizes", "make_room", "shifted", "splice"]
+
+
+class Binding(NamedTuple):
+    """An array that stands for one of another Program, at these indices of its leading axes."""
+
+    array: str
+    lead: tuple[Index, ...] = ()
+
+
+def shifted(indices: Sequence[Index], by: int) -> tuple[Index, ...]:
+    """Renumber loop indices to make room for `by` more in front."""
+    if not by or not indices:
+        return tuple(indices)
+    return substitute(indices, [index(n + by) for n in range(64 - by)])
+
+
+def make_room(equation: Equation, rank: int) -> Equation:
+    """Renumber an equation's loops behind `rank` loops over a batch."""
+    if not rank:
+        return equation
+    operands: list[Operand] = []
+    for o in equation.operands:
+        if isinstance(o, Read):
+            operands.append(Read(o.array, shifted(o.indices, rank)))
+        elif isinstance(o, IndexValue):
+            by = [index(n + rank) for n in range(len(equation.extents))]
+            operands.append(IndexValue(o.value.substitute(by)))
+        else:
+            operands.append(o)
+    return equation._replace(target=shifted(equation.target, rank), operands=tuple(operands))
+
+
+def bind_sizes(program: Program, shapes: Sequence[Sequence[Extent]]) -> dict[str, Extent]:
+    """Find what each size symbol of a Program is when its inputs have these shapes."""
+    sizes: dict[str, Extent] = {}
+    for name, shape in zip(program.inputs, shapes, strict=True):
+        for mine, theirs in zip(program.types[name].shape, shape, strict=True):
+            if isinstance(mine, Size) and mine.name is not None:
+                sizes.setdefault(mine.name, theirs)
+    return sizes
+
+
+def varying_arrays(program: Program, varying: set[str]) -> set[str]:
+    """The arrays that depend on some of the inputs, through values or indices."""
+    found = set(varying)
+    for equation in program.equations:
+        if equation.array not in found and any(r.array in found for r in equation.reads):
+            found.add(equation.array)
+    return found
+
+
+def splice(
+    program: Program,
+    inputs: Mapping[str, Binding],
+    extents: tuple[Extent, ...],
+    new_array: Callable[[str, tuple[Extent, ...], str], str],
+    sizes: Mapping[str, Extent],
+    location: Location | None = None,
+) -> tuple[list[Equation], dict[str, Binding]]:
+    """Write a Program's equations for another Program.
+
+    Parameters
+    ----------
+    inputs : Mapping
+        For each input and constant what it is there. Indices in a binding are those of the loops
+        over `extents`.
+    new_array : callable
+        Names an array, given a wish, a shape and a dtype.
+    sizes : Mapping
+        What the size symbols are there.
+    location : Location, optional
+        Where equations that do not know better come from.
+
+    Returns
+    -------
+    equations, bindings
+        What each array of the Program is there.
+    """
+    rank = len(extents)
+    varying = varying_arrays(program, {name for name, b in inputs.items() if b.lead})
+
+    def size(extent: Extent) -> Extent:
+        return put_sizes(extent, sizes)
+
+    bindings = dict(inputs)
+    for equation in program.equations:
+        name = equation.array
+        if name not in bindings:
+            shape, dtype = program.types[name]
+            inner = tuple([size(e) for e in shape])
+            is_varying = name in varying
+            whole = (*extents, *inner) if is_varying else inner
+            bindings[name] = Binding(
+                new_array(name, whole, dtype), identity(rank) if is_varying else ()
+            )
+    made = [
+        _moved(map_sizes(e, size), bindings, extents if e.array in varying else ())
+        for e in program.equations
+    ]
+    return [e if e.location else e._replace(location=location) for e in made], bindings
+
+
+def _moved(
+    equation: Equation, bindings: Mapping[str, Binding], extents: tuple[Extent, ...]
+) -> Equation:
+    """Put loops in front of an equation, and other names into it."""
+    inner = make_room(equation, len(extents))
+    target = bindings[equation.array]
+    return inner._replace(
+        array=target.array,
+        target=(*target.lead, *[_moved_index(i, bindings) for i in inner.target]),
+        operands=tuple(
+            [_moved_read(o, bindings) if isinstance(o, Read) else o for o in inner.operands]
+        ),
+        extents=(*extents, *inner.extents),
+    )
+
+
+def _moved_read(read: Read, bindings: Mapping[str, Binding]) -> Read:
+    binding = bindings[read.array]
+    return Read(binding.array, (*binding.lead, *[_moved_index(i, bindings) for i in read.indices]))
+
+
+def _moved_index(i: Index, bindings: Mapping[str, Binding]) -> Index:
+    return _moved_read(i, bindings) if isinstance(i, Read) else i

@@ -401,6 +401,25 @@ def test_values_at_corners():
     assert sd.jit(lambda x, y: x**y)(0.0, 0.0) == 1.0
 
 
+@pytest.mark.parametrize(
+    "softplus",
+    [
+        lambda x: np.log(1 + np.exp(x)),
+        lambda x: np.log(np.exp(x) + 1),
+        lambda x: np.log1p(np.exp(x)),
+        lambda x: np.logaddexp(x, 0),
+    ],
+    ids=["log(1 + exp)", "log(exp + 1)", "log1p", "logaddexp"],
+)
+def test_softplus_in_single_precision(softplus):
+    """Where exp(100) is more than float32 holds."""
+    value, slope = sd.value_and_grad(softplus)(np.float32(100))
+    assert (value, slope) == (100, 1)
+    v = np.array([100, 0, -100], dtype=np.float32)
+    got = sd.grad(lambda v: np.sum(softplus(v)))(v)
+    np.testing.assert_allclose(got, [1, 0.5, 0], atol=1e-30)
+
+
 def test_powers_of_two_arguments():
     g = sd.grad(lambda x, y: x**y, (0, 1))
     assert g(-2.0, 3.0) == (12.0, 0.0)

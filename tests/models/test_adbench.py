@@ -153,7 +153,6 @@ def test_one_observation_without_rotation():
     args = data.cams[0], data.points[0], data.w[0], data.feats[0]
     still = np.array(data.cams[0])
     still[:3] = 0
-    # A second-order formula of the rotation is smooth where Rodrigues' is 0/0.
     jacobian = sd.jacobian(models.reprojection_error, argnums=(0, 1))
     first = jacobian(*args)
     got = jacobian(still, *args[1:])

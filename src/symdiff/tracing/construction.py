@@ -189,4 +189,4 @@ def convert(
 
 def _unshared(x: TracedArray, result: TracedArray) -> TracedArray:
     """Copy what is still `x` itself, if in-place arithmetic on the one would change the other."""
-    return copy(x) if result is x and x.owns and x.ndim else result
+    return copy(x) if result is x and x.ndim else result

@@ -136,7 +136,7 @@ class Context:
     def add_constant(self, data: np.ndarray) -> str:
         """Keep a copy of an array that the function had at hand; the same one is kept once."""
         known = self._constant_names.get(id(data))
-        if known is not None:
+        if known is not None and np.array_equal(self.constants[known[0]], data, equal_nan=True):
             return known[0]
         dtype = check_dtype(data.dtype)
         name = self.new_array(data.shape, dtype, "c")
@@ -259,11 +259,15 @@ class Context:
                 )
             )
         for name, known in self.captured.items():
-            if known is outer:
+            if (known.array, known.indices, known.shape_) == (
+                outer.array,
+                outer.indices,
+                outer.shape_,
+            ):
                 return name
         shape = tuple(self._adopt(e, outer.context) for e in outer.shape_)
         name = self.add_input("captured", shape, outer.dtype_)
-        self.captured[name] = outer
+        self.captured[name] = outer.snapshot()
         return name
 
     def _adopt(self, extent: Extent, outer: Context) -> Extent:

@@ -16,7 +16,7 @@ from symdiff.program.sizes import Extent, evaluate
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, elementwise
 
-__all__ = ["compose_affine", "getitem"]
+__all__ = ["compose_affine", "getitem", "select"]
 
 
 def compose_affine(indices: Sequence[Index], by: Sequence[Affine]) -> tuple[Index, ...]:
@@ -31,7 +31,30 @@ _FROM_END = pattern(fn.Select(p0 < 0, p0 + p1, p0), 2)
 
 
 def getitem(x: TracedArray, key: Any) -> TracedArray:
-    """Index a traced array with integers, slices, None, Ellipsis and arrays of integers."""
+    """Index a traced array with integers, slices, None, Ellipsis and arrays of integers.
+
+    As in NumPy, what arrays of integers or integers alone select is no view.
+    """
+    by, shape, is_copy = select(x, key)
+    if not is_copy:
+        return _look(x, by, shape)
+    composed = compose(x.indices, by)
+    if composed is None:  # an array of integers into a strided view
+        x = elementwise(x.context, COPY, [x], x.dtype_)
+        composed = compose(x.indices, by)
+        assert composed is not None
+    return TracedArray(x.context, x.array, shape, x.dtype_, composed)
+
+
+def _look(x: TracedArray, by: Sequence[Index], shape: tuple[Extent, ...]) -> TracedArray:
+    """Look at a part of an array; what was just written there is read as it was written."""
+    composed = compose(x.map, by)
+    assert composed is not None
+    return x.part(composed, by, shape)
+
+
+def select(x: TracedArray, key: Any) -> tuple[list[Index], tuple[Extent, ...], bool]:
+    """Say what a key selects: an index map, a shape, and whether there are arrays in it."""
     keys = _expand(x, key if isinstance(key, tuple) else (key,))
     has_arrays = any(_is_array(k) for k in keys)
     if has_arrays:  # beside arrays NumPy takes integers for arrays too
@@ -66,7 +89,7 @@ def getitem(x: TracedArray, key: Any) -> TracedArray:
             shape.append(length)
         else:
             by.append(constant(_position(x, k, axis - 1, extent)))
-    return _look(x, by, tuple(shape), is_copy=has_arrays)
+    return by, tuple(shape), has_arrays
 
 
 def _is_array(key: Any) -> bool:
@@ -75,23 +98,6 @@ def _is_array(key: Any) -> bool:
 
 def _extents(key: np.ndarray | TracedArray) -> tuple[Extent, ...]:
     return key.shape_ if isinstance(key, TracedArray) else key.shape
-
-
-def _look(
-    x: TracedArray, by: Sequence[Index], shape: tuple[Extent, ...], *, is_copy: bool
-) -> TracedArray:
-    """Compose the index maps; an array of integers into a strided view needs a copy of that.
-
-    As in NumPy, what arrays of integers or integers alone select is no view.
-    """
-    composed = compose(x.indices, by)
-    if composed is None:
-        x = elementwise(x.context, COPY, [x], x.dtype_)
-        composed = compose(x.indices, by)
-        assert composed is not None
-    if is_copy or not shape:
-        return TracedArray(x.context, x.array, shape, x.dtype_, composed)
-    return x.view(composed, shape)
 
 
 def _expand(x: TracedArray, keys: tuple[Any, ...]) -> list[Any]:

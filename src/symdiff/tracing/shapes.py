@@ -232,4 +232,6 @@ def ravel(a: Any, order: Any = "C") -> TracedArray:
         target=(offset,),
         shape=(total,),
     )
-    return TracedArray(context, name, (total,), x.dtype_, owns=True)
+    flat = TracedArray(context, name, (total,), x.dtype_, owns=True)
+    flat.buffer.alias(x.buffer)
+    return flat

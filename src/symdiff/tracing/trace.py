@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdiff.errors import DTypeError
+from symdiff.errors import DTypeError, TracingError
 from symdiff.program.affine import identity
 from symdiff.program.equations import map_sizes
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, evaluate, put_sizes
+from symdiff.tracing.assignment import add_at, setitem, settle, subtract_at
+from symdiff.tracing.buffers import ARGUMENT, Buffer
 from symdiff.tracing.context import Context, active_context
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
 from symdiff.tracing.finishing import finish
 from symdiff.tracing.linear_algebra import LINEAR_ALGEBRA
 from symdiff.tracing.naming import rename_equation
 from symdiff.tracing.numpy_functions import FUNCTION_TABLE, UFUNC_METHODS
+from symdiff.tracing.numpy_names import traced_names
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.ordering import ACCUMULATIONS, ORDERING
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
@@ -27,7 +31,9 @@ from symdiff.trees import Tree, flatten, unflatten
 __all__ = ["Spec", "Static", "Trace", "inline", "input_names", "matches", "trace_function"]
 
 # Tracers look these up at run time, since they cannot import what imports them (see `dispatch`).
+FUNCTIONS.update({operator.setitem: setitem, Buffer: settle})
 FUNCTIONS.update({**FUNCTION_TABLE, **LINEAR_ALGEBRA, **ORDERING})
+METHODS.update({(np.add, "at"): add_at, (np.subtract, "at"): subtract_at})
 METHODS.update({**UFUNC_METHODS, **ACCUMULATIONS})
 
 
@@ -105,16 +111,27 @@ def trace_function(
     arguments: list[Any] = []
     names = input_names(function, in_tree)
     context.reserved = frozenset(names)
-    with context:
+    with context, traced_names(function):
         for wanted, spec in zip(names, leaves, strict=True):
             if isinstance(spec, Static):
                 arguments.append(spec.value)
                 continue
             shape = _symbolic_shape(context, spec.shape)
             array = context.add_input(wanted, shape, spec.dtype)
-            arguments.append(TracedArray(context, array, shape, spec.dtype, is_weak=spec.is_weak))
+            argument = TracedArray(context, array, shape, spec.dtype, is_weak=spec.is_weak)
+            argument.buffer.refusal = ARGUMENT
+            arguments.append(argument)
         args, kwargs = unflatten(in_tree, arguments)
-        result = function(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except (ValueError, TypeError) as error:
+            # NumPy hides why a traced value cannot go into a plain array.
+            if isinstance(error.__cause__, TracingError):
+                raise TracingError(
+                    f"{error}: a traced value cannot be written into an array from outside, or "
+                    f"made a number. Make the array inside the function.\n{error.__cause__}"
+                ) from error
+            raise
         outputs, out_tree = _collect_outputs(context, result, title)
     return Trace(finish(context, outputs), out_tree, tuple(context.captured.values()))
 

@@ -7,21 +7,36 @@ broadcasting make other views and no equation; an operation appends one equation
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
 from symdiff.errors import DTypeError, TracingError, UnsupportedOperationError, at_user_line
 from symdiff.program.affine import identity
-from symdiff.program.equations import Index
+from symdiff.program.equations import Index, compose
 from symdiff.program.sizes import Extent
+from symdiff.tracing.buffers import DETACHED, Buffer, box_of
 from symdiff.tracing.context import Context
 from symdiff.tracing.dispatch import FUNCTIONS
 from symdiff.tracing.operators import Operators
 from symdiff.tracing.traced_size import as_size, total_extent
 
-__all__ = ["TracedArray"]
+__all__ = ["TracedArray", "call_traced"]
+
+
+def call_traced(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call one of NumPy's functions with traced arrays among its arguments."""
+    handler = FUNCTIONS.get(function)
+    if handler is None:
+        name = f"{function.__module__}.{function.__name__}"
+        raise UnsupportedOperationError(
+            at_user_line(
+                f"{name} is not supported on traced arrays. Write it with elementwise "
+                "functions, reductions, indexing and @, or compute it before on plain arrays"
+            )
+        )
+    return handler(*args, **kwargs)
 
 
 class TracedArray(Operators):
@@ -43,7 +58,16 @@ class TracedArray(Operators):
         Whether nothing else looks at `array`, so that in-place arithmetic may replace it.
     """
 
-    __slots__ = ("array", "context", "dtype_", "indices", "is_weak", "owns", "shape_")
+    __slots__ = (
+        "_held",
+        "buffer",
+        "context",
+        "dtype_",
+        "is_weak",
+        "map",
+        "owns",
+        "shape_",
+    )
     __array_priority__ = 1000
 
     def __init__(
@@ -58,17 +82,84 @@ class TracedArray(Operators):
         owns: bool = False,
     ) -> None:
         self.context = context
-        self.array = array
+        self.buffer = Buffer(array)
         self.shape_ = shape
         self.dtype_ = dtype
-        self.indices = identity(len(shape)) if indices is None else indices
+        self.map = identity(len(shape)) if indices is None else indices
         self.is_weak = is_weak
         self.owns = owns
+        self._held: tuple[TracedArray, int] | None = None
+
+    @property
+    def array(self) -> str:
+        """The array that its buffer holds now, with all writes done."""
+        return self._looked_at()[0]
+
+    @property
+    def indices(self) -> tuple[Index, ...]:
+        """The index map from its own axes to those of `array`."""
+        return self._looked_at()[1]
+
+    def _looked_at(self) -> tuple[str, tuple[Index, ...]]:
+        buffer = self.buffer
+        if self._held is not None:
+            value, version = self._held
+            if version == buffer.version:
+                return value.buffer.array, value.map
+        if buffer.pending:
+            return FUNCTIONS[Buffer](self), self.map
+        return buffer.array, self.map
+
+    def snapshot(self) -> TracedArray:
+        """What it is now, whatever is written later."""
+        return TracedArray(
+            self.context,
+            self.array,
+            self.shape_,
+            self.dtype_,
+            self.indices,
+            is_weak=self.is_weak,
+        )
 
     def view(self, indices: tuple[Index, ...], shape: tuple[Extent, ...]) -> TracedArray:
-        """Look at the same array through another index map."""
-        self.owns = False
-        return TracedArray(self.context, self.array, shape, self.dtype_, indices)
+        """Look at the same memory through another index map from the axes of `array`."""
+        array, _ = self._looked_at()
+        seen = TracedArray(self.context, array, shape, self.dtype_, indices)
+        if self._held is None:
+            seen.buffer = self.buffer
+        else:
+            seen.buffer.refusal = DETACHED
+        return seen
+
+    def part(
+        self, indices: tuple[Index, ...], by: Sequence[Index], shape: tuple[Extent, ...]
+    ) -> TracedArray:
+        """Look at a part: `by` from its own axes, `indices` from those of the memory.
+
+        A part that has been written whole, and is pending, is read as it was written. A single
+        element is no view, as in NumPy.
+        """
+        buffer = self.buffer
+        value: TracedArray | None = None
+        if self._held is not None and self._held[1] == buffer.version:
+            value = self._held[0]
+            composed = compose(value.map, by)
+            assert composed is not None
+            value = TracedArray(self.context, value.buffer.array, shape, self.dtype_, composed)
+        elif buffer.pending:
+            box = box_of(indices, shape, self.context.types[buffer.array].shape)
+            value = buffer.pending.get(box) if box is not None else None
+        if value is None:
+            array = FUNCTIONS[Buffer](self) if buffer.pending else buffer.array
+            seen = TracedArray(self.context, array, shape, self.dtype_, indices)
+        elif shape:
+            seen = TracedArray(self.context, buffer.array, shape, self.dtype_, indices)
+            seen._held = (value, buffer.version)
+        else:
+            return value
+        if shape:
+            seen.buffer = buffer
+        return seen
 
     # what it looks like
 
@@ -167,37 +258,31 @@ class TracedArray(Operators):
     def __getitem__(self, key: Any) -> TracedArray:
         return FUNCTIONS[operator.getitem](self, key)
 
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise UnsupportedOperationError(
-            at_user_line(
-                "assignment into a traced array is not supported. Build the new array with "
-                "np.where, np.stack or np.concatenate"
-            )
-        )
+    def __setitem__(self, key: Any, value: Any) -> None:
+        FUNCTIONS[operator.setitem](self, key, value)
 
     def in_place(self, ufunc: np.ufunc, other: Any) -> TracedArray:
-        """Do ``self op= other``: a new value, which every holder of this one sees too."""
+        """Do ``self op= other``: what it looks at holds a new value, which all views see."""
         result = self._apply(ufunc, self, other)
         if not self.shape_:
             return result
-        if not self.owns or result.shape_ != self.shape_:
-            raise UnsupportedOperationError(
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise DTypeError(
                 at_user_line(
-                    "in-place arithmetic on an argument, or on an array that has views, is not "
-                    "supported. Write x = x + y instead of x += y"
+                    f"in-place arithmetic gives {result.dtype_}, which an array of "
+                    f"{self.dtype_} cannot hold. Write x = x + y instead of x += y"
                 )
             )
-        if result.dtype_ != self.dtype_:
-            if not np.can_cast(result.dtype, self.dtype, "same_kind"):
-                raise DTypeError(
-                    at_user_line(
-                        f"in-place arithmetic gives {result.dtype_}, which an array of "
-                        f"{self.dtype_} cannot hold. Write x = x + y instead of x += y"
-                    )
-                )
-            result = result.astype(self.dtype_)
-        self.array, self.indices = result.array, result.indices
+        self[...] = result
         return self
+
+    def fill(self, value: Any) -> None:
+        """Set all elements to one value."""
+        self[...] = value
+
+    def sort(self, axis: Any = -1, **kwargs: Any) -> None:
+        """Sort in place."""
+        self[...] = FUNCTIONS[np.sort](self, axis, **kwargs)
 
     # NumPy's protocols
 
@@ -207,16 +292,7 @@ class TracedArray(Operators):
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        handler = FUNCTIONS.get(function)
-        if handler is None:
-            name = f"{function.__module__}.{function.__name__}"
-            raise UnsupportedOperationError(
-                at_user_line(
-                    f"{name} is not supported on traced arrays. Write it with elementwise "
-                    "functions, reductions, indexing and @, or compute it before on plain arrays"
-                )
-            )
-        return handler(*args, **kwargs)
+        return call_traced(function, args, kwargs)
 
     # NumPy's methods, each with the parameters of the function
 
@@ -308,3 +384,72 @@ class TracedArray(Operators):
     def copy(self, order: Any = "C") -> Any:
         """Do ``np.copy(self)``."""
         return FUNCTIONS[np.copy](self, order)
+
+    def argmax(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.argmax(self, ...)``."""
+        return FUNCTIONS[np.argmax](self, *args, **kwargs)
+
+    def argmin(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.argmin(self, ...)``."""
+        return FUNCTIONS[np.argmin](self, *args, **kwargs)
+
+    def argsort(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.argsort(self, ...)``."""
+        return FUNCTIONS[np.argsort](self, *args, **kwargs)
+
+    def cumsum(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.cumsum(self, ...)``."""
+        return FUNCTIONS[np.cumsum](self, *args, **kwargs)
+
+    def cumprod(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.cumprod(self, ...)``."""
+        return FUNCTIONS[np.cumprod](self, *args, **kwargs)
+
+    def searchsorted(self, *args: Any, **kwargs: Any) -> Any:
+        """Do ``np.searchsorted(self, ...)``."""
+        return FUNCTIONS[np.searchsorted](self, *args, **kwargs)
+
+    def repeat(self, repeats: Any, axis: Any = None) -> Any:
+        """Do ``np.repeat(self, ...)``."""
+        return FUNCTIONS[np.repeat](self, repeats, axis)
+
+    def take(self, indices: Any, axis: Any = None, **kwargs: Any) -> Any:
+        """Do ``np.take(self, ...)``."""
+        return FUNCTIONS[np.take](self, indices, axis, **kwargs)
+
+    def compress(self, condition: Any, axis: Any = None) -> Any:
+        """Do ``np.compress(condition, self)``."""
+        return FUNCTIONS[np.compress](condition, self, axis)
+
+    def choose(self, choices: Any, **kwargs: Any) -> Any:
+        """Do ``np.choose(self, choices)``."""
+        return FUNCTIONS[np.choose](self, choices, **kwargs)
+
+    def conj(self) -> TracedArray:
+        """Give the array itself: it is real."""
+        return self
+
+    @property
+    def imag(self) -> Any:
+        """Zeros: it is real."""
+        return FUNCTIONS[np.zeros_like](self)
+
+    @property
+    def flat(self) -> Any:
+        """Its elements in a row."""
+        return FUNCTIONS[np.ravel](self)
+
+    @property
+    def mT(self) -> Any:  # noqa: N802 - NumPy's name
+        """The array with its last two axes exchanged."""
+        return FUNCTIONS[np.swapaxes](self, -1, -2)
+
+    @property
+    def nbytes(self) -> Any:
+        """How many bytes its elements take."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """How many bytes an element takes."""
+        return self.dtype.itemsize

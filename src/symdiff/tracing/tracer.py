@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from symdiff.errors import DTypeError, ShapeError, TracingError, at_user_line
-from symdiff.program.affine import constant
+from symdiff.program.affine import constant, identity
 from symdiff.program.equations import IndexValue, Literal, Operand
 from symdiff.program.patterns import Pattern
 from symdiff.program.sizes import Extent
@@ -25,6 +25,7 @@ __all__ = [
     "astype",
     "elementwise",
     "lift",
+    "stack_nested",
 ]
 
 Lifted: TypeAlias = "TracedArray | Literal | IndexValue"
@@ -50,9 +51,12 @@ def lift(context: Context, x: Any) -> Lifted:
     if isinstance(x, np.generic):
         return Literal(x.item(), check_dtype(x.dtype))
     if isinstance(x, (list, tuple)):
-        x = np.array(x)
+        x = stack_nested(context, x)
+        if isinstance(x, TracedArray):
+            return x
     if isinstance(x, np.ndarray):
-        return _lift_array(context, x)
+        now = getattr(x, "__symdiff__", None)  # of a local array that has become traced
+        return _lift_array(context, x) if now is None else lift(context, now)
     raise DTypeError(
         at_user_line(
             f"a {type(x).__name__} cannot be used with traced arrays; allowed are numbers and "
@@ -71,6 +75,47 @@ def _lift_array(context: Context, x: np.ndarray) -> TracedArray | Literal:
     if x.ndim == 0:
         return Literal(x.item(), check_dtype(x.dtype))
     return TracedArray(context, context.add_constant(x), x.shape, check_dtype(x.dtype))
+
+
+def stack_nested(context: Context, x: Any, dtype: Any = None) -> Any:
+    """Make an array of nested lists, a traced one if there is something traced in it."""
+    if not isinstance(x, (list, tuple)):
+        return x
+    parts = [stack_nested(context, v) for v in x]
+    if not any(_is_traced(v) for v in parts):
+        return np.array(x, dtype)
+    arrays = [as_traced(v, context) for v in parts]
+    first = arrays[0]
+    try:
+        shapes = [context.broadcast([first.shape_, a.shape_]) for a in arrays]
+    except ShapeError:
+        shapes = []
+    if not shapes or any(
+        a.ndim != first.ndim or s != first.shape_ for a, s in zip(arrays, shapes, strict=True)
+    ):
+        shown = ", ".join(context.show_shape(a.shape_) for a in arrays)
+        raise ShapeError(at_user_line(f"np.array of parts of different shapes: {shown}"))
+    wanted = check_dtype(dtype or np.result_type(*[a.example for a in arrays]))
+    shape = (len(arrays), *first.shape_)
+    name = context.new_array(shape, wanted)
+    for position, a in enumerate(arrays):
+        target = (constant(position), *identity(first.ndim))
+        context.emit(
+            COPY, [context.read(a, first.shape_)], first.shape_, "", target=target, array=name
+        )
+    return TracedArray(context, name, shape, wanted, owns=True)
+
+
+def _has_shape(context: Context, x: TracedArray, shape: tuple[Extent, ...]) -> bool:
+    return x.ndim == len(shape) and all(
+        context.decide(a - b, "==") for a, b in zip(x.shape_, shape, strict=True)
+    )
+
+
+def _is_traced(x: Any) -> bool:
+    if isinstance(x, (TracedArray, TracedSize)) or getattr(x, "__symdiff__", None) is not None:
+        return True
+    return isinstance(x, np.ndarray) and x.dtype == object
 
 
 def _stack_objects(context: Context, x: np.ndarray) -> TracedArray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.errors import DTypeError, ShapeError, UnsupportedOperationError, at_user_line
-from symdiff.program.sizes import Extent
+from symdiff.program.sizes import Extent, Size
 from symdiff.tracing.tracer import TracedArray, TracedSize
 
 __all__ = [
@@ -29,6 +29,8 @@ _NO_VALUE = inspect.signature(np.sum).parameters["initial"].default
 
 def as_extent(value: Any) -> Extent:
     """Take a size from the user: a whole number or a `TracedSize`."""
+    if isinstance(value, Size):
+        return value
     return value.size if isinstance(value, TracedSize) else operator.index(value)
 
 

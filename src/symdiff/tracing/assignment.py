@@ -69,6 +69,9 @@ def _copy(
 
 def setitem(x: TracedArray, key: Any, value: Any) -> None:
     """Do ``x[key] = value`` for arrays that the function itself has made."""
+    if any(isinstance(i, Read) for i in x.map):  # what an array of integers has selected: a copy
+        own = elementwise(x.context, COPY, [x], x.dtype_)
+        x.buffer, x.map = own.buffer, own.map
     _check_writable(x)
     keys = key if isinstance(key, tuple) else (key,)
     new = as_traced(value)

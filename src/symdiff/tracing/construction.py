@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from symdiff.program.sizes import Extent
 from symdiff.tracing.arguments import as_axis, check_casting, refuse_keywords, refuse_layout
 from symdiff.tracing.context import Context, check_dtype
 from symdiff.tracing.operations import COPY
-from symdiff.tracing.shapes import at_least, broadcast_to, diagonal, expand_dims, ravel
+from symdiff.tracing.shapes import at_least, broadcast_to, diagonal, expand_dims, moveaxis, ravel
 from symdiff.tracing.tracer import TracedArray, as_traced, astype, elementwise
 
 __all__ = [
@@ -26,7 +27,10 @@ __all__ = [
     "diag",
     "flatten",
     "full_like",
+    "geomspace",
     "hstack",
+    "linspace",
+    "logspace",
     "make_like",
     "stack",
     "vstack",
@@ -155,6 +159,49 @@ def make_like(value: Any) -> Callable[..., TracedArray]:
         return full_like(a, value, dtype, *args, **kwargs)
 
     return like
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: Any = True,
+    retstep: Any = False,
+    dtype: Any = None,
+    axis: Any = 0,
+    *,
+    device: Any = None,
+) -> Any:
+    """Do `numpy.linspace` with traced ends."""
+    refuse_keywords("np.linspace", device=None if device == "cpu" else device)
+    low: Any = as_traced(start)
+    high: Any = as_traced(stop)
+    count = operator.index(num)
+    steps = count - 1 if endpoint else count
+    wide = (high - low) * 1.0
+    shares = counting(wide.context, count)[(..., *[None] * wide.ndim)]
+    points = low + shares * (wide / steps) if steps > 0 else low + shares * wide
+    if endpoint and count > 1:  # the end itself, without rounding
+        last = full_like(points[:1], 0) + high
+        points = concatenate([points[:-1], last])
+    if axis != 0:
+        points = moveaxis(points, 0, axis)
+    result = points if dtype is None else astype(points, dtype)
+    return (result, wide / steps) if retstep else result
+
+
+def logspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: Any = True, base: Any = 10.0, **kwargs: Any
+) -> Any:
+    """Do `numpy.logspace` with traced ends."""
+    return np.power(base, linspace(start, stop, num, endpoint, **kwargs))
+
+
+def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: Any = True, **kwargs: Any) -> Any:
+    """Do `numpy.geomspace` with traced ends of one sign."""
+    sign: Any = np.sign(start)
+    powers = linspace(np.log(start * sign), np.log(stop * sign), num, endpoint, **kwargs)
+    return sign * np.exp(powers)
 
 
 def copy(a: Any, order: Any = "K", subok: Any = False) -> TracedArray:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.errors import TracingError, UnsupportedOperationError, at_user_line
+from symdiff.errors import DTypeError, TracingError, UnsupportedOperationError, at_user_line
 from symdiff.tracing.assignment import assign_positions
 from symdiff.tracing.context import Context, active_context, check_dtype
 from symdiff.tracing.indexing import getitem
@@ -47,6 +47,13 @@ class LocalArray(np.ndarray):
     def __symdiff__(self) -> TracedArray | None:
         """What it is now; `lift` asks for it."""
         return current(self)
+
+    def __array_finalize__(self, obj: Any) -> None:
+        self.home = active_context()
+
+    def fill(self, value: Any) -> None:
+        """Set all elements to one value."""
+        self[...] = value
 
     def __getattribute__(self, name: str) -> Any:
         if name in _OWN:
@@ -166,9 +173,7 @@ def plain(x: Any) -> Any:
 def localize(x: Any) -> Any:
     """Let a new array be one that may become traced."""
     if type(x) is np.ndarray and x.dtype != object:
-        local = np.ndarray.view(x, LocalArray)
-        local.home = active_context()
-        return local
+        return np.ndarray.view(x, LocalArray)
     if isinstance(x, (tuple, list)) and type(x) in (tuple, list):
         return type(x)([localize(v) for v in x])
     return x
@@ -229,6 +234,13 @@ def _written(out: tuple[Any, ...], result: Any) -> Any:
                 at_user_line(
                     "a traced value cannot be written into an array from outside. Write x = x + y "
                     "instead of x += y, or make the array inside the function"
+                )
+            )
+        if not np.can_cast(value.dtype, target.dtype, "same_kind"):
+            raise DTypeError(
+                at_user_line(
+                    f"in-place arithmetic gives {value.dtype}, which an array of {target.dtype} "
+                    "cannot hold. Write x = x + y instead of x += y"
                 )
             )
         target[...] = value

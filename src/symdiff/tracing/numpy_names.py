@@ -192,6 +192,8 @@ class _Names:
     def _add(self, module: Any, name: str, replacement: Callable[..., Any]) -> None:
         original = getattr(module, name)
         self.by_original[id(original)] = (original, replacement)
+        if original in FUNCTIONS:  # for those who look a handler up by the name in NumPy
+            FUNCTIONS[replacement] = FUNCTIONS[original]
         self.places.append((module, name, original))
 
     def add_scipy_linalg(self) -> None:

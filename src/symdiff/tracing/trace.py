@@ -16,6 +16,7 @@ from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, evaluate, put_sizes
 from symdiff.tracing.assignment import add_at, setitem, settle, subtract_at
 from symdiff.tracing.buffers import ARGUMENT, Buffer
+from symdiff.tracing.construction import geomspace, linspace, logspace, make_like
 from symdiff.tracing.context import Context, active_context
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
 from symdiff.tracing.finishing import finish
@@ -31,7 +32,8 @@ from symdiff.trees import Tree, flatten, unflatten
 __all__ = ["Spec", "Static", "Trace", "inline", "input_names", "matches", "trace_function"]
 
 # Tracers look these up at run time, since they cannot import what imports them (see `dispatch`).
-FUNCTIONS.update({operator.setitem: setitem, Buffer: settle})
+FUNCTIONS.update({np.linspace: linspace, np.logspace: logspace, np.geomspace: geomspace})
+FUNCTIONS.update({np.empty_like: make_like(0), operator.setitem: setitem, Buffer: settle})
 FUNCTIONS.update({**FUNCTION_TABLE, **LINEAR_ALGEBRA, **ORDERING})
 METHODS.update({(np.add, "at"): add_at, (np.subtract, "at"): subtract_at})
 METHODS.update({**UFUNC_METHODS, **ACCUMULATIONS})

@@ -287,7 +287,17 @@ class TracedArray(Operators):
     # NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return FUNCTIONS[np.ufunc](self.context, ufunc, method, inputs, kwargs)
+        out = kwargs.pop("out", None) or ()
+        if any(isinstance(o, np.ndarray) and hasattr(o, "__symdiff__") for o in out):
+            return NotImplemented  # which is then asked of that array
+        if not any(isinstance(o, TracedArray) for o in out):
+            given = {**kwargs, "out": out} if out else kwargs
+            return FUNCTIONS[np.ufunc](self.context, ufunc, method, inputs, given)
+        result = FUNCTIONS[np.ufunc](self.context, ufunc, method, inputs, kwargs)
+        results = result if isinstance(result, tuple) else (result,)
+        for target, value in zip(out, results, strict=True):
+            target[...] = value
+        return out[0] if len(out) == 1 else out
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -86,13 +86,7 @@ def stack_nested(context: Context, x: Any, dtype: Any = None) -> Any:
         return np.array(x, dtype)
     arrays = [as_traced(v, context) for v in parts]
     first = arrays[0]
-    try:
-        shapes = [context.broadcast([first.shape_, a.shape_]) for a in arrays]
-    except ShapeError:
-        shapes = []
-    if not shapes or any(
-        a.ndim != first.ndim or s != first.shape_ for a, s in zip(arrays, shapes, strict=True)
-    ):
+    if not all(_has_shape(context, a, first.shape_) for a in arrays):
         shown = ", ".join(context.show_shape(a.shape_) for a in arrays)
         raise ShapeError(at_user_line(f"np.array of parts of different shapes: {shown}"))
     wanted = check_dtype(dtype or np.result_type(*[a.example for a in arrays]))

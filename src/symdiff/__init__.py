@@ -28,6 +28,7 @@ from symdiff.fitting.curve_fit import curve_fit
 from symdiff.fitting.least_squares import least_squares
 from symdiff.fitting.status import FitStatus
 from symdiff.program.program import Program
+from symdiff.runtime.batching import vmap
 from symdiff.runtime.checks import check_derivatives
 from symdiff.runtime.function import Function
 from symdiff.runtime.serialize import load
@@ -74,4 +75,5 @@ __all__ = [
     "trace",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -19,7 +19,8 @@ from symdiff.runtime import exports
 from symdiff.runtime.report import CostReport
 from symdiff.runtime.signatures import Signature, describe, is_traced, sign
 from symdiff.tracing.context import active_context
-from symdiff.tracing.trace import Spec, Static, Trace, inline, matches
+from symdiff.tracing.inlining import inline
+from symdiff.tracing.trace import Spec, Static, Trace, matches
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced
 from symdiff.trees import flatten, unflatten
 
@@ -204,7 +205,7 @@ class Function:
             for x, s in zip(leaves, signature.leaves, strict=True)
             if isinstance(s, Spec)
         ]
-        return inline(trace, arguments)
+        return unflatten(trace.out_tree, list(inline(trace, arguments)))
 
     # explanations
 

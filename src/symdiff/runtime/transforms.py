@@ -19,6 +19,7 @@ from symdiff.tracing.trace import Spec, Static, Trace, function_name, trace_func
 from symdiff.trees import Tree, flatten, leaf
 
 __all__ = [
+    "as_function",
     "grad",
     "hessian",
     "hvp",
@@ -33,7 +34,7 @@ __all__ = [
 Argnums = int | Sequence[int]
 
 
-def _as_function(f: Callable[..., Any], target: str) -> Function:
+def as_function(f: Callable[..., Any], target: str) -> Function:
     """Take a Function as it is; trace anything else."""
     if isinstance(f, Function):
         return f
@@ -71,7 +72,7 @@ def jit(f: Callable[..., Any], *, target: str = "auto") -> Function:
     >>> sd.jit(lambda x: np.sum(x * x))(np.arange(4.0))
     np.float64(14.0)
     """
-    return _as_function(f, target)
+    return as_function(f, target)
 
 
 def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
@@ -91,7 +92,7 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Program:
         result = exp(-x)*y
         return result
     """
-    return _as_function(f, "auto").program(*args, **kwargs)
+    return as_function(f, "auto").program(*args, **kwargs)
 
 
 class _Wrt(NamedTuple):
@@ -201,7 +202,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, *, target: str = "auto") -
     >>> sd.grad(lambda p: p["a"] * np.sum(p["b"] ** 2))({"a": 2.0, "b": np.ones(2)})
     {'a': np.float64(2.0), 'b': array([4., 4.])}
     """
-    base = _as_function(f, target)
+    base = as_function(f, target)
 
     def build(signature: Signature) -> Trace:
         signature, ranges = _select(signature, argnums, base.__name__)
@@ -247,7 +248,7 @@ def value_and_grad(
     >>> sd.value_and_grad(lambda x: (x**3, {"twice": 2 * x}), has_aux=True)(2.0)
     ((8.0, {'twice': 4.0}), 12.0)
     """
-    base = _as_function(f, target)
+    base = as_function(f, target)
 
     def build(signature: Signature) -> Trace:
         signature, ranges = _select(signature, argnums, base.__name__)
@@ -310,7 +311,7 @@ def jacobian(
     array([[2., 1., 0.],
            [0., 3., 2.]])
     """
-    base = _as_function(f, target)
+    base = as_function(f, target)
 
     def build(signature: Signature) -> Trace:
         signature, ranges = _select(signature, argnums, base.__name__)
@@ -460,7 +461,7 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
 
 
 def _pushforward(f: Callable[..., Any]) -> Function:
-    base = _as_function(f, "auto")
+    base = as_function(f, "auto")
 
     def build(signature: Signature) -> Trace:
         inner, given = _split(signature, "jvp", base.__name__)
@@ -529,7 +530,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     >>> value, pullback(10.0)
     (6.0, (30.0, 20.0))
     """
-    base = _derive(f, "jit", lambda: _as_function(f, "auto"))
+    base = _derive(f, "jit", lambda: as_function(f, "auto"))
     value = base(*primals)
     back = _derive(f, "vjp", lambda: _pullback_function(f))
 
@@ -542,7 +543,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
 
 
 def _pullback_function(f: Callable[..., Any]) -> Function:
-    base = _as_function(f, "auto")
+    base = as_function(f, "auto")
 
     def build(signature: Signature) -> Trace:
         inner, given = _split(signature, "vjp", base.__name__)

@@ -11,17 +11,15 @@ import numpy as np
 
 from symdiff.errors import DTypeError, TracingError
 from symdiff.program.affine import identity
-from symdiff.program.equations import map_sizes
 from symdiff.program.program import Program
-from symdiff.program.sizes import Extent, Size, evaluate, put_sizes
+from symdiff.program.sizes import Extent, Size, evaluate
 from symdiff.tracing.assignment import add_at, setitem, settle, subtract_at
 from symdiff.tracing.buffers import ARGUMENT, Buffer
 from symdiff.tracing.construction import geomspace, linspace, logspace, make_like
-from symdiff.tracing.context import Context, active_context
+from symdiff.tracing.context import Context
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
 from symdiff.tracing.finishing import finish
 from symdiff.tracing.linear_algebra import LINEAR_ALGEBRA
-from symdiff.tracing.naming import rename_equation
 from symdiff.tracing.numpy_functions import FUNCTION_TABLE, UFUNC_METHODS
 from symdiff.tracing.numpy_names import traced_names
 from symdiff.tracing.operations import COPY
@@ -29,7 +27,7 @@ from symdiff.tracing.ordering import ACCUMULATIONS, ORDERING
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 from symdiff.trees import Tree, flatten, unflatten
 
-__all__ = ["Spec", "Static", "Trace", "inline", "input_names", "matches", "trace_function"]
+__all__ = ["Spec", "Static", "Trace", "input_names", "matches", "trace_function"]
 
 # Tracers look these up at run time, since they cannot import what imports them (see `dispatch`).
 FUNCTIONS.update({np.linspace: linspace, np.logspace: logspace, np.geomspace: geomspace})
@@ -191,77 +189,3 @@ def matches(program: Program, names: Sequence[str], specs: Sequence[Spec]) -> bo
     if any(evaluate(extent, sizes) != actual for extent, actual in pairs):
         return False
     return all(guard.holds(sizes) for guard in program.guards)
-
-
-def inline(trace: Trace, arguments: Sequence[TracedArray]) -> Any:
-    """Append the equations of a traced function to the trace that is going on.
-
-    Parameters
-    ----------
-    arguments : sequence of TracedArray
-        One for each input that is not captured.
-    """
-    context = active_context()
-    assert context is not None
-    program = trace.program
-    inputs = [*arguments, *[as_traced(x, context) for x in trace.captured]]
-    return Inliner(context, program, inputs).result(trace.out_tree)
-
-
-class Inliner:
-    """Copies a Program's equations into a trace, with other names, sizes and inputs."""
-
-    def __init__(self, context: Context, program: Program, inputs: Sequence[TracedArray]) -> None:
-        self.context = context
-        self.program = program
-        self.sizes: dict[str, Extent] = {}
-        self.names: dict[str, str] = {}
-        for name, value in zip(program.inputs, inputs, strict=True):
-            self._bind(name, value)
-
-    def _bind(self, name: str, value: TracedArray) -> None:
-        """Let an input be a value: as it is when it is a whole array, copied otherwise."""
-        declared = self.program.types[name]
-        for mine, theirs in zip(declared.shape, value.shape_, strict=True):
-            self._match(mine, theirs)
-        whole = self.context.types[value.array].shape == value.shape_
-        is_plain = value.indices == identity(value.ndim)
-        if not (whole and is_plain and value.dtype_ == declared.dtype):
-            value = elementwise(self.context, COPY, [value], declared.dtype)
-        self.names[name] = value.array
-
-    def _match(self, mine: Extent, theirs: Extent) -> None:
-        if isinstance(mine, int):
-            self.context.decide(theirs - mine, "==")
-            return
-        (monomial, _), *_ = mine.terms
-        (symbol,) = monomial
-        known = self.sizes.setdefault(symbol, theirs)
-        if known != theirs:
-            self.context.decide(known - theirs, "==")
-
-    def size(self, extent: Extent) -> Extent:
-        """Translate a size."""
-        return put_sizes(extent, self.sizes)
-
-    def result(self, out_tree: Tree) -> Any:
-        """Copy the equations and give the outputs as tracers."""
-        for guard in self.program.guards:
-            self.context.decide(self.size(guard.size), guard.relation)
-        for name, data in self.program.constants.items():
-            self.names[name] = self.context.add_constant(data)
-        for name, array_type in self.program.types.items():
-            if name not in self.names:
-                shape = tuple(self.size(e) for e in array_type.shape)
-                self.names[name] = self.context.new_array(shape, array_type.dtype)
-        for equation in self.program.equations:
-            renamed = rename_equation(equation, self.names)
-            self.context.equations.append(map_sizes(renamed, self.size))
-        outputs = []
-        for name in self.program.outputs:
-            array = self.names[name]
-            array_type = self.context.types[array]
-            outputs.append(
-                TracedArray(self.context, array, array_type.shape, array_type.dtype, owns=True)
-            )
-        return unflatten(out_tree, outputs)

@@ -9,9 +9,10 @@ import numpy as np
 
 from symdiff.errors import ShapeError, at_user_line
 from symdiff.program.affine import index
+from symdiff.program.equations import Literal
 from symdiff.program.sizes import Extent
 from symdiff.tracing.arguments import as_axis, check_casting, refuse_keywords, refuse_layout
-from symdiff.tracing.context import check_dtype
+from symdiff.tracing.context import Context, check_dtype
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.shapes import at_least, broadcast_to, diagonal, expand_dims, ravel
 from symdiff.tracing.tracer import TracedArray, as_traced, astype, elementwise
@@ -22,6 +23,7 @@ __all__ = [
     "convert",
     "copy",
     "diag",
+    "filled",
     "flatten",
     "full_like",
     "hstack",
@@ -118,6 +120,12 @@ def diag(v: Any, k: Any = 0) -> TracedArray:
         shape=(side, side),
     )
     return TracedArray(x.context, name, (side, side), x.dtype_, owns=True)
+
+
+def filled(context: Context, value: float, shape: tuple[Extent, ...], dtype: str) -> TracedArray:
+    """Look at one number as an array of this shape."""
+    name = context.emit(COPY, [Literal(value, dtype)], (), dtype)
+    return TracedArray(context, name, shape, dtype, ())
 
 
 def full_like(

@@ -1,4 +1,4 @@
-"""Reductions: sums, means, extrema, products, norms."""
+"""Reductions: sums, means, extrema, products."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from symdiff.tracing.indexing import getitem
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.pointwise import stop_gradient
 from symdiff.tracing.pointwise import where as select
-from symdiff.tracing.shapes import diagonal
+from symdiff.tracing.shapes import broadcast_to, diagonal
 from symdiff.tracing.traced_size import as_size, total_extent
 from symdiff.tracing.tracer import TracedArray, as_traced, astype
 
 __all__ = [
-    "norm",
+    "count_elements",
+    "is_masked",
+    "keep_axes",
     "reduce_all",
     "reduce_any",
     "reduce_logaddexp",
@@ -45,6 +47,8 @@ def _reduce(x: Any, axis: Any, keepdims: Any, kind: str, dtype: str | None = Non
     result_dtype = dtype or x.dtype_
     if kind in ("max=", "min=") and any(context.decide(x.shape_[a], "==") for a in axes):
         raise ShapeError(at_user_line("maximum or minimum of no elements"))
+    if result_dtype == "bool":
+        kind = {"max=": "or=", "min=": "and="}.get(kind, kind)
     name = context.emit(
         COPY,
         [context.read(x, x.shape_)],
@@ -56,10 +60,10 @@ def _reduce(x: Any, axis: Any, keepdims: Any, kind: str, dtype: str | None = Non
     )
     result = TracedArray(context, name, shape, result_dtype, owns=True)
     result.is_weak = x.is_weak and not axes
-    return _keep(result, axes, x.ndim) if is_given(keepdims) and keepdims else result
+    return keep_axes(result, axes, x.ndim) if is_given(keepdims) and keepdims else result
 
 
-def _keep(x: TracedArray, axes: list[int], rank: int) -> TracedArray:
+def keep_axes(x: TracedArray, axes: list[int], rank: int) -> TracedArray:
     """Put axes of size one where reduced ones were."""
     return getitem(x, tuple(None if a in axes else slice(None) for a in range(rank)))
 
@@ -80,15 +84,30 @@ def reduce_sum(
     """Do `numpy.sum`; whole numbers are summed in 64 bits, as NumPy does."""
     refuse_keywords("np.sum", out=out)
     x = _converted(a, dtype)
-    if is_given(where) and where is not True:
-        x = select(where, x, 0)
+    if is_masked(where):
+        x = select(where, x, np.dtype(x.dtype_).type(0))
     accumulator = "int64" if x.dtype.kind in "bi" else "uint64" if x.dtype.kind == "u" else None
     total = _reduce(x, axis, keepdims, "+=", None if dtype is not None else accumulator)
     return total + initial if is_given(initial) else total
 
 
-def _count(x: TracedArray, axes: list[int]) -> Any:
-    return as_size(x.context, total_extent([x.shape_[a] for a in axes]))
+def count_elements(x: TracedArray, axis: Any, where: Any = None, keepdims: Any = False) -> Any:
+    """Count what is reduced over: the length of axes, or the elements that are meant."""
+    if is_masked(where):
+        mask = broadcast_to(astype(where, "bool"), x.shape)
+        return reduce_sum(mask, axis, keepdims=keepdims)
+    return as_size(x.context, total_extent([x.shape_[a] for a in as_axes(axis, x.ndim)]))
+
+
+def is_masked(where: Any) -> bool:
+    """Whether the argument ``where`` leaves elements out, as far as can be told."""
+    return is_given(where) and where is not True
+
+
+def _averaged(a: Any, dtype: Any) -> TracedArray:
+    """Take what a mean is computed of: whole numbers become double precision."""
+    x = _converted(a, dtype)
+    return astype(x, "float64") if x.dtype.kind in "biu" and dtype is None else x
 
 
 def reduce_mean(
@@ -100,11 +119,11 @@ def reduce_mean(
     where: Any = None,
 ) -> Any:
     """Do `numpy.mean`."""
-    refuse_keywords("np.mean", out=out, where=where)
-    x = _converted(a, dtype)
-    if x.dtype.kind in "biu":
-        x = astype(x, "float64")
-    return reduce_sum(x, axis=axis, keepdims=keepdims) / _count(x, as_axes(axis, x.ndim))
+    refuse_keywords("np.mean", out=out)
+    x = _averaged(a, dtype)
+    total = reduce_sum(x, axis=axis, keepdims=keepdims, where=where)
+    mean = total / count_elements(x, axis, where, keepdims)
+    return astype(mean, dtype or x.dtype_) if is_masked(where) or dtype is not None else mean
 
 
 def reduce_var(
@@ -114,14 +133,33 @@ def reduce_var(
     out: Any = None,
     ddof: Any = 0,
     keepdims: Any = False,
-    **kwargs: Any,
+    *,
+    where: Any = None,
+    mean: Any = None,
+    correction: Any = None,
 ) -> Any:
     """Do `numpy.var`, in two passes."""
-    refuse_keywords("np.var", out=out, **kwargs)
-    x = _converted(a, dtype)
-    deviation = x - reduce_mean(x, axis=axis, keepdims=True)
-    squares = reduce_sum(deviation * deviation, axis=axis, keepdims=keepdims)
-    return squares / (_count(x, as_axes(axis, x.ndim)) - ddof)
+    refuse_keywords("np.var", out=out)
+    if is_given(correction):
+        if ddof != 0:
+            raise UnsupportedOperationError(
+                at_user_line("ddof and correction can't be provided simultaneously.")
+            )
+        ddof = correction
+    x = _averaged(a, dtype)
+    center = mean if is_given(mean) else reduce_mean(x, axis=axis, keepdims=True, where=where)
+    deviation: Any = x - center
+    total = reduce_sum(deviation * deviation, axis=axis, keepdims=keepdims, where=where)
+    free = _at_least_zero(count_elements(x, axis, where, keepdims) - ddof)
+    variance = total / free
+    return astype(variance, x.dtype_) if is_masked(where) or dtype is not None else variance
+
+
+def _at_least_zero(degrees: Any) -> Any:
+    """Give the degrees of freedom, none where there would be fewer."""
+    if isinstance(degrees, TracedArray):
+        return np.maximum(degrees, 0)
+    return max(degrees, 0)
 
 
 def reduce_std(a: Any, *args: Any, **kwargs: Any) -> Any:
@@ -129,31 +167,49 @@ def reduce_std(a: Any, *args: Any, **kwargs: Any) -> Any:
     return np.sqrt(reduce_var(a, *args, **kwargs))
 
 
-def _extremum(kind: str, name: str) -> Callable[..., TracedArray]:
+def _extremum(kind: str, name: str, better: Any) -> Callable[..., TracedArray]:
     def reduce(
         a: Any,
         axis: Any = None,
         out: Any = None,
         keepdims: Any = False,
-        **kwargs: Any,
-    ) -> TracedArray:
-        refuse_keywords(name, out=out, **kwargs)
-        return _reduce(a, axis, keepdims, kind)
+        initial: Any = None,
+        where: Any = None,
+    ) -> Any:
+        refuse_keywords(name, out=out)
+        x = as_traced(a)
+        if not is_given(initial):
+            if is_masked(where):
+                raise ShapeError(at_user_line(f"{name} with where= needs initial= too"))
+            return _reduce(x, axis, keepdims, kind)
+        start: Any = astype(initial, x.dtype_)
+        if is_masked(where):
+            x = select(where, x, start)
+        axes = as_axes(axis, x.ndim)
+        if any(x.context.decide(x.shape_[n], "==") for n in axes):
+            return full_like(reduce_sum(x, axis, keepdims=keepdims), start, x.dtype)
+        return better(_reduce(x, axis, keepdims, kind), start)
 
     return reduce
 
 
 def _truth(kind: str, name: str) -> Callable[..., TracedArray]:
     def reduce(
-        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **kwargs: Any
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
     ) -> TracedArray:
-        refuse_keywords(name, out=out, **kwargs)
-        return _reduce(astype(a, "bool"), axis, keepdims, kind)
+        refuse_keywords(name, out=out)
+        x = astype(a, "bool")
+        if is_masked(where):
+            x = select(where, x, kind == "and=")
+        return _reduce(x, axis, keepdims, kind)
 
     return reduce
 
 
-reduce_max, reduce_min = _extremum("max=", "np.max"), _extremum("min=", "np.min")
+reduce_max, reduce_min = (
+    _extremum("max=", "np.max", np.maximum),
+    _extremum("min=", "np.min", np.minimum),
+)
 reduce_any, reduce_all = _truth("or=", "np.any"), _truth("and=", "np.all")
 
 
@@ -167,8 +223,10 @@ def reduce_prod(
     where: Any = None,
 ) -> Any:
     """Multiply in pairs, level by level: the derivative is right when factors are zero."""
-    refuse_keywords("np.prod", out=out, where=where)
+    refuse_keywords("np.prod", out=out)
     x: Any = _converted(a, dtype)
+    if is_masked(where):
+        x = select(where, x, np.dtype(x.dtype_).type(1))
     if dtype is None and x.dtype.kind in "biu":
         x = astype(x, "uint64" if x.dtype.kind == "u" else "int64")
     axes = as_axes(axis, x.ndim)
@@ -176,7 +234,7 @@ def reduce_prod(
         x = _multiply_along(x, a_)
     if is_given(initial):
         x = x * initial
-    return _keep(x, axes, x.ndim + len(axes)) if is_given(keepdims) and keepdims else x
+    return keep_axes(x, axes, x.ndim + len(axes)) if is_given(keepdims) and keepdims else x
 
 
 def _multiply_along(x: TracedArray, axis: int) -> TracedArray:
@@ -211,23 +269,6 @@ def reduce_logaddexp(
     if keepdims:
         return total
     return getitem(total, tuple(0 if a in axes else slice(None) for a in range(x.ndim)))
-
-
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    """Do `numpy.linalg.norm` for vectors, and for matrices element by element."""
-    x = as_traced(x)
-    rank = x.ndim if axis is None else len(as_axes(axis, x.ndim))
-    if ord is None or (ord == 2 and rank == 1) or (ord == "fro" and rank == 2):
-        return np.sqrt(reduce_sum(x * x, axis=axis, keepdims=keepdims))
-    if rank == 1 and ord == 1:
-        return reduce_sum(abs(x), axis=axis, keepdims=keepdims)
-    if rank == 1 and ord in (np.inf, -np.inf):
-        return _reduce(abs(x), axis, keepdims, "max=" if ord > 0 else "min=")
-    if rank == 1 and isinstance(ord, (int, float)) and ord != 0:
-        return reduce_sum(abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1 / ord)
-    raise UnsupportedOperationError(
-        at_user_line(f"np.linalg.norm with ord={ord!r} of rank {rank} is not supported")
-    )
 
 
 def sum_diagonal(

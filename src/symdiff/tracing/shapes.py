@@ -23,6 +23,7 @@ from symdiff.tracing.traced_size import total_extent
 from symdiff.tracing.tracer import TracedArray, as_traced
 
 __all__ = [
+    "along",
     "at_least",
     "atleast_1d",
     "atleast_2d",
@@ -97,6 +98,11 @@ def squeeze(a: Any, axis: Any = None) -> TracedArray:
         if any(not x.context.decide(x.shape_[n] - 1, "==") for n in axes):
             raise ShapeError(at_user_line("cannot squeeze an axis whose size is not one"))
     return getitem(x, tuple(0 if n in axes else slice(None) for n in range(x.ndim)))
+
+
+def along(x: TracedArray, axis: int, key: Any) -> TracedArray:
+    """Index one axis, counted from the front."""
+    return getitem(x, (*[slice(None)] * axis, key))
 
 
 def at_least(x: Any, rank: int) -> TracedArray:

@@ -160,7 +160,8 @@ def _mirror(mode: Any) -> Callable[..., TracedArray]:
     """Make the mode that continues an array by itself: by a gather where once is not enough."""
     skipped = 1 if mode == "reflect" else 0
 
-    def extend(x: TracedArray, axis: int, width: Widths, kind: Any) -> TracedArray:
+    def extend(x: TracedArray, axis: int, width: Widths, kinds: Any) -> TracedArray:
+        kind = kinds[0]
         if kind not in (None, "even", "odd"):
             raise UnsupportedOperationError(
                 at_user_line(f"np.pad with reflect_type={kind!r}; allowed are 'even' and 'odd'")

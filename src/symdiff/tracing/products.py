@@ -169,7 +169,7 @@ def _parse(subscripts: str, operands: Sequence[Any]) -> tuple[list[str], str, li
         terms, result = _expand_ellipsis(terms, result if arrow else None, arrays)
     elif not arrow:
         result = _implied_result("".join(terms))
-    strange = [c for c in result if c not in left and not c.isupper()]
+    strange = [c for c in result if c not in "".join(terms)]
     if strange or len(set(result)) < len(result):
         raise ShapeError(
             at_user_line(

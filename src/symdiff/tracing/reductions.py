@@ -188,7 +188,8 @@ def _extremum(kind: str, name: str, better: Any) -> Callable[..., TracedArray]:
         axes = as_axes(axis, x.ndim)
         if any(x.context.decide(x.shape_[n], "==") for n in axes):
             return full_like(reduce_sum(x, axis, keepdims=keepdims), start, x.dtype)
-        return better(_reduce(x, axis, keepdims, kind), start)
+        best: Any = _reduce(x, axis, keepdims, kind)
+        return better(best, start)
 
     return reduce
 

@@ -120,7 +120,11 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     chosen: Any = a if isinstance(a, TracedArray) else np.asarray(a)
     if chosen.dtype.kind not in "iub":
         raise DTypeError(at_user_line(f"np.choose: choices are integers, not {chosen.dtype}"))
-    if mode == "raise" and not isinstance(a, TracedArray) and not np.all((a >= 0) & (a <= last)):
+    if (
+        mode == "raise"
+        and isinstance(chosen, np.ndarray)
+        and not np.all((chosen >= 0) & (chosen <= last))
+    ):
         raise ShapeError(at_user_line("np.choose: invalid entry in choice array"))
     if mode == "wrap":
         chosen = np.remainder(chosen, last + 1)
@@ -154,7 +158,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
 def _conditions(x: TracedArray, condlist: Any) -> list[Any]:
     """Give a list of conditions; one alone need not stand in a list."""
     if isinstance(condlist, TracedArray):
-        return [condlist] if condlist.ndim <= x.ndim else list(unstack(condlist))
+        return [condlist] if condlist.ndim <= min(x.ndim, 1) else list(unstack(condlist))
     if np.ndim(condlist) == 0:
         return [condlist]
     first = condlist[0]

@@ -106,10 +106,10 @@ def _slope(x: TracedArray, axis: int, spacing: Any, edge_order: int) -> TracedAr
         inner = (right - left) / (2.0 * h)
         first = last = second = before_last = h
     else:
-        h1, h2 = along(steps, axis, slice(None, -1)), along(steps, axis, slice(1, None))
+        h1, h2 = along(steps, 0, slice(None, -1)), along(steps, 0, slice(1, None))
         inner = _weighted((left, middle, right), _central(h1, h2))
-        first, second = along(steps, axis, slice(0, 1)), along(steps, axis, slice(1, 2))
-        last, before_last = along(steps, axis, slice(-1, None)), along(steps, axis, slice(-2, -1))
+        first, second = along(steps, 0, slice(0, 1)), along(steps, 0, slice(1, 2))
+        last, before_last = along(steps, 0, slice(-1, None)), along(steps, 0, slice(-2, -1))
     ends: list[Any] = [along(x, axis, slice(n, n + 1)) for n in range(edge_order + 1)]
     backs: list[Any] = [along(x, axis, slice(-n - 1, -n or None)) for n in range(edge_order + 1)]
     if edge_order == 1:
@@ -139,7 +139,10 @@ def _one_sided(h1: Any, h2: Any) -> tuple[Any, Any, Any]:
 
 
 def _steps(x: TracedArray, axis: int, spacing: Any) -> Any:
-    """Give the steps between coordinates along an axis, None where all are plainly the same."""
+    """Give the steps between coordinates, as a first axis that broadcasts along the one meant.
+
+    None where all of them are plainly the same.
+    """
     if np.ndim(spacing) == 0:
         return None
     if np.ndim(spacing) != 1:

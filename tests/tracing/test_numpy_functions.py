@@ -160,6 +160,7 @@ ASSEMBLY = [
     case("linspace without end", lambda x: np.linspace(x, 3.0, 4, endpoint=False), Z),
     case("linspace with step", lambda x: np.linspace(x, 3.0, 4, retstep=True), Z),
     case("linspace of one", lambda x: np.linspace(x, 3.0, 1), Z),
+    case("logspace", lambda x, y: np.logspace(x, y, 4, base=2.0), Z, 2 * Z),
     case("linspace of none", lambda x: np.linspace(x, 3.0, 0), Z),
 ]
 PADDING = [
@@ -220,6 +221,9 @@ SELECTION = [
     case("apply_along_axis", lambda x: np.apply_along_axis(np.sum, 1, x), A),
     case("apply_along_axis to vectors", lambda x: np.apply_along_axis(np.diff, 1, x), C),
     case("apply_along_axis to matrices", lambda x: np.apply_along_axis(np.diag, 0, x), B),
+    case("tril_indices_from", lambda x: x[np.tril_indices_from(x, -1)], S),
+    case("triu_indices_from", lambda x: x[np.triu_indices_from(x)], S),
+    case("diag_indices_from", lambda x: x[np.diag_indices_from(x)], S),
     case("apply_over_axes", lambda x: np.apply_over_axes(np.sum, x, [0, 2]), C),
 ]
 STATISTICS = [
@@ -659,3 +663,171 @@ def test_forward_and_reverse_mode_give_one_jacobian(f, args):
     rows = [np.ravel(pull(e)[0]) for e in np.eye(value.size)]
     np.testing.assert_allclose(got, np.array(columns).T, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(np.reshape(rows, got.shape), got, rtol=1e-12, atol=1e-13)
+
+
+SYMBOLIC = {
+    "tile": lambda x: np.tile(x, 2),
+    "repeat": lambda x: np.repeat(x, 2),
+    "repeat axis": lambda x: np.repeat(x, 3, axis=0),
+    "roll": lambda x: np.roll(x, 1),
+    "roll axis": lambda x: np.roll(x, -2, axis=0),
+    "pad": lambda x: np.pad(x, 1),
+    "pad edge": lambda x: np.pad(x, 1, "edge"),
+    "pad ramp": lambda x: np.pad(x, 2, "linear_ramp"),
+    "pad mean": lambda x: np.pad(x, 2, "mean"),
+    "kron": lambda x: np.kron(x, x),
+    "append": lambda x: np.append(x, x),
+    "insert": lambda x: np.insert(x, 1, 3.0),
+    "insert row": lambda x: np.insert(x, 1, 3.0, axis=0),
+    "delete": lambda x: np.delete(x, 1),
+    "tril": np.tril,
+    "triu": lambda x: np.triu(x, 1),
+    "diff": lambda x: np.diff(x, axis=0),
+    "gradient": lambda x: np.gradient(x, axis=0),
+    "trapezoid": lambda x: np.trapezoid(x, axis=0),
+    "argmax": np.argmax,
+    "argmin": lambda x: np.argmin(x, axis=0),
+    "nanmean": np.nanmean,
+    "nanvar": lambda x: np.nanvar(x, ddof=1),
+    "average": lambda x: np.average(x, axis=0, returned=True),
+    "cov": lambda x: np.cov(x, rowvar=False),
+    "var": lambda x: np.var(x, axis=0, ddof=2),
+    "norm": lambda x: np.linalg.norm(x, 1),
+    "multi_dot": lambda x: np.linalg.multi_dot([x.T, x, x.T]),
+    "select": lambda x: np.select([x > 1], [x]),
+    "piecewise": lambda x: np.piecewise(x, [x > 1], [np.sin, np.cos]),
+    "polyval": lambda x: np.polyval([1.0, 2.0, 3.0], x),
+    "trace": np.trace,
+    "vander": lambda x: np.vander(x[:, 0], 3),
+    "convolve": lambda x: np.convolve(x[:, 0], x[:, 1]),
+    "correlate": lambda x: np.correlate(x[:, 0], [1.0, 2.0]),
+    "meshgrid": lambda x: np.meshgrid(x[:, 0], [1.0, 2.0]),
+    "split": lambda x: np.split(x, [2]),
+    "polyadd": lambda x: np.polyadd(x[:, 0], [1.0, 2.0]),
+    "isin": lambda x: np.isin(x, x[0]),
+}
+MATRIX = rng.uniform(0.5, 2.0, (9, 3))
+
+
+@pytest.mark.parametrize("f", SYMBOLIC.values(), ids=SYMBOLIC)
+def test_leading_sizes_stay_symbols(f):
+    (name,) = sd.trace(f, MATRIX).inputs
+    assert not isinstance(sd.trace(f, MATRIX).types[name].shape[0], int)
+
+
+# a covariance, or a variance, of fewer observations than NumPy wants is NaN or infinite, as there
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    "f",
+    [
+        *SYMBOLIC.values(),
+        lambda x: np.pad(x, 3, "reflect"),
+        lambda x: np.pad(x, 2, "wrap"),
+        lambda x: np.convolve(x[:, 0], [1.0, 2.0, 3.0], "same"),
+        lambda x: np.roll(x, 7, axis=0),
+        lambda x: np.resize(x, 5),
+        lambda x: np.array_split(x, 2),
+        lambda x: np.diagonal(x, -1),
+        lambda x: np.diagonal(x, 2),
+    ],
+)
+def test_one_function_serves_other_lengths(f):
+    """Guards have to send other sizes to a new trace wherever a decision was another."""
+    function = sd.jit(f)
+    for length in (9, 3, 2, 8, 1):
+        x = MATRIX[:length]
+        try:
+            want = f(x)
+        except (ValueError, IndexError):
+            with pytest.raises(sd.ShapeError):
+                function(x)
+            continue
+        for g, w in zip(leaves(function(x)), leaves(want), strict=True):
+            np.testing.assert_allclose(g, w, rtol=1e-12, strict=True)
+
+
+def test_sinc_has_right_derivatives_at_zero():
+    first, second = sd.grad(np.sinc), sd.grad(sd.grad(np.sinc))
+    assert first(0.0) == 0.0
+    np.testing.assert_allclose(second(0.0), -(np.pi**2) / 3, rtol=1e-12)
+
+
+def test_an_argmax_carries_no_derivative_and_can_choose():
+    def at_the_top(x, y):
+        return np.sum(np.where(np.arange(5) == np.argmax(x), y, 0.0))
+
+    gx, gy = sd.grad(at_the_top, (0, 1))(V, V)
+    np.testing.assert_array_equal(gx, np.zeros(5))
+    np.testing.assert_array_equal(gy, np.arange(5) == np.argmax(V))
+
+
+def test_questions_about_types_are_answered_while_tracing():
+    seen: list[Any] = []
+
+    def f(x):
+        seen.extend([np.result_type(x, np.float64), np.can_cast(x, np.int32), np.common_type(x)])
+        seen.extend([np.iscomplexobj(x), np.isrealobj(x), np.shape(x), np.ndim(x), np.size(x, 1)])
+        seen.append(np.array_repr(x) == np.array_str(x) == repr(x))
+        return x
+
+    sd.jit(f)(F)
+    assert seen == [np.float64, False, np.float32, False, True, (2, 3), 2, 3, True]
+
+
+REFUSED = [
+    ("repeat by traced counts", lambda x: np.repeat(x, x), "counts"),
+    ("roll by a traced shift", lambda x: np.roll(x, x), "plain number"),
+    ("insert at traced positions", lambda x: np.insert(x, x, 1.0), "plain numbers"),
+    ("pad by a median", lambda x: np.pad(x, 1, "median"), "median"),
+    ("pad by a function", lambda x: np.pad(x, 1, lambda *_: None), "allowed are"),
+    ("pad with a wrong keyword", lambda x: np.pad(x, 1, "edge", end_values=1), "end_values"),
+    ("compress by a traced condition", lambda x: np.compress(x > 1, x), "np.where"),
+    ("extract by a traced condition", lambda x: np.extract(x > 1, x), "np.where"),
+    ("nuclear norm", lambda x: np.linalg.norm(x[:, None] * x, "nuc"), "'fro'"),
+    ("spectral norm", lambda x: np.linalg.matrix_norm(x[:, None] * x, ord=2), "'fro'"),
+    ("nan_to_num in place", lambda x: np.nan_to_num(x, copy=False), "copy=False"),
+    ("polynomial objects", lambda x: np.polyval(np.poly1d([1, 2]), x), "coeffs"),
+    ("convolve mode", lambda x: np.convolve(x, x, "most"), "'valid'"),
+    ("argmax out", lambda x: np.argmax(x, out=np.zeros((), int)), "out="),
+    ("bincount of traced values", lambda x: np.bincount(x.astype(int), x), "depends on values"),
+    ("gradient of third order", lambda x: np.gradient(x, edge_order=3), "edge_order"),
+]
+MISSHAPEN = [
+    ("tile", lambda x: np.tile(x, -1), "negative"),
+    ("repeat", lambda x: np.repeat(x, [1, 2]), "2 counts for 5"),
+    ("split", lambda x: np.split(x, 2), "not equal"),
+    ("array_split", lambda x: np.array_split(x, 0), "larger than 0"),
+    ("dsplit", lambda x: np.dsplit(x, 1), "rank 1"),
+    ("delete", lambda x: np.delete(x, 5), "out of bounds"),
+    ("delete several", lambda x: np.delete(x, [0, -6]), "out of bounds"),
+    ("insert", lambda x: np.insert(x, 6, 1.0), "out of bounds"),
+    ("rot90", lambda x: np.rot90(x[:, None], 1, (0, 0)), "two different axes"),
+    ("block", lambda x: np.block([[x], x]), "one depth"),
+    ("diff", lambda x: np.diff(x, -1), "non-negative"),
+    ("gradient", lambda x: np.gradient(x[:1]), "at least 2"),
+    ("gradient coordinates", lambda x: np.gradient(x, [1.0, 2.0, 4.0]), "match the length"),
+    ("convolve", lambda x: np.convolve(x, x[:0]), "empty"),
+    ("average", lambda x: np.average(x, weights=x[:2]), "Axis must be specified"),
+    ("select", lambda x: np.select([x > 1], [x, x]), "1 conditions for 2"),
+    ("piecewise", lambda x: np.piecewise(x, [x > 1], [1, 2, 3]), "condition"),
+    ("cross", lambda x: np.cross(x, x), "2 and 3"),
+    ("multi_dot", lambda x: np.linalg.multi_dot([x]), "at least two"),
+    ("matrix_power", lambda x: np.linalg.matrix_power(x, 2), "shape"),
+    ("take_along_axis", lambda x: np.take_along_axis(x, np.zeros((1, 1), int), 0), "same rank"),
+    ("argmax", lambda x: np.argmax(x[:0]), "no elements"),
+    ("windows", lambda x: np.lib.stride_tricks.sliding_window_view(x, 6), "larger"),
+    ("max where", lambda x: np.max(x, where=x > 1), "initial"),
+    ("pad", lambda x: np.pad(x[:0], 1, "edge"), "empty axis"),
+]
+
+
+@pytest.mark.parametrize(("f", "match"), [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED])
+def test_what_is_refused_says_why(f, match):
+    with pytest.raises(sd.UnsupportedOperationError, match=match):
+        sd.trace(f, V)
+
+
+@pytest.mark.parametrize(("f", "match"), [c[1:] for c in MISSHAPEN], ids=[c[0] for c in MISSHAPEN])
+def test_what_does_not_fit_says_why(f, match):
+    with pytest.raises(sd.ShapeError, match=match):
+        sd.trace(f, V)

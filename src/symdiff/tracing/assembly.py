@@ -338,6 +338,24 @@ def linspace(
     return (values, step) if retstep else values
 
 
+def logspace(
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: Any = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: Any = 0,
+) -> Any:
+    """Do `numpy.logspace`, of a base that is one number."""
+    if np.ndim(base):
+        raise UnsupportedOperationError(
+            at_user_line("np.logspace with an array of bases is not supported. Use base**linspace")
+        )
+    values = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    return values if dtype is None else astype(values, dtype)
+
+
 ASSEMBLY: dict[Any, Callable[..., Any]] = {
     np.tile: tile,
     np.repeat: repeat,
@@ -354,4 +372,5 @@ ASSEMBLY: dict[Any, Callable[..., Any]] = {
     np.triu: triu,
     np.vander: vander,
     np.linspace: linspace,
+    np.logspace: logspace,
 }

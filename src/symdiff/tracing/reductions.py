@@ -157,7 +157,7 @@ def reduce_var(
 
 def _at_least_zero(degrees: Any) -> Any:
     """Give the degrees of freedom, none where there would be fewer."""
-    if isinstance(degrees, TracedArray):
+    if hasattr(degrees, "dtype"):
         return np.maximum(degrees, 0)
     return max(degrees, 0)
 

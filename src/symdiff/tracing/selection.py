@@ -159,7 +159,7 @@ def _conditions(x: TracedArray, condlist: Any) -> list[Any]:
     """Give a list of conditions; one alone need not stand in a list."""
     if isinstance(condlist, TracedArray):
         return [condlist] if condlist.ndim <= min(x.ndim, 1) else list(unstack(condlist))
-    if np.ndim(condlist) == 0:
+    if not isinstance(condlist, (list, tuple, np.ndarray)) or not len(condlist):
         return [condlist]
     first = condlist[0]
     is_list = isinstance(first, list) or getattr(first, "ndim", 0) > 0
@@ -238,6 +238,25 @@ def unravel_index(indices: Any, shape: Any, order: Any = "C") -> tuple[Any, ...]
     return tuple(reversed(places))
 
 
+def _shape_now(arr: TracedArray) -> tuple[int, ...]:
+    return tuple(arr.context.pin(e) for e in arr.shape_)
+
+
+def _diagonal_indices(arr: Any) -> Any:
+    """Do `numpy.diag_indices_from`."""
+    return np.diag_indices_from(np.broadcast_to(0, _shape_now(arr)))
+
+
+def _lower_indices(arr: Any, k: Any = 0) -> Any:
+    """Do `numpy.tril_indices_from`."""
+    return np.tril_indices_from(np.broadcast_to(0, _shape_now(arr)), k)
+
+
+def _upper_indices(arr: Any, k: Any = 0) -> Any:
+    """Do `numpy.triu_indices_from`."""
+    return np.triu_indices_from(np.broadcast_to(0, _shape_now(arr)), k)
+
+
 def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> TracedArray:
     """Do `numpy.apply_along_axis`: the function is traced once for each of the slices."""
     x = as_traced(arr)
@@ -281,6 +300,9 @@ SELECTION: dict[Any, Callable[..., Any]] = {
     np.nanargmax: _nan_arg_extremum("np.nanargmax", "max="),
     np.nanargmin: _nan_arg_extremum("np.nanargmin", "min="),
     np.unravel_index: unravel_index,
+    np.diag_indices_from: _diagonal_indices,
+    np.tril_indices_from: _lower_indices,
+    np.triu_indices_from: _upper_indices,
     np.apply_along_axis: apply_along_axis,
     np.apply_over_axes: apply_over_axes,
 }

@@ -148,8 +148,10 @@ def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> TracedA
     """Do `numpy.diagonal`."""
     x = as_traced(a)
     i, j = as_axis(axis1, x.ndim), as_axis(axis2, x.ndim)
-    rows, columns = x.context.pin(x.shape_[i]), x.context.pin(x.shape_[j])
-    length = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    rows, columns = x.shape_[i] + min(offset, 0), x.shape_[j] - max(offset, 0)
+    length = rows if x.context.decide(columns - rows, ">=") else columns
+    if x.context.decide(length, "<"):
+        length = 0
     others = [n for n in range(x.ndim) if n not in (i, j)]
     by: list[Affine] = [constant(0)] * x.ndim
     for new, old in enumerate(others):

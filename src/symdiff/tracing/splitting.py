@@ -176,7 +176,7 @@ def sliding_window_view(
     for number, (n, window) in enumerate(zip(axes, windows, strict=True)):
         width = as_extent(window)
         shape[n] = shape[n] - (width - 1)
-        if x.context.decide(shape[n], "<"):
+        if x.context.decide(shape[n] - 1, "<"):
             raise ShapeError(at_user_line("a window cannot be larger than the array"))
         by[n] = by[n].plus(index(x.ndim + number))
     widths = [as_extent(w) for w in windows]

@@ -323,7 +323,9 @@ def linspace(
     if count < 0:
         raise ShapeError(at_user_line(f"Number of samples, {count}, must be non-negative."))
     parts = count - 1 if endpoint else count
-    first, last = (as_traced(v) * 1.0 for v in (start, stop))
+    # a Python number takes the type of what stands at the other end
+    ends = [as_traced(float(v) if type(v) in (int, float) else v) for v in (start, stop)]
+    first, last = (v * 1.0 for v in ends)
     delta: Any = last - first
     computed: Any = np.result_type(first.example, last.example, float(count)).name
     step = delta / parts if parts > 0 else delta * np.nan

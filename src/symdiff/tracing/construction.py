@@ -140,10 +140,10 @@ def full_like(
 ) -> TracedArray:
     """Do `numpy.full_like`."""
     refuse_layout("np.full_like", order)
-    refuse_keywords("np.full_like", shape=shape, device=None if device == "cpu" else device)
+    refuse_keywords("np.full_like", device=None if device == "cpu" else device)
     del subok  # a traced array is of no subclass: both answers give the same
     x = as_traced(a)
-    value = broadcast_to(fill_value, x.shape)
+    value = broadcast_to(fill_value, x.shape if shape is None else shape)
     return elementwise(x.context, COPY, [value], check_dtype(dtype or x.dtype_))
 
 

@@ -56,12 +56,20 @@ def _vector_norm(x: Any, ord: Any, axes: list[int], keepdims: Any) -> Any:
     if not isinstance(ord, (int, float, np.number)):
         _refuse_order(ord, 1)
     if ord in (np.inf, -np.inf):
-        return (reduce_max if ord > 0 else reduce_min)(np.abs(x), axis, keepdims=keepdims)
+        return _extremum(np.abs(x), axis, keepdims, largest=bool(ord > 0))
     if ord == 0:
         return reduce_sum(astype(x != 0, x.dtype_), axis=axis, keepdims=keepdims)
     if ord == 1:
         return reduce_sum(np.abs(x), axis=axis, keepdims=keepdims)
     return reduce_sum(np.abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1.0 / float(ord))
+
+
+def _extremum(x: Any, axis: Any, keepdims: Any, *, largest: bool) -> Any:
+    """Reduce sizes to the largest, which is zero where there are none, or to the smallest."""
+    if not largest:
+        return reduce_min(x, axis, keepdims=keepdims)
+    is_empty = any(x.context.decide(e, "==") for e in x.shape_)
+    return reduce_max(x, axis, keepdims=keepdims, initial=0 if is_empty else None)
 
 
 def _matrix_norm(x: Any, ord: Any, axes: list[int], keepdims: Any) -> Any:
@@ -74,7 +82,7 @@ def _matrix_norm(x: Any, ord: Any, axes: list[int], keepdims: Any) -> Any:
         _refuse_order(ord, 2)
     summed, kept = (row, column) if ord in (1, -1) else (column, row)
     sums = reduce_sum(np.abs(x), axis=summed)
-    result = (reduce_max if ord in (1, np.inf) else reduce_min)(sums, kept - (kept > summed))
+    result = _extremum(sums, kept - (kept > summed), keepdims=False, largest=ord in (1, np.inf))
     return keep_axes(result, axes, x.ndim) if keepdims else result
 
 

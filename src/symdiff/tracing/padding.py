@@ -150,7 +150,7 @@ def _statistic(reduce: Callable[..., Any]) -> Callable[..., TracedArray]:
                     raise ShapeError(at_user_line(f"np.pad: stat_length={n} yields no value"))
                 part = along(x, axis, slice(n) if is_first else slice(-n, None))
             value: Any = reduce(part, axis, keepdims=True)
-            values.append(np.rint(value) if x.dtype.kind in "biu" else value)
+            values.append(np.rint(value) if x.dtype.kind in "iu" else value)
         return _join(x, axis, width, *values)
 
     return extend

@@ -37,6 +37,8 @@ def polyval(p: Any, x: Any) -> Any:
     at = as_traced(x)
     value: Any = full_like(at, 0)
     coefficients = as_traced(p)
+    if coefficients.ndim == 0:
+        raise ShapeError(at_user_line("np.polyval: the coefficients have to be a sequence"))
     for n in range(coefficients.context.pin(coefficients.shape_[0])):
         value = value * at + coefficients[n]
     return value

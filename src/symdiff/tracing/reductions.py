@@ -33,15 +33,26 @@ __all__ = [
     "reduce_std",
     "reduce_sum",
     "reduce_var",
+    "reduced_axes",
     "sum_diagonal",
 ]
+
+
+def reduced_axes(axis: Any, rank: int) -> list[int]:
+    """Count the axes of a reduction from the front: each once, and none of a number."""
+    if rank == 0 and axis in (0, -1):
+        return []
+    axes = as_axes(axis, rank)
+    if len(set(axes)) < len(axes):
+        raise ShapeError(at_user_line("duplicate value in 'axis'"))
+    return axes
 
 
 def _reduce(x: Any, axis: Any, keepdims: Any, kind: str, dtype: str | None = None) -> TracedArray:
     """Reduce over axes by one equation whose target lacks them."""
     x = as_traced(x)
     context = x.context
-    axes = as_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     kept = [a for a in range(x.ndim) if a not in axes]
     shape = tuple(x.shape_[a] for a in kept)
     result_dtype = dtype or x.dtype_
@@ -87,8 +98,8 @@ def reduce_sum(
     if is_masked(where):
         x = select(where, x, np.dtype(x.dtype_).type(0))
     accumulator = "int64" if x.dtype.kind in "bi" else "uint64" if x.dtype.kind == "u" else None
-    total = _reduce(x, axis, keepdims, "+=", None if dtype is not None else accumulator)
-    return total + initial if is_given(initial) else total
+    total: Any = _reduce(x, axis, keepdims, "+=", None if dtype is not None else accumulator)
+    return total + astype(initial, total.dtype_) if is_given(initial) else total
 
 
 def count_elements(x: TracedArray, axis: Any, where: Any = None, keepdims: Any = False) -> Any:
@@ -96,7 +107,7 @@ def count_elements(x: TracedArray, axis: Any, where: Any = None, keepdims: Any =
     if is_masked(where):
         mask = broadcast_to(astype(where, "bool"), x.shape)
         return reduce_sum(mask, axis, keepdims=keepdims)
-    return as_size(x.context, total_extent([x.shape_[a] for a in as_axes(axis, x.ndim)]))
+    return as_size(x.context, total_extent([x.shape_[a] for a in reduced_axes(axis, x.ndim)]))
 
 
 def is_masked(where: Any) -> bool:
@@ -185,7 +196,7 @@ def _extremum(kind: str, name: str, better: Any) -> Callable[..., TracedArray]:
         start: Any = astype(initial, x.dtype_)
         if is_masked(where):
             x = select(where, x, start)
-        axes = as_axes(axis, x.ndim)
+        axes = reduced_axes(axis, x.ndim)
         if any(x.context.decide(x.shape_[n], "==") for n in axes):
             return full_like(reduce_sum(x, axis, keepdims=keepdims), start, x.dtype)
         best: Any = _reduce(x, axis, keepdims, kind)
@@ -230,11 +241,11 @@ def reduce_prod(
         x = select(where, x, np.dtype(x.dtype_).type(1))
     if dtype is None and x.dtype.kind in "biu":
         x = astype(x, "uint64" if x.dtype.kind == "u" else "int64")
-    axes = as_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     for a_ in sorted(axes, reverse=True):
         x = _multiply_along(x, a_)
     if is_given(initial):
-        x = x * initial
+        x = x * astype(initial, x.dtype_)
     return keep_axes(x, axes, x.ndim + len(axes)) if is_given(keepdims) and keepdims else x
 
 
@@ -263,7 +274,7 @@ def reduce_logaddexp(
     """``log(sum(exp(a)))`` about the maximum, which carries no derivative: it cancels."""
     refuse_keywords("np.logaddexp.reduce", out=out, **kwargs)
     x: Any = _converted(a, dtype)
-    axes = as_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     top: Any = stop_gradient(_reduce(x, axis, True, "max="))
     top = select(np.isfinite(top), top, 0)
     total = np.log(reduce_sum(np.exp(x - top), axis=axis, keepdims=True)) + top

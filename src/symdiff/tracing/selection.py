@@ -177,8 +177,11 @@ def _arg_extremum(name: str, kind: str) -> Callable[..., TracedArray]:
     def find(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> TracedArray:
         refuse_keywords(name, out=out)
         x: Any = as_traced(a)
+        if isinstance(axis, (tuple, list)):
+            raise ShapeError(at_user_line(f"{name} takes one axis, or None, not {axis}"))
         if axis is not None:
-            axis = as_axis(axis, x.ndim)
+            number = as_axis(axis, max(x.ndim, 1))
+            axis = number if x.ndim else None
         if x.dtype_ == "bool":
             x = astype(x, "uint8")
         best: Any = (reduce_max if kind == "max=" else reduce_min)(x, axis, keepdims=True)

@@ -82,6 +82,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> An
         spacings *= len(axes)
     if len(spacings) != len(axes):
         raise ShapeError(at_user_line(f"{len(spacings)} spacings for {len(axes)} axes"))
+    if x.dtype_ == "bool":
+        raise DTypeError(at_user_line("np.gradient of Booleans. Convert with .astype(float)"))
     if x.dtype.kind != "f":
         x = astype(x, "float64")
     slopes = [_slope(x, n, h, edge_order) for n, h in zip(axes, spacings, strict=True)]

@@ -146,9 +146,9 @@ def _product_of_weights(fweights: Any, aweights: Any) -> Any:
     return weights
 
 
-def corrcoef(m: Any, y: Any = None, rowvar: Any = True, *, dtype: Any = None) -> Any:
+def corrcoef(x: Any, y: Any = None, rowvar: Any = True, *, dtype: Any = None) -> Any:
     """Do `numpy.corrcoef`."""
-    c: Any = cov(m, y, rowvar, dtype=dtype)
+    c: Any = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return c / c
     deviation: Any = np.sqrt(diag(c))

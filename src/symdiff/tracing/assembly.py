@@ -61,7 +61,7 @@ def tile(A: Any, reps: Any) -> TracedArray:
 
 def repeat(a: Any, repeats: Any, axis: Any = None) -> TracedArray:
     """Do `numpy.repeat`; each element has its own count, or all have one."""
-    x = ravel(a) if axis is None else as_traced(a)
+    x = ravel(a) if axis is None else at_least(a, 1)
     axis = 0 if axis is None else as_axis(axis, x.ndim)
     if isinstance(repeats, TracedArray):
         raise UnsupportedOperationError(

@@ -98,7 +98,7 @@ def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Traced
 
 def column_stack(tup: Any) -> TracedArray:
     """Do `numpy.column_stack`."""
-    parts = [as_traced(x) for x in tup]
+    parts = [at_least(x, 1) for x in tup]
     return concatenate([x[:, None] if x.ndim == 1 else x for x in parts], 1)
 
 

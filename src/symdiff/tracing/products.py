@@ -165,8 +165,6 @@ def _parse(subscripts: str, operands: Sequence[Any]) -> tuple[list[str], str, li
     arrays = [as_traced(x) for x in operands]
     if len(terms) != len(arrays):
         raise ShapeError(at_user_line("np.einsum: as many operands as subscripts, please"))
-    if arrow and "." in left and "." not in result:
-        raise ShapeError(at_user_line(f"np.einsum: the result of {subscripts!r} lacks the dots"))
     if "." in subscripts:
         terms, result = _expand_ellipsis(terms, result if arrow else None, arrays)
     elif not arrow:
@@ -208,6 +206,8 @@ def _expand_ellipsis(
     expanded = [
         t.replace("...", block[len(block) - w :]) for t, w in zip(terms, widths, strict=True)
     ]
+    if result is not None and block and "." not in result:
+        raise ShapeError(at_user_line("np.einsum: the subscripts of the result lack the dots"))
     if result is None:
         result = "..." + _implied_result("".join(terms).replace(".", ""))
     return expanded, result.replace("...", block)

@@ -16,7 +16,7 @@ from symdiff.tracing.indexing import getitem
 from symdiff.tracing.operations import SELECT
 from symdiff.tracing.pointwise import where
 from symdiff.tracing.reductions import keep_axes, reduce_max, reduce_min
-from symdiff.tracing.shapes import along, broadcast_to, moveaxis, ravel, reshape
+from symdiff.tracing.shapes import along, at_least, broadcast_to, moveaxis, ravel, reshape
 from symdiff.tracing.splitting import broadcast_arrays, unstack
 from symdiff.tracing.tracer import TracedArray, as_traced, astype
 
@@ -28,7 +28,7 @@ def take(
 ) -> TracedArray:
     """Do `numpy.take`."""
     refuse_keywords("np.take", out=out)
-    x = ravel(a) if axis is None else as_traced(a)
+    x = ravel(a) if axis is None else at_least(a, 1)
     axis = 0 if axis is None else as_axis(axis, x.ndim)
     positions: Any = indices if isinstance(indices, TracedArray) else np.asarray(indices)
     if positions.dtype.kind not in "iub" and positions.size:
@@ -280,7 +280,7 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     """Do `numpy.apply_over_axes`."""
     result = x = as_traced(a)
     for axis in np.atleast_1d(axes):
-        n = as_axis(axis, x.ndim)
+        n = as_axis(axis, max(x.ndim, 1))
         result = as_traced(func(result, n))
         if result.ndim == x.ndim - 1:
             result = keep_axes(result, [n], x.ndim)

@@ -163,6 +163,9 @@ ASSEMBLY = [
     case("linspace with step", lambda x: np.linspace(x, 3.0, 4, retstep=True), Z),
     case("linspace of one", lambda x: np.linspace(x, 3.0, 1), Z),
     case("logspace", lambda x, y: np.logspace(x, y, 4, base=2.0), Z, 2 * Z),
+    case("geomspace", lambda x, y: np.geomspace(x, y, 4), Z, 2 * Z),
+    case("geomspace of arrays", lambda x, y: np.geomspace(x, y, 3, axis=-1), W, W * W),
+    case("geomspace of negative numbers", lambda x: np.geomspace(-x, -9.0, 3, endpoint=False), W),
     case("linspace of none", lambda x: np.linspace(x, 3.0, 0), Z),
 ]
 PADDING = [
@@ -420,6 +423,8 @@ LINEAR_ALGEBRA = [
     case("add.outer", np.add.outer, W, A),
     case("subtract.outer", np.subtract.outer, A, W),
     case("divide.outer", np.divide.outer, W, V),
+    case("fmax.reduce", np.fmax.reduce, A),
+    case("fmin.reduce", lambda x: np.fmin.reduce(x, axis=1, keepdims=True), A),
     case("maximum.outer", np.maximum.outer, np.array([1.0, 3.0]), np.array([2.0, 4.0])),
 ]
 if hasattr(np, "matvec"):
@@ -849,6 +854,35 @@ def test_what_is_refused_says_why(f, match):
 def test_what_does_not_fit_says_why(f, match):
     with pytest.raises(sd.ShapeError, match=match):
         sd.trace(f, V)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.roll(x, 0),
+        lambda x: np.roll(x, 0, axis=0),
+        lambda x: np.delete(x, []),
+        lambda x: np.pad(x, 0, "edge"),
+        np.nan_to_num,
+        np.round,
+        lambda x: np.append(x, []),
+        lambda x: np.repeat(x, 1),
+        lambda x: np.tile(x, 1),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["f8", "i8"])
+def test_what_is_a_copy_in_numpy_is_one_here(f, dtype):
+    """In-place arithmetic on the result must not reach the argument."""
+
+    def change(x):
+        y = x * 2
+        z = f(y)
+        z += 1
+        return y, z
+
+    x = np.arange(5).astype(dtype)
+    for g, w in zip(sd.jit(change)(x), change(x), strict=True):
+        np.testing.assert_array_equal(g, w)
 
 
 # handlers that pass on what they get, or take a form of their own

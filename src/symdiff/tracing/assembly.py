@@ -14,7 +14,7 @@ from symdiff.program.equations import IndexValue, Read
 from symdiff.program.patterns import Pattern
 from symdiff.program.sizes import Extent
 from symdiff.tracing.arguments import as_axes, as_axis, as_extent
-from symdiff.tracing.construction import concatenate, diag, filled
+from symdiff.tracing.construction import concatenate, diag, filled, unshared
 from symdiff.tracing.indexing import compose_affine, getitem
 from symdiff.tracing.operations import COPY, UFUNCS
 from symdiff.tracing.pointwise import where
@@ -23,7 +23,7 @@ from symdiff.tracing.splitting import atleast_3d
 from symdiff.tracing.traced_size import as_size
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype
 
-__all__ = ["ASSEMBLY", "append", "identity_like", "linspace"]
+__all__ = ["ASSEMBLY", "append", "identity_like"]
 
 
 def _interleave(
@@ -109,9 +109,10 @@ def roll(a: Any, shift: Any, axis: Any = None) -> TracedArray:
     total = dict.fromkeys(range(x.ndim), 0)
     for by, n in np.broadcast(shifts, axes):
         total[int(n)] += int(by)
+    rolled = x
     for n, by in total.items():
-        x = _roll_axis(x, by, n)
-    return x
+        rolled = _roll_axis(rolled, by, n)
+    return unshared(x, rolled)
 
 
 def _roll_axis(x: TracedArray, shift: int, axis: int) -> TracedArray:
@@ -196,7 +197,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> TracedArray:
             )
         )
     if positions.size == 0:
-        return x
+        return unshared(x, x)
     if positions.size == 1:
         n = int(positions[0])
         return concatenate([along(x, axis, slice(n)), along(x, axis, slice(n + 1, None))], axis)
@@ -306,58 +307,6 @@ def vander(x: Any, N: Any = None, increasing: Any = False) -> TracedArray:
     return concatenate(columns if increasing else columns[::-1], 1)
 
 
-def linspace(
-    start: Any,
-    stop: Any,
-    num: Any = 50,
-    endpoint: Any = True,
-    retstep: Any = False,
-    dtype: Any = None,
-    axis: Any = 0,
-    *,
-    device: Any = None,
-) -> Any:
-    """Do `numpy.linspace`."""
-    del device  # there is one: NumPy itself refuses others
-    count = int(num)
-    if count < 0:
-        raise ShapeError(at_user_line(f"Number of samples, {count}, must be non-negative."))
-    parts = count - 1 if endpoint else count
-    # a Python number takes the type of what stands at the other end
-    ends = [as_traced(float(v) if type(v) in (int, float) else v) for v in (start, stop)]
-    first, last = (v * 1.0 for v in ends)
-    delta: Any = last - first
-    computed: Any = np.result_type(first.example, last.example, float(count)).name
-    step = delta / parts if parts > 0 else delta * np.nan
-    ramp = np.arange(count, dtype=computed).reshape((-1,) + (1,) * delta.ndim)
-    values: Any = ramp * step + first if parts > 0 else ramp * delta + first
-    if endpoint and count > 1:
-        values = concatenate([values[:-1], broadcast_to(last, delta.shape)[None]], 0)
-    values = moveaxis(values, 0, axis)
-    if dtype is not None and np.dtype(dtype).kind in "iu":
-        values = np.floor(values)
-    values = astype(values, computed if dtype is None else dtype)
-    return (values, step) if retstep else values
-
-
-def logspace(
-    start: Any,
-    stop: Any,
-    num: Any = 50,
-    endpoint: Any = True,
-    base: Any = 10.0,
-    dtype: Any = None,
-    axis: Any = 0,
-) -> Any:
-    """Do `numpy.logspace`, of a base that is one number."""
-    if np.ndim(base):
-        raise UnsupportedOperationError(
-            at_user_line("np.logspace with an array of bases is not supported. Use base**linspace")
-        )
-    values = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
-    return values if dtype is None else astype(values, dtype)
-
-
 ASSEMBLY: dict[Any, Callable[..., Any]] = {
     np.tile: tile,
     np.repeat: repeat,
@@ -373,6 +322,4 @@ ASSEMBLY: dict[Any, Callable[..., Any]] = {
     np.tril: tril,
     np.triu: triu,
     np.vander: vander,
-    np.linspace: linspace,
-    np.logspace: logspace,
 }

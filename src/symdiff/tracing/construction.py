@@ -29,6 +29,7 @@ __all__ = [
     "hstack",
     "make_like",
     "stack",
+    "unshared",
     "vstack",
 ]
 
@@ -166,7 +167,7 @@ def copy(a: Any, order: Any = "K", subok: Any = False) -> TracedArray:
 
 def flatten(a: Any, order: Any = "C") -> TracedArray:
     """Do `numpy.ndarray.flatten`, which unlike `ravel` always copies."""
-    return _unshared(a, ravel(a, order))
+    return unshared(a, ravel(a, order))
 
 
 def convert(
@@ -183,9 +184,9 @@ def convert(
     x = as_traced(a)
     check_casting("astype", x, dtype, casting)
     converted = astype(x, dtype)
-    return _unshared(x, converted) if copy else converted
+    return unshared(x, converted) if copy else converted
 
 
-def _unshared(x: TracedArray, result: TracedArray) -> TracedArray:
+def unshared(x: TracedArray, result: TracedArray) -> TracedArray:
     """Copy what is still `x` itself, if in-place arithmetic on the one would change the other."""
     return copy(x) if result is x and x.owns and x.ndim else result

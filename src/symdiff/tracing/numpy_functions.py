@@ -74,6 +74,7 @@ from symdiff.tracing.shapes import (
     transpose,
 )
 from symdiff.tracing.signals import SIGNALS
+from symdiff.tracing.spacing import SPACING
 from symdiff.tracing.splitting import SPLITTING
 from symdiff.tracing.statistics import STATISTICS
 from symdiff.tracing.tracer import as_traced
@@ -113,6 +114,7 @@ FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {
     **QUESTIONS,
     **SELECTION,
     **SIGNALS,
+    **SPACING,
     **SPLITTING,
     **STATISTICS,
     np.ufunc: _call_ufunc,
@@ -185,5 +187,7 @@ UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
     (np.minimum, "reduce"): _along_first(reduce_min),
     (np.logical_or, "reduce"): _along_first(reduce_any),
     (np.logical_and, "reduce"): _along_first(reduce_all),
+    (np.fmax, "reduce"): _along_first(STATISTICS[np.nanmax]),
+    (np.fmin, "reduce"): _along_first(STATISTICS[np.nanmin]),
     (np.logaddexp, "reduce"): reduce_logaddexp,
 }

@@ -10,11 +10,11 @@ import numpy as np
 from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.program.affine import index
 from symdiff.tracing.arguments import as_axis
-from symdiff.tracing.assembly import linspace
-from symdiff.tracing.construction import concatenate
+from symdiff.tracing.construction import concatenate, unshared
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.reductions import reduce_max, reduce_mean, reduce_min
 from symdiff.tracing.shapes import along, broadcast_to
+from symdiff.tracing.spacing import linspace
 from symdiff.tracing.tracer import TracedArray, as_traced, astype
 
 __all__ = ["PADDING"]
@@ -46,6 +46,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Tr
     if mode == "empty" or (mode == "constant" and isinstance(values, (int, float)) and values == 0):
         return _pad_with_zeros(x, widths)
     options = _pairs(next(iter(kwargs.values()), None), x.ndim)
+    padded = x
     for axis, (width, option) in enumerate(zip(widths, options, strict=True)):
         if width == (0, 0):
             continue
@@ -53,8 +54,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Tr
             raise ShapeError(
                 at_user_line(f"can't extend empty axis {axis} using modes other than 'constant'")
             )
-        x = _MODES[mode](x, axis, width, option)
-    return x
+        padded = _MODES[mode](padded, axis, width, option)
+    return unshared(x, padded)
 
 
 def _check(mode: Any, kwargs: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from symdiff.errors import UnsupportedOperationError, at_user_line
 from symdiff.program.equations import IndexValue
 from symdiff.tracing.arguments import is_given, refuse_keywords
+from symdiff.tracing.construction import unshared
 from symdiff.tracing.operations import SELECT, STOP
 from symdiff.tracing.tracer import Lifted, TracedArray, as_traced, astype, elementwise, lift
 
@@ -70,7 +71,7 @@ def round_to(a: Any, decimals: Any = 0, out: Any = None) -> Any:
     x: Any = as_traced(a)
     places = operator.index(decimals)
     if x.dtype.kind in "iu":
-        return x if places >= 0 else astype(_round_whole(x, 10.0**-places), x.dtype_)
+        return unshared(x, x) if places >= 0 else astype(_round_whole(x, 10.0**-places), x.dtype_)
     if places == 0:
         return np.rint(x)
     if places < 0:

@@ -9,7 +9,7 @@ import numpy as np
 
 from symdiff.errors import UnsupportedOperationError, at_user_line
 from symdiff.tracing.arguments import refuse_keywords
-from symdiff.tracing.construction import convert, copy, filled
+from symdiff.tracing.construction import convert, copy, filled, unshared
 from symdiff.tracing.pointwise import where
 from symdiff.tracing.reductions import reduce_all, reduce_any
 from symdiff.tracing.shapes import ravel
@@ -103,7 +103,7 @@ def nan_to_num(
         )
     x = as_traced(x)
     if x.dtype.kind != "f":
-        return x
+        return unshared(x, x)
     limits = np.finfo(x.dtype)
     largest = float(limits.max) if posinf is None else posinf
     smallest = float(limits.min) if neginf is None else neginf

@@ -35,14 +35,17 @@ def assigns(x):
     return x
 
 
+FROM_OUTSIDE = np.zeros(3)
+
+
 def into_numpy(x):
-    y = np.zeros(3)
+    y = FROM_OUTSIDE
     y += x
     return y
 
 
 def into_element(x):
-    y = np.zeros(3)
+    y = FROM_OUTSIDE
     y[0] = x[0]
     return y
 
@@ -68,23 +71,23 @@ TRACING = [
         escape,
         "trac",
     ),
-    case("+= into NumPy", sd.TracingError, lambda: sd.jit(into_numpy)(X), "np.stack"),
+    case("+= into NumPy", sd.TracingError, lambda: sd.jit(into_numpy)(X), "inside the function"),
     case(
         "math", sd.TracingError, lambda: sd.jit(lambda x: __import__("math").sin(x))(1.0), "float"
     ),
 ]
 UNSUPPORTED = [
     case("fft", sd.UnsupportedOperationError, lambda: sd.jit(np.fft.fft)(X), "fft", "elementwise"),
-    case("sort", sd.UnsupportedOperationError, lambda: sd.jit(np.sort)(X), "sort"),
+    case("unique", sd.UnsupportedOperationError, lambda: sd.jit(np.unique)(X), "unique"),
     case("ufunc", sd.UnsupportedOperationError, lambda: sd.jit(np.nextafter)(X, X), "nextafter"),
     case(
         "accumulate",
         sd.UnsupportedOperationError,
-        lambda: sd.jit(np.multiply.accumulate)(X),
+        lambda: sd.jit(np.hypot.accumulate)(X),
         "accumulate",
     ),
     case(
-        "assign", sd.UnsupportedOperationError, lambda: sd.jit(assigns)(X), "np.where", "np.stack"
+        "assign", sd.UnsupportedOperationError, lambda: sd.jit(assigns)(X), "argument", "x.copy()"
     ),
     case(
         "traced mask",
@@ -261,7 +264,7 @@ def test_messages(error, call, words):
 def test_the_line_is_the_one_that_cannot_be_traced():
     def f(x):
         y = x + 1
-        z = np.sort(y)
+        z = np.unique(y)
         return z * 2
 
     with pytest.raises(sd.UnsupportedOperationError) as caught:
@@ -270,11 +273,10 @@ def test_the_line_is_the_one_that_cannot_be_traced():
     assert f"{HERE}:{first + 2}, in f" in str(caught.value)
 
 
-@xfail("NumPy answers a TypeError of __float__ with its own ValueError")
 def test_an_assignment_into_a_plain_array_says_what_to_do():
     with pytest.raises(sd.TracingError) as caught:
         sd.jit(into_element)(X)
-    assert "np.stack" in str(caught.value)
+    assert "inside the function" in str(caught.value)
     assert HERE in str(caught.value)
 
 
@@ -319,7 +321,7 @@ def test_a_function_recovers_from_its_failures():
 def test_a_failure_inside_a_nested_trace_leaves_nothing_behind():
     def f(x):
         try:
-            sd.grad(np.sort)(x)
+            sd.grad(np.unique)(x)
         except sd.UnsupportedOperationError:
             return x * 2
         return x

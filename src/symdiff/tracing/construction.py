@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -10,12 +9,12 @@ import numpy as np
 
 from symdiff.errors import ShapeError, at_user_line
 from symdiff.program.affine import index
-from symdiff.program.equations import IndexValue
+from symdiff.program.equations import IndexValue, Literal
 from symdiff.program.sizes import Extent
 from symdiff.tracing.arguments import as_axis, check_casting, refuse_keywords, refuse_layout
 from symdiff.tracing.context import Context, check_dtype
 from symdiff.tracing.operations import COPY
-from symdiff.tracing.shapes import at_least, broadcast_to, diagonal, expand_dims, moveaxis, ravel
+from symdiff.tracing.shapes import at_least, broadcast_to, diagonal, expand_dims, ravel
 from symdiff.tracing.tracer import TracedArray, as_traced, astype, elementwise
 
 __all__ = [
@@ -25,14 +24,13 @@ __all__ = [
     "copy",
     "counting",
     "diag",
+    "filled",
     "flatten",
     "full_like",
-    "geomspace",
     "hstack",
-    "linspace",
-    "logspace",
     "make_like",
     "stack",
+    "unshared",
     "vstack",
 ]
 
@@ -102,7 +100,7 @@ def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Traced
 
 def column_stack(tup: Any) -> TracedArray:
     """Do `numpy.column_stack`."""
-    parts = [as_traced(x) for x in tup]
+    parts = [at_least(x, 1) for x in tup]
     return concatenate([x[:, None] if x.ndim == 1 else x for x in parts], 1)
 
 
@@ -126,6 +124,12 @@ def diag(v: Any, k: Any = 0) -> TracedArray:
     return TracedArray(x.context, name, (side, side), x.dtype_, owns=True)
 
 
+def filled(context: Context, value: float, shape: tuple[Extent, ...], dtype: str) -> TracedArray:
+    """Look at one number as an array of this shape."""
+    name = context.emit(COPY, [Literal(value, dtype)], (), dtype)
+    return TracedArray(context, name, shape, dtype, ())
+
+
 def full_like(
     a: Any,
     fill_value: Any,
@@ -138,10 +142,10 @@ def full_like(
 ) -> TracedArray:
     """Do `numpy.full_like`."""
     refuse_layout("np.full_like", order)
-    refuse_keywords("np.full_like", shape=shape, device=None if device == "cpu" else device)
+    refuse_keywords("np.full_like", device=None if device == "cpu" else device)
     del subok  # a traced array is of no subclass: both answers give the same
     x = as_traced(a)
-    value = broadcast_to(fill_value, x.shape)
+    value = broadcast_to(fill_value, x.shape if shape is None else shape)
     return elementwise(x.context, COPY, [value], check_dtype(dtype or x.dtype_))
 
 
@@ -161,49 +165,6 @@ def make_like(value: Any) -> Callable[..., TracedArray]:
     return like
 
 
-def linspace(
-    start: Any,
-    stop: Any,
-    num: Any = 50,
-    endpoint: Any = True,
-    retstep: Any = False,
-    dtype: Any = None,
-    axis: Any = 0,
-    *,
-    device: Any = None,
-) -> Any:
-    """Do `numpy.linspace` with traced ends."""
-    refuse_keywords("np.linspace", device=None if device == "cpu" else device)
-    low: Any = as_traced(start)
-    high: Any = as_traced(stop)
-    count = operator.index(num)
-    steps = count - 1 if endpoint else count
-    wide = (high - low) * 1.0
-    shares = counting(wide.context, count)[(..., *[None] * wide.ndim)]
-    points = low + shares * (wide / steps) if steps > 0 else low + shares * wide
-    if endpoint and count > 1:  # the end itself, without rounding
-        last = full_like(points[:1], 0) + high
-        points = concatenate([points[:-1], last])
-    if axis != 0:
-        points = moveaxis(points, 0, axis)
-    result = points if dtype is None else astype(points, dtype)
-    return (result, wide / steps) if retstep else result
-
-
-def logspace(
-    start: Any, stop: Any, num: Any = 50, endpoint: Any = True, base: Any = 10.0, **kwargs: Any
-) -> Any:
-    """Do `numpy.logspace` with traced ends."""
-    return np.power(base, linspace(start, stop, num, endpoint, **kwargs))
-
-
-def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: Any = True, **kwargs: Any) -> Any:
-    """Do `numpy.geomspace` with traced ends of one sign."""
-    sign: Any = np.sign(start)
-    powers = linspace(np.log(start * sign), np.log(stop * sign), num, endpoint, **kwargs)
-    return sign * np.exp(powers)
-
-
 def copy(a: Any, order: Any = "K", subok: Any = False) -> TracedArray:
     """Do `numpy.copy`."""
     refuse_layout("np.copy", order)
@@ -214,7 +175,7 @@ def copy(a: Any, order: Any = "K", subok: Any = False) -> TracedArray:
 
 def flatten(a: Any, order: Any = "C") -> TracedArray:
     """Do `numpy.ndarray.flatten`, which unlike `ravel` always copies."""
-    return _unshared(a, ravel(a, order))
+    return unshared(a, ravel(a, order))
 
 
 def convert(
@@ -231,9 +192,9 @@ def convert(
     x = as_traced(a)
     check_casting("astype", x, dtype, casting)
     converted = astype(x, dtype)
-    return _unshared(x, converted) if copy else converted
+    return unshared(x, converted) if copy else converted
 
 
-def _unshared(x: TracedArray, result: TracedArray) -> TracedArray:
+def unshared(x: TracedArray, result: TracedArray) -> TracedArray:
     """Copy what is still `x` itself, if in-place arithmetic on the one would change the other."""
     return copy(x) if result is x and x.ndim else result

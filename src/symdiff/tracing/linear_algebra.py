@@ -11,13 +11,14 @@ from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.program.sizes import Extent
 from symdiff.tracing import matrices
 from symdiff.tracing.arguments import as_axes, is_given, refuse_keywords
+from symdiff.tracing.assembly import identity_like
 from symdiff.tracing.construction import concatenate
 from symdiff.tracing.indexing import getitem
 from symdiff.tracing.products import matmul
-from symdiff.tracing.reductions import norm as vector_norm
-from symdiff.tracing.reductions import reduce_max, reduce_min, reduce_sum
+from symdiff.tracing.reductions import reduce_max, reduce_sum
 from symdiff.tracing.shapes import moveaxis, reshape, swapaxes
 from symdiff.tracing.tracer import TracedArray, as_traced, astype
+from symdiff.tracing.vectors import norm as plain_norm
 
 __all__ = ["LINEAR_ALGEBRA", "SCIPY_LINEAR_ALGEBRA"]
 
@@ -205,19 +206,21 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: Any = False, *, rtol: Any = 
 
 def matrix_power(a: Any, n: Any) -> Any:
     """Do `numpy.linalg.matrix_power`, by repeated squaring."""
-    x: Any = _square(a, "matrix_power")
-    exponent = int(n)
-    if exponent < 0:
-        return matrix_power(inv(x), -exponent)
-    if exponent == 0:
-        return 0 * x + matrices.identity_matrix(x.shape_[-1], x.dtype_)
-    result: Any = None
-    while exponent:
-        if exponent & 1:
+    x = as_traced(a)
+    power = int(n)
+    if x.ndim < 2 or not x.context.decide(x.shape_[-1] - x.shape_[-2], "=="):
+        shape = x.context.show_shape(x.shape_)
+        raise ShapeError(at_user_line(f"np.linalg.matrix_power of an array of shape {shape}"))
+    if power < 0:
+        return matrix_power(inv(x), -power)
+    if power == 0:
+        return identity_like(x)
+    result = None
+    while power:
+        if power % 2:
             result = x if result is None else matmul(result, x)
-        exponent >>= 1
-        if exponent:
-            x = matmul(x, x)
+        power //= 2
+        x = matmul(x, x) if power else x
     return result
 
 
@@ -235,34 +238,24 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> An
     """Do `numpy.linalg.norm`."""
     array = as_traced(x)
     axes = as_axes(axis, array.ndim)
-    if ord is None or len(axes) != 2:
-        return vector_norm(array, ord, axis, keepdims)
-    return _matrix_norm(array, ord, axes, bool(keepdims))
+    if len(axes) == 2 and ord in ("nuc", 2, -2):
+        return _spectral_norm(array, ord, axes, bool(keepdims))
+    return plain_norm(array, ord, axis, keepdims)
 
 
 def matrix_norm(x: Any, /, *, keepdims: Any = False, ord: Any = "fro") -> Any:
     """Do `numpy.linalg.matrix_norm`."""
-    return _matrix_norm(as_traced(x), ord, [-2, -1], bool(keepdims))
+    return norm(x, ord, (-2, -1), keepdims)
 
 
-def _matrix_norm(x: TracedArray, ord: Any, axes: list[int], keepdims: bool) -> Any:
-    """Reduce matrices, moved to the last two axes, to one number each."""
-    matrix: Any = moveaxis(_floating(x, "norm"), axes, [-2, -1])
-    result: Any
-    if ord == "fro":
-        result = np.sqrt(reduce_sum(matrix * matrix, axis=(-2, -1)))
-    elif ord in ("nuc", 2, -2):
-        values: Any = matrices.singular_values(matrix)
-        result = reduce_sum(values, axis=-1) if ord == "nuc" else values[..., 0 if ord == 2 else -1]
-    elif ord in (1, -1, np.inf, -np.inf):
-        sums = reduce_sum(abs(matrix), axis=-2 if abs(ord) == 1 else -1)
-        result = (reduce_max if ord > 0 else reduce_min)(sums, axis=-1)
-    else:
-        raise ValueError(at_user_line(f"np.linalg.norm: ord={ord!r} is no norm of matrices"))
+def _spectral_norm(x: TracedArray, ord: Any, axes: list[int], keepdims: bool) -> Any:
+    """Reduce matrices, moved to the last two axes, by their singular values."""
+    matrix = moveaxis(_floating(x, "norm"), axes, [-2, -1])
+    values: Any = matrices.singular_values(matrix)
+    result = reduce_sum(values, axis=-1) if ord == "nuc" else values[..., 0 if ord == 2 else -1]
     if not keepdims:
         return result
-    places = {a % x.ndim for a in axes}
-    return getitem(result, tuple(None if a in places else slice(None) for a in range(x.ndim)))
+    return getitem(result, tuple(None if a in axes else slice(None) for a in range(x.ndim)))
 
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
@@ -282,15 +275,6 @@ def tensorinv(a: Any, ind: Any = 2) -> Any:
     front, behind = x.shape[:ind], x.shape[ind:]
     total = int(np.prod([x.context.pin(e) for e in x.shape_[:ind]]))
     return reshape(inv(reshape(x, (total, total))), (*behind, *front))
-
-
-def multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    """Do `numpy.linalg.multi_dot`, from left to right."""
-    refuse_keywords("np.linalg.multi_dot", out=out)
-    result: Any = as_traced(arrays[0])
-    for x in arrays[1:]:
-        result = matmul(result, x)
-    return result
 
 
 LINEAR_ALGEBRA: dict[Any, Callable[..., Any]] = {
@@ -313,7 +297,6 @@ LINEAR_ALGEBRA: dict[Any, Callable[..., Any]] = {
     np.linalg.matrix_norm: matrix_norm,
     np.linalg.tensorsolve: tensorsolve,
     np.linalg.tensorinv: tensorinv,
-    np.linalg.multi_dot: multi_dot,
 }
 
 

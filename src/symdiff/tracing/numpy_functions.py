@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.tracing.assembly import ASSEMBLY
 from symdiff.tracing.construction import (
     column_stack,
     concatenate,
@@ -25,20 +26,26 @@ from symdiff.tracing.construction import (
     stack,
     vstack,
 )
+from symdiff.tracing.context import Context
 from symdiff.tracing.indexing import getitem
+from symdiff.tracing.linear_algebra import LINEAR_ALGEBRA
+from symdiff.tracing.operations import UFUNCS
+from symdiff.tracing.ordering import ACCUMULATIONS, ORDERING
+from symdiff.tracing.padding import PADDING
 from symdiff.tracing.pointwise import clip, round_to, where
+from symdiff.tracing.polynomials import POLYNOMIALS
 from symdiff.tracing.products import (
     dot,
     einsum,
+    einsum_path,
     inner,
     matmul,
-    multiply_outer,
     outer,
     tensordot,
     vdot,
 )
+from symdiff.tracing.questions import QUESTIONS
 from symdiff.tracing.reductions import (
-    norm,
     reduce_all,
     reduce_any,
     reduce_logaddexp,
@@ -51,6 +58,7 @@ from symdiff.tracing.reductions import (
     reduce_var,
     sum_diagonal,
 )
+from symdiff.tracing.selection import SELECTION
 from symdiff.tracing.shapes import (
     atleast_1d,
     atleast_2d,
@@ -66,7 +74,13 @@ from symdiff.tracing.shapes import (
     swapaxes,
     transpose,
 )
+from symdiff.tracing.signals import SIGNALS
+from symdiff.tracing.spacing import SPACING
+from symdiff.tracing.splitting import SPLITTING
+from symdiff.tracing.statistics import STATISTICS
+from symdiff.tracing.tracer import as_traced
 from symdiff.tracing.ufuncs import apply_ufunc
+from symdiff.tracing.vectors import UFUNC_PRODUCTS, VECTORS
 
 __all__ = ["FUNCTION_TABLE", "UFUNC_METHODS"]
 
@@ -76,8 +90,38 @@ def _along_first(reduce: Callable[..., Any]) -> Callable[..., Any]:
     return lambda array, axis=0, **kwargs: reduce(array, axis, **kwargs)
 
 
+def _call_ufunc(
+    context: Context, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Do a ufunc over vectors and matrices here; `apply_ufunc` does those over elements."""
+    if method == "__call__" and ufunc in UFUNC_PRODUCTS:
+        return UFUNC_PRODUCTS[ufunc](*inputs, **kwargs)
+    return apply_ufunc(context, ufunc, method, inputs, kwargs)
+
+
+def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
+    """Combine each element of one array with each of another."""
+
+    def combine(a: Any, b: Any, **kwargs: Any) -> Any:
+        return ufunc(getitem(as_traced(a), (..., *[None] * np.ndim(b))), b, **kwargs)
+
+    return combine
+
+
 FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {
-    np.ufunc: apply_ufunc,
+    **ASSEMBLY,
+    **VECTORS,
+    **LINEAR_ALGEBRA,
+    **ORDERING,
+    **PADDING,
+    **POLYNOMIALS,
+    **QUESTIONS,
+    **SELECTION,
+    **SIGNALS,
+    **SPACING,
+    **SPLITTING,
+    **STATISTICS,
+    np.ufunc: _call_ufunc,
     operator.getitem: getitem,
     # reductions
     np.sum: reduce_sum,
@@ -91,7 +135,6 @@ FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {
     np.prod: reduce_prod,
     np.any: reduce_any,
     np.all: reduce_all,
-    np.linalg.norm: norm,
     np.trace: sum_diagonal,
     # products
     np.matmul: matmul,
@@ -101,6 +144,7 @@ FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {
     np.outer: outer,
     np.tensordot: tensordot,
     np.einsum: einsum,
+    np.einsum_path: einsum_path,
     # shapes
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
@@ -140,12 +184,15 @@ FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {
 """The handler of each function; a method of arrays that is no function stands for itself."""
 
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
+    **ACCUMULATIONS,
+    **{(ufunc, "outer"): _outer(ufunc) for ufunc in UFUNCS if ufunc.nin == 2},
     (np.add, "reduce"): _along_first(reduce_sum),
     (np.multiply, "reduce"): _along_first(reduce_prod),
     (np.maximum, "reduce"): _along_first(reduce_max),
     (np.minimum, "reduce"): _along_first(reduce_min),
     (np.logical_or, "reduce"): _along_first(reduce_any),
     (np.logical_and, "reduce"): _along_first(reduce_all),
+    (np.fmax, "reduce"): _along_first(STATISTICS[np.nanmax]),
+    (np.fmin, "reduce"): _along_first(STATISTICS[np.nanmin]),
     (np.logaddexp, "reduce"): reduce_logaddexp,
-    (np.multiply, "outer"): multiply_outer,
 }

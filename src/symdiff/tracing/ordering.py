@@ -278,11 +278,13 @@ def quantile(
     overwrite_input: Any = False,
     method: Any = "linear",
     keepdims: Any = False,
+    *,
+    weights: Any = None,
     **kwargs: Any,
 ) -> Any:
     """Do `numpy.quantile`, by linear interpolation between sorted values."""
     del overwrite_input
-    refuse_keywords("np.quantile", out=out, **kwargs)
+    refuse_keywords("np.quantile", out=out, weights=weights, **kwargs)
     if method not in ("linear", "lower", "higher", "nearest", "midpoint"):
         raise UnsupportedOperationError(
             at_user_line(
@@ -337,9 +339,25 @@ def _at_levels(ordered: Any, levels: np.ndarray, method: str) -> Any:
     return moveaxis(result, behind, list(range(levels.ndim)))
 
 
-def percentile(a: Any, q: Any, axis: Any = None, **kwargs: Any) -> Any:
+def percentile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: Any = False,
+    method: Any = "linear",
+    keepdims: Any = False,
+    *,
+    weights: Any = None,
+    **kwargs: Any,
+) -> Any:
     """Do `numpy.percentile`."""
-    return quantile(a, np.asarray(q, float) / 100, axis, **kwargs)
+    if isinstance(q, TracedArray):
+        quantile(a, q)
+    levels = np.asarray(q, float) / 100
+    return quantile(
+        a, levels, axis, out, overwrite_input, method, keepdims, weights=weights, **kwargs
+    )
 
 
 def median(

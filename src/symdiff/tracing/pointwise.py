@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from symdiff.errors import UnsupportedOperationError, at_user_line
 from symdiff.program.equations import IndexValue
 from symdiff.tracing.arguments import is_given, refuse_keywords
+from symdiff.tracing.construction import unshared
 from symdiff.tracing.operations import SELECT, STOP
 from symdiff.tracing.tracer import Lifted, TracedArray, as_traced, astype, elementwise, lift
 
@@ -66,10 +68,20 @@ def clip(
 def round_to(a: Any, decimals: Any = 0, out: Any = None) -> Any:
     """Do `numpy.round`."""
     refuse_keywords("np.round", out=out)
-    if decimals == 0:
-        return np.rint(a)
-    scaled: Any = as_traced(a) * 10.0**decimals
-    return np.rint(scaled) / 10.0**decimals
+    x: Any = as_traced(a)
+    places = operator.index(decimals)
+    if x.dtype.kind in "iu":
+        return unshared(x, x) if places >= 0 else astype(_round_whole(x, 10.0**-places), x.dtype_)
+    if places == 0:
+        return np.rint(x)
+    if places < 0:
+        return _round_whole(x, 10.0**-places)
+    return np.rint(x * 10.0**places) / 10.0**places
+
+
+def _round_whole(x: Any, unit: float) -> Any:
+    """Round to a multiple of a power of ten."""
+    return np.rint(x / unit) * unit
 
 
 def stop_gradient(x: Any) -> Any:

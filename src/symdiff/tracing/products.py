@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,17 @@ from symdiff.tracing.indexing import compose_affine
 from symdiff.tracing.shapes import ravel
 from symdiff.tracing.tracer import TracedArray, as_traced, astype
 
-__all__ = ["dot", "einsum", "inner", "matmul", "multiply_outer", "outer", "tensordot", "vdot"]
+__all__ = [
+    "dot",
+    "einsum",
+    "einsum_path",
+    "inner",
+    "matmul",
+    "multiply_outer",
+    "outer",
+    "tensordot",
+    "vdot",
+]
 
 
 def matmul(a: Any, b: Any, dtype: Any = None) -> TracedArray:
@@ -102,14 +113,53 @@ def einsum(
     """Do `numpy.einsum`, from left to right; ``optimize`` may only ask for an order of our own."""
     refuse_keywords("np.einsum", out=out, **kwargs)
     if not isinstance(subscripts, str):
-        raise UnsupportedOperationError(at_user_line("np.einsum needs its subscripts as a string"))
+        subscripts, operands = _written_subscripts([subscripts, *operands])
+    terms, result, arrays = _parse(subscripts, operands)
+    for places in _path(optimize, len(arrays)):
+        chosen, given = [terms[n] for n in places], [arrays[n] for n in places]
+        for n in sorted(places, reverse=True):
+            del terms[n], arrays[n]
+        rest = "".join(terms) + result
+        kept = "".join(dict.fromkeys(c for c in "".join(chosen) if c in rest))
+        made = _contract(chosen, kept if arrays else result, given, "einsum")
+        terms.append(kept)
+        arrays.append(made)
+    return arrays[0]
+
+
+def _path(optimize: Any, count: int) -> list[tuple[int, ...]]:
+    """Which operands to contract in each step: the user's path, or from left to right."""
+    if isinstance(optimize, (list, tuple)) and optimize and optimize[0] == "einsum_path":
+        return [tuple(step) for step in optimize[1:]]
     if not (optimize is None or isinstance(optimize, (bool, str))):
         raise UnsupportedOperationError(
             at_user_line(
-                "np.einsum with a path in optimize= is not supported on traced arrays. Write one "
-                "np.einsum for each step of the path"
+                f"np.einsum with optimize={optimize!r}; allowed are True, False, the name of a "
+                "method, and a path ['einsum_path', (i, j), ...] as np.einsum_path gives it"
             )
         )
+    if count <= 2:
+        return [tuple(range(count))]
+    # a result is put last, so that it is the last operand from the second step on
+    return [(0, 1), *[(0, n) for n in range(count - 2, 0, -1)]]
+
+
+def _written_subscripts(arguments: list[Any]) -> tuple[str, tuple[Any, ...]]:
+    """Write the form ``einsum(a, [0, 1], b, [1, 2], [0, 2])`` with letters."""
+    count = len(arguments) // 2
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+    def write(labels: Any) -> str:
+        return "".join("..." if n is Ellipsis else letters[operator.index(n)] for n in labels)
+
+    text = ",".join(write(labels) for labels in arguments[1 : 2 * count : 2])
+    if len(arguments) % 2:
+        text += "->" + write(arguments[-1])
+    return text, tuple(arguments[: 2 * count : 2])
+
+
+def _parse(subscripts: str, operands: Sequence[Any]) -> tuple[list[str], str, list[TracedArray]]:
+    """Give the letters of each operand and of the result, without dots."""
     left, arrow, result = subscripts.replace(" ", "").partition("->")
     terms = left.split(",")
     arrays = [as_traced(x) for x in operands]
@@ -119,12 +169,25 @@ def einsum(
         terms, result = _expand_ellipsis(terms, result if arrow else None, arrays)
     elif not arrow:
         result = _implied_result("".join(terms))
-    while len(arrays) > 2:
-        rest = "".join(terms[2:]) + result
-        kept = "".join(dict.fromkeys(c for c in terms[0] + terms[1] if c in rest))
-        arrays[:2] = [_contract(terms[:2], kept, arrays[:2], "einsum")]
-        terms[:2] = [kept]
-    return _contract(terms, result, arrays, "einsum")
+    strange = [c for c in result if c not in "".join(terms)]
+    if strange or len(set(result)) < len(result):
+        raise ShapeError(
+            at_user_line(
+                f"np.einsum: the result {result!r} has a letter twice, or one that no operand has"
+            )
+        )
+    return terms, result, arrays
+
+
+def einsum_path(subscripts: Any, *operands: Any, optimize: Any = "greedy") -> Any:
+    """Do `numpy.einsum_path`, for the sizes of now."""
+    examples = [
+        np.broadcast_to(0.0, tuple(v.context.pin(e) for e in v.shape_))
+        if isinstance(v, TracedArray)
+        else v
+        for v in (subscripts, *operands)
+    ]
+    return np.einsum_path(*examples, optimize=optimize)
 
 
 def _implied_result(letters: str) -> str:
@@ -143,6 +206,8 @@ def _expand_ellipsis(
     expanded = [
         t.replace("...", block[len(block) - w :]) for t, w in zip(terms, widths, strict=True)
     ]
+    if result is not None and block and "." not in result:
+        raise ShapeError(at_user_line("np.einsum: the subscripts of the result lack the dots"))
     if result is None:
         result = "..." + _implied_result("".join(terms).replace(".", ""))
     return expanded, result.replace("...", block)
@@ -173,7 +238,7 @@ def _contract(
         reads,
         tuple(extents[c] for c in order),
         dtype,
-        operator="+=" if len(order) > len(result) else "=",
+        operator=("or=" if dtype == "bool" else "+=") if len(order) > len(result) else "=",
         target=tuple(index(n) for n in range(len(result))),
         shape=shape,
     )

@@ -1,4 +1,4 @@
-"""Reductions: sums, means, extrema, products, norms."""
+"""Reductions: sums, means, extrema, products."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from symdiff.tracing.indexing import getitem
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.pointwise import stop_gradient
 from symdiff.tracing.pointwise import where as select
-from symdiff.tracing.shapes import diagonal
+from symdiff.tracing.shapes import broadcast_to, diagonal
 from symdiff.tracing.traced_size import as_size, total_extent
 from symdiff.tracing.tracer import TracedArray, as_traced, astype
 
 __all__ = [
-    "norm",
+    "count_elements",
+    "is_masked",
+    "keep_axes",
     "reduce_all",
     "reduce_any",
     "reduce_logaddexp",
@@ -31,20 +33,33 @@ __all__ = [
     "reduce_std",
     "reduce_sum",
     "reduce_var",
+    "reduced_axes",
     "sum_diagonal",
 ]
+
+
+def reduced_axes(axis: Any, rank: int) -> list[int]:
+    """Count the axes of a reduction from the front: each once, and none of a number."""
+    if rank == 0 and axis in (0, -1):
+        return []
+    axes = as_axes(axis, rank)
+    if len(set(axes)) < len(axes):
+        raise ShapeError(at_user_line("duplicate value in 'axis'"))
+    return axes
 
 
 def _reduce(x: Any, axis: Any, keepdims: Any, kind: str, dtype: str | None = None) -> TracedArray:
     """Reduce over axes by one equation whose target lacks them."""
     x = as_traced(x)
     context = x.context
-    axes = as_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     kept = [a for a in range(x.ndim) if a not in axes]
     shape = tuple(x.shape_[a] for a in kept)
     result_dtype = dtype or x.dtype_
     if kind in ("max=", "min=") and any(context.decide(x.shape_[a], "==") for a in axes):
         raise ShapeError(at_user_line("maximum or minimum of no elements"))
+    if result_dtype == "bool":
+        kind = {"max=": "or=", "min=": "and="}.get(kind, kind)
     name = context.emit(
         COPY,
         [context.read(x, x.shape_)],
@@ -56,10 +71,10 @@ def _reduce(x: Any, axis: Any, keepdims: Any, kind: str, dtype: str | None = Non
     )
     result = TracedArray(context, name, shape, result_dtype, owns=True)
     result.is_weak = x.is_weak and not axes
-    return _keep(result, axes, x.ndim) if is_given(keepdims) and keepdims else result
+    return keep_axes(result, axes, x.ndim) if is_given(keepdims) and keepdims else result
 
 
-def _keep(x: TracedArray, axes: list[int], rank: int) -> TracedArray:
+def keep_axes(x: TracedArray, axes: list[int], rank: int) -> TracedArray:
     """Put axes of size one where reduced ones were."""
     return getitem(x, tuple(None if a in axes else slice(None) for a in range(rank)))
 
@@ -80,15 +95,30 @@ def reduce_sum(
     """Do `numpy.sum`; whole numbers are summed in 64 bits, as NumPy does."""
     refuse_keywords("np.sum", out=out)
     x = _converted(a, dtype)
-    if is_given(where) and where is not True:
-        x = select(where, x, 0)
+    if is_masked(where):
+        x = select(where, x, np.dtype(x.dtype_).type(0))
     accumulator = "int64" if x.dtype.kind in "bi" else "uint64" if x.dtype.kind == "u" else None
-    total = _reduce(x, axis, keepdims, "+=", None if dtype is not None else accumulator)
-    return total + initial if is_given(initial) else total
+    total: Any = _reduce(x, axis, keepdims, "+=", None if dtype is not None else accumulator)
+    return total + astype(initial, total.dtype_) if is_given(initial) else total
 
 
-def _count(x: TracedArray, axes: list[int]) -> Any:
-    return as_size(x.context, total_extent([x.shape_[a] for a in axes]))
+def count_elements(x: TracedArray, axis: Any, where: Any = None, keepdims: Any = False) -> Any:
+    """Count what is reduced over: the length of axes, or the elements that are meant."""
+    if is_masked(where):
+        mask = broadcast_to(astype(where, "bool"), x.shape)
+        return reduce_sum(mask, axis, keepdims=keepdims)
+    return as_size(x.context, total_extent([x.shape_[a] for a in reduced_axes(axis, x.ndim)]))
+
+
+def is_masked(where: Any) -> bool:
+    """Whether the argument ``where`` leaves elements out, as far as can be told."""
+    return is_given(where) and where is not True
+
+
+def _averaged(a: Any, dtype: Any) -> TracedArray:
+    """Take what a mean is computed of: whole numbers become double precision."""
+    x = _converted(a, dtype)
+    return astype(x, "float64") if x.dtype.kind in "biu" and dtype is None else x
 
 
 def reduce_mean(
@@ -100,11 +130,11 @@ def reduce_mean(
     where: Any = None,
 ) -> Any:
     """Do `numpy.mean`."""
-    refuse_keywords("np.mean", out=out, where=where)
-    x = _converted(a, dtype)
-    if x.dtype.kind in "biu":
-        x = astype(x, "float64")
-    return reduce_sum(x, axis=axis, keepdims=keepdims) / _count(x, as_axes(axis, x.ndim))
+    refuse_keywords("np.mean", out=out)
+    x = _averaged(a, dtype)
+    total = reduce_sum(x, axis=axis, keepdims=keepdims, where=where)
+    mean = total / count_elements(x, axis, where, keepdims)
+    return astype(mean, dtype or x.dtype_) if is_masked(where) or dtype is not None else mean
 
 
 def reduce_var(
@@ -114,14 +144,33 @@ def reduce_var(
     out: Any = None,
     ddof: Any = 0,
     keepdims: Any = False,
-    **kwargs: Any,
+    *,
+    where: Any = None,
+    mean: Any = None,
+    correction: Any = None,
 ) -> Any:
     """Do `numpy.var`, in two passes."""
-    refuse_keywords("np.var", out=out, **kwargs)
-    x = _converted(a, dtype)
-    deviation = x - reduce_mean(x, axis=axis, keepdims=True)
-    squares = reduce_sum(deviation * deviation, axis=axis, keepdims=keepdims)
-    return squares / (_count(x, as_axes(axis, x.ndim)) - ddof)
+    refuse_keywords("np.var", out=out)
+    if is_given(correction):
+        if ddof != 0:
+            raise UnsupportedOperationError(
+                at_user_line("ddof and correction can't be provided simultaneously.")
+            )
+        ddof = correction
+    x = _averaged(a, dtype)
+    center = mean if is_given(mean) else reduce_mean(x, axis=axis, keepdims=True, where=where)
+    deviation: Any = x - center
+    total = reduce_sum(deviation * deviation, axis=axis, keepdims=keepdims, where=where)
+    free = _at_least_zero(count_elements(x, axis, where, keepdims) - ddof)
+    variance = total / free
+    return astype(variance, x.dtype_) if is_masked(where) or dtype is not None else variance
+
+
+def _at_least_zero(degrees: Any) -> Any:
+    """Give the degrees of freedom, none where there would be fewer."""
+    if hasattr(degrees, "dtype"):
+        return np.maximum(degrees, 0)
+    return max(degrees, 0)
 
 
 def reduce_std(a: Any, *args: Any, **kwargs: Any) -> Any:
@@ -129,31 +178,50 @@ def reduce_std(a: Any, *args: Any, **kwargs: Any) -> Any:
     return np.sqrt(reduce_var(a, *args, **kwargs))
 
 
-def _extremum(kind: str, name: str) -> Callable[..., TracedArray]:
+def _extremum(kind: str, name: str, better: Any) -> Callable[..., TracedArray]:
     def reduce(
         a: Any,
         axis: Any = None,
         out: Any = None,
         keepdims: Any = False,
-        **kwargs: Any,
-    ) -> TracedArray:
-        refuse_keywords(name, out=out, **kwargs)
-        return _reduce(a, axis, keepdims, kind)
+        initial: Any = None,
+        where: Any = None,
+    ) -> Any:
+        refuse_keywords(name, out=out)
+        x = as_traced(a)
+        if not is_given(initial):
+            if is_masked(where):
+                raise ShapeError(at_user_line(f"{name} with where= needs initial= too"))
+            return _reduce(x, axis, keepdims, kind)
+        start: Any = astype(initial, x.dtype_)
+        if is_masked(where):
+            x = select(where, x, start)
+        axes = reduced_axes(axis, x.ndim)
+        if any(x.context.decide(x.shape_[n], "==") for n in axes):
+            return full_like(reduce_sum(x, axis, keepdims=keepdims), start, x.dtype)
+        best: Any = _reduce(x, axis, keepdims, kind)
+        return better(best, start)
 
     return reduce
 
 
 def _truth(kind: str, name: str) -> Callable[..., TracedArray]:
     def reduce(
-        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **kwargs: Any
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
     ) -> TracedArray:
-        refuse_keywords(name, out=out, **kwargs)
-        return _reduce(astype(a, "bool"), axis, keepdims, kind)
+        refuse_keywords(name, out=out)
+        x = astype(a, "bool")
+        if is_masked(where):
+            x = select(where, x, kind == "and=")
+        return _reduce(x, axis, keepdims, kind)
 
     return reduce
 
 
-reduce_max, reduce_min = _extremum("max=", "np.max"), _extremum("min=", "np.min")
+reduce_max, reduce_min = (
+    _extremum("max=", "np.max", np.maximum),
+    _extremum("min=", "np.min", np.minimum),
+)
 reduce_any, reduce_all = _truth("or=", "np.any"), _truth("and=", "np.all")
 
 
@@ -167,16 +235,18 @@ def reduce_prod(
     where: Any = None,
 ) -> Any:
     """Multiply in pairs, level by level: the derivative is right when factors are zero."""
-    refuse_keywords("np.prod", out=out, where=where)
+    refuse_keywords("np.prod", out=out)
     x: Any = _converted(a, dtype)
+    if is_masked(where):
+        x = select(where, x, np.dtype(x.dtype_).type(1))
     if dtype is None and x.dtype.kind in "biu":
         x = astype(x, "uint64" if x.dtype.kind == "u" else "int64")
-    axes = as_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     for a_ in sorted(axes, reverse=True):
         x = _multiply_along(x, a_)
     if is_given(initial):
-        x = x * initial
-    return _keep(x, axes, x.ndim + len(axes)) if is_given(keepdims) and keepdims else x
+        x = x * astype(initial, x.dtype_)
+    return keep_axes(x, axes, x.ndim + len(axes)) if is_given(keepdims) and keepdims else x
 
 
 def _multiply_along(x: TracedArray, axis: int) -> TracedArray:
@@ -204,30 +274,13 @@ def reduce_logaddexp(
     """``log(sum(exp(a)))`` about the maximum, which carries no derivative: it cancels."""
     refuse_keywords("np.logaddexp.reduce", out=out, **kwargs)
     x: Any = _converted(a, dtype)
-    axes = as_axes(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     top: Any = stop_gradient(_reduce(x, axis, True, "max="))
     top = select(np.isfinite(top), top, 0)
     total = np.log(reduce_sum(np.exp(x - top), axis=axis, keepdims=True)) + top
     if keepdims:
         return total
     return getitem(total, tuple(0 if a in axes else slice(None) for a in range(x.ndim)))
-
-
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    """Do `numpy.linalg.norm` for vectors, and for matrices element by element."""
-    x = as_traced(x)
-    rank = x.ndim if axis is None else len(as_axes(axis, x.ndim))
-    if ord is None or (ord == 2 and rank == 1) or (ord == "fro" and rank == 2):
-        return np.sqrt(reduce_sum(x * x, axis=axis, keepdims=keepdims))
-    if rank == 1 and ord == 1:
-        return reduce_sum(abs(x), axis=axis, keepdims=keepdims)
-    if rank == 1 and ord in (np.inf, -np.inf):
-        return _reduce(abs(x), axis, keepdims, "max=" if ord > 0 else "min=")
-    if rank == 1 and isinstance(ord, (int, float)) and ord != 0:
-        return reduce_sum(abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1 / ord)
-    raise UnsupportedOperationError(
-        at_user_line(f"np.linalg.norm with ord={ord!r} of rank {rank} is not supported")
-    )
 
 
 def sum_diagonal(

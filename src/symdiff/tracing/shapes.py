@@ -23,6 +23,7 @@ from symdiff.tracing.traced_size import total_extent
 from symdiff.tracing.tracer import TracedArray, as_traced
 
 __all__ = [
+    "along",
     "at_least",
     "atleast_1d",
     "atleast_2d",
@@ -99,6 +100,11 @@ def squeeze(a: Any, axis: Any = None) -> TracedArray:
     return getitem(x, tuple(0 if n in axes else slice(None) for n in range(x.ndim)))
 
 
+def along(x: TracedArray, axis: int, key: Any) -> TracedArray:
+    """Index one axis, counted from the front."""
+    return getitem(x, (*[slice(None)] * axis, key))
+
+
 def at_least(x: Any, rank: int) -> TracedArray:
     """Put axes of size one in front until there are `rank`."""
     x = as_traced(x)
@@ -142,8 +148,10 @@ def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> TracedA
     """Do `numpy.diagonal`."""
     x = as_traced(a)
     i, j = as_axis(axis1, x.ndim), as_axis(axis2, x.ndim)
-    rows, columns = x.context.pin(x.shape_[i]), x.context.pin(x.shape_[j])
-    length = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    rows, columns = x.shape_[i] + min(offset, 0), x.shape_[j] - max(offset, 0)
+    length = rows if x.context.decide(columns - rows, ">=") else columns
+    if x.context.decide(length, "<"):
+        length = 0
     others = [n for n in range(x.ndim) if n not in (i, j)]
     by: list[Affine] = [constant(0)] * x.ndim
     for new, old in enumerate(others):

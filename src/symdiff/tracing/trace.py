@@ -15,26 +15,22 @@ from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, evaluate
 from symdiff.tracing.assignment import add_at, setitem, settle, subtract_at
 from symdiff.tracing.buffers import ARGUMENT, Buffer
-from symdiff.tracing.construction import geomspace, linspace, logspace, make_like
 from symdiff.tracing.context import Context
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
 from symdiff.tracing.finishing import finish
-from symdiff.tracing.linear_algebra import LINEAR_ALGEBRA
 from symdiff.tracing.numpy_functions import FUNCTION_TABLE, UFUNC_METHODS
 from symdiff.tracing.numpy_names import traced_names
 from symdiff.tracing.operations import COPY
-from symdiff.tracing.ordering import ACCUMULATIONS, ORDERING
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 from symdiff.trees import Tree, flatten, unflatten
 
 __all__ = ["Spec", "Static", "Trace", "input_names", "matches", "trace_function"]
 
 # Tracers look these up at run time, since they cannot import what imports them (see `dispatch`).
-FUNCTIONS.update({np.linspace: linspace, np.logspace: logspace, np.geomspace: geomspace})
-FUNCTIONS.update({np.empty_like: make_like(0), operator.setitem: setitem, Buffer: settle})
-FUNCTIONS.update({**FUNCTION_TABLE, **LINEAR_ALGEBRA, **ORDERING})
+FUNCTIONS.update({operator.setitem: setitem, Buffer: settle})
+FUNCTIONS.update(FUNCTION_TABLE)
 METHODS.update({(np.add, "at"): add_at, (np.subtract, "at"): subtract_at})
-METHODS.update({**UFUNC_METHODS, **ACCUMULATIONS})
+METHODS.update(UFUNC_METHODS)
 
 
 class Spec(NamedTuple):

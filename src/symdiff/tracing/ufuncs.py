@@ -76,8 +76,8 @@ def _only_dtype(ufunc: np.ufunc, kwargs: dict[str, Any]) -> Any:
     if out is not None and any(isinstance(o, np.ndarray) for o in out):
         raise TracingError(
             at_user_line(
-                "a traced value cannot be written into a plain NumPy array. Write "
-                "x = x + y instead of x += y, or build the array with np.stack"
+                "a traced value cannot be written into an array from outside. Write x = x + y "
+                "instead of x += y, or make the array inside the function"
             )
         )
     others = [k for k, v in kwargs.items() if k != "dtype" and not (k == "out" and v is None)]

@@ -44,6 +44,7 @@ from symdiff.runtime.transforms import (
     value_and_grad,
     vjp,
 )
+from symdiff.tracing.custom import custom_derivative, primitive
 from symdiff.tracing.pointwise import stop_gradient
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "check_derivatives",
     "config",
     "curve_fit",
+    "custom_derivative",
     "grad",
     "hessian",
     "hvp",
@@ -70,6 +72,7 @@ __all__ = [
     "jvp",
     "least_squares",
     "load",
+    "primitive",
     "spec",
     "stop_gradient",
     "trace",

@@ -13,6 +13,9 @@ in every term behind it, so that zero times infinity never happens.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 from symdiff.differentiation.terms import (
     COPY,
@@ -26,6 +29,7 @@ from symdiff.differentiation.terms import (
     whole_types,
     without_rule,
 )
+from symdiff.errors import TracingError, UnsupportedOperationError
 from symdiff.program.affine import identity
 from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation, Literal, Read, Whole
@@ -169,6 +173,26 @@ class _Reverse(Builder):
         return self.finish_program(name, inputs, results)
 
 
+_in_progress: ContextVar[tuple[Any, ...]] = ContextVar("_in_progress", default=())
+
+
+@contextmanager
+def _transposing(block: Block, operands: Sequence[int]) -> Iterator[None]:
+    """Transpose a block's tangent, which may contain the block itself only where that ends."""
+    key = (block, tuple(operands))
+    if key in _in_progress.get():
+        raise UnsupportedOperationError(
+            f"the tangent of {block.label} calls {block.label} itself on a tangent, so that it has "
+            "no transpose. Say how a cotangent goes back through the arguments in which it is "
+            "linear, with transposes="
+        )
+    token = _in_progress.set((*_in_progress.get(), key))
+    try:
+        yield
+    finally:
+        _in_progress.reset(token)
+
+
 def cotangent_programs(
     equation: Equation,
     block: Block,
@@ -197,13 +221,13 @@ def cotangent_programs(
     if not forward:
         raise without_rule(equation)
     tangents = forward.inputs[1 + len(types) :]
-    program, cotangents = pullback(forward, tangents)
+    with _transposing(block, rest):
+        program, cotangents = pullback(forward, tangents)
     (cotangent,) = cotangents.values()
     kept = (*forward.inputs[: 1 + len(types)], cotangent)
     needed = remove_dead_equations(program)
-    assert not any(r.array in tangents for e in needed.equations for r in e.reads), (
-        f"the tangent of {block.label} is not linear"
-    )
+    if any(r.array in tangents for e in needed.equations for r in e.reads):
+        raise TracingError(f"the rule of {block.label} is not linear in its tangents")
     yield needed.replace(inputs=kept), rest, True
 
 

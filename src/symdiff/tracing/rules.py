@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from symdiff.errors import TracingError
 from symdiff.program.affine import Affine, index
 from symdiff.program.blocks import BLOCKS, Block, Rule, core_shape, result_dtype
 from symdiff.program.equations import WHOLE, ArrayType, Index, Read
@@ -118,7 +119,11 @@ class TracedRule:
                     arguments.append(TracedArray(context, name, shape, dtype))
                 result = as_traced(function(*arguments))
                 copy = elementwise(context, COPY, [result], result.dtype_)
-                assert not context.captured, f"a rule of {block.label} closes over traced values"
+                if context.captured:
+                    raise TracingError(
+                        f"the rule of {block.label} uses a traced value of the function around "
+                        "it. Pass the value as an argument"
+                    )
                 self._known[key] = finish(context, [copy.array], keeps_sizes=True)
         return self._known[key]
 

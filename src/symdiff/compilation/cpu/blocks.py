@@ -7,14 +7,14 @@ Matrices are contiguous and row by row; LAPACK, which reads columns, sees their 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from symdiff.compilation.cpu.assembler import Assembler, Declarer
 from symdiff.compilation.cpu.operations import llvm_type
 from symdiff.compilation.status import MEMORY, NOT_CONVERGED, NOT_POSITIVE, SINGULAR
 from symdiff.program.blocks import Block
 
-__all__ = ["FUNCTIONS", "LAPACK_PREFIX", "block_function"]
+__all__ = ["FUNCTIONS", "LAPACK_PREFIX", "block_function", "callback_function"]
 
 LAPACK_PREFIX = "symdiff_lapack_"
 
@@ -318,3 +318,36 @@ def block_function(block: Block, dtype: str, declarer: Declarer) -> tuple[str, s
     code = _Code(name, block, dtype, declarer)
     FUNCTIONS[block.name](code)
     return name, code.text()
+
+
+def callback_function(
+    block: Block, name: str, dtypes: Sequence[str], address: int, declarer: Declarer
+) -> str:
+    """Write the function of a block that Python computes, at this address of a C function.
+
+    `dtypes` are those of the result and of the operands. Sizes of the result come first.
+    """
+    kinds = ["i8" if d == "bool" else llvm_type(d) for d in dtypes]
+    ranks = (block.rank, *block.ranks)
+    arguments = ["ptr %x0"]
+    arguments += [
+        f"{'ptr' if rank else kind} %x{n}"
+        for n, (rank, kind) in enumerate(zip(ranks, kinds, strict=True))
+        if n
+    ]
+    count = sum(ranks)
+    arguments += [f"i64 %n{k}" for k in range(count)]
+    code = Assembler(name, arguments, declarer)
+    table, sizes = code.stack(f"[{len(ranks)} x ptr]"), code.stack(f"[{count} x i64]")
+    for n, (rank, kind) in enumerate(zip(ranks, kinds, strict=True)):
+        pointer = f"%x{n}"
+        if n and not rank:
+            pointer = code.constant(kind, pointer)
+        code.store("ptr", pointer, table, str(n))
+    for k in range(count):
+        code.store("i64", f"%n{k}", sizes, str(k))
+    function = code.value(f"inttoptr i64 {address} to ptr")
+    status = code.value(f"call i32 {function}(ptr {table}, ptr {sizes})")
+    code.add(f"ret i32 {status}")
+    code.lines.append("after:")  # which nothing reaches
+    return code.text()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.compilation.cpu import entry
+from symdiff.compilation.cpu.callbacks import failure
 from symdiff.compilation.cpu.engine import Code, compile_module, require_symbols
 from symdiff.compilation.cpu.lowering import Module, lower
 from symdiff.compilation.schedule import schedule
@@ -61,6 +62,7 @@ class Kernel:
         module, has_numbers = _module(program, out_tree)
         require_symbols(module.declarations)
         self._code = compile_module(str(module))
+        self._callbacks = module.callbacks
         keep: list[Any] = []
         self._enter_arrays = _function(self._code, "enter_arrays", keep)
         self.enter_numbers = _function(self._code, "enter_numbers", keep) if has_numbers else None
@@ -75,7 +77,7 @@ class Kernel:
         outputs = [np.empty(shape, dtype) for shape, dtype in self._shapes(inputs)]
         status = self._enter_arrays(*inputs, *self.constants, *outputs)
         if status is not None:
-            raise error_of(status, self.program.name)
+            raise failure() or error_of(status, self.program.name)
         return outputs
 
     def _shapes(self, inputs: Sequence[np.ndarray]) -> Any:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symdiff.compilation.cpu.blocks import block_function
+from symdiff.compilation.cpu.blocks import FUNCTIONS, block_function, callback_function
+from symdiff.compilation.cpu.callbacks import Callback
 from symdiff.compilation.cpu.operations import (
     STEPS,
     Value,
@@ -20,6 +21,7 @@ from symdiff.compilation.cpu.operations import (
 from symdiff.compilation.cpu.vector_math import preferred_width, variants
 from symdiff.compilation.schedule import Fill, Loop, Node, Schedule, Statement, Storage, Store
 from symdiff.compilation.status import INDEX
+from symdiff.errors import UnsupportedOperationError
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
 from symdiff.program.equations import (
@@ -54,6 +56,7 @@ class Module:
         self.functions: list[str] = []
         self.vector_functions: list[str] = []
         self.defined: set[str] = set()
+        self.callbacks: list[Callback] = []
 
     def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
         """Declare an external function once; return its name."""
@@ -64,6 +67,17 @@ class Module:
             attributes += self._vector_attribute(name, result, arguments.count(result))
         self.declarations[name] = f"declare {result} @{name}({arguments}){attributes}"
         return name
+
+    def callback(self, block: Block, dtypes: Sequence[str]) -> tuple[str, str]:
+        """Write the function of a block that Python computes, which the module keeps alive."""
+        function = getattr(block.attributes[0], "function", None) if block.attributes else None
+        if function is None:
+            raise UnsupportedOperationError(f"the CPU does not know the operation {block.label}")
+        ranks = (block.rank, *block.ranks)
+        made = Callback(function, block.name, ranks, dtypes)
+        self.callbacks.append(made)
+        name = f"callback_{len(self.callbacks)}"
+        return name, callback_function(block, name, dtypes, made.address, self)
 
     def _vector_attribute(self, name: str, kind: str, n_arguments: int) -> str:
         """Declare the vector functions for a scalar one, and name them in an attribute."""
@@ -324,7 +338,13 @@ class _Function:
             place = f"%r{self.counter}"
             self.counter += 1
             self.head.append(f"  {place} = alloca {llvm_type(result)}")
-        name, text = block_function(block, dtype, self.module)
+        if block.name in FUNCTIONS:
+            name, text = block_function(block, dtype, self.module)
+        else:
+            shape = self.program.types[equation.array].shape
+            sizes = [f"i64 {self.size(e)}" for e in shape[len(shape) - block.rank :]] + sizes
+            dtypes = [result, *[self.schedule.storage[r.array].dtype for r in reads]]
+            name, text = self.module.callback(block, dtypes)
         self.define(name, text)
         call = ", ".join([f"ptr {place}", *arguments, *sizes])
         self._note_status(self.emit(f"call i32 @{name}({call})"))

@@ -15,7 +15,8 @@ import numpy as np
 
 from symdiff.compilation.schedule import Fill, Loop, Node, Statement, Storage, Store, schedule
 from symdiff.program.affine import Affine
-from symdiff.program.equations import Equation, Read
+from symdiff.program.blocks import BLOCKS, Block
+from symdiff.program.equations import Equation, Operand, Read
 from symdiff.program.notation import CALL, OR, Piece, Text, wrap
 from symdiff.program.printing import fresh_name, index_names
 from symdiff.program.program import Program
@@ -68,6 +69,9 @@ def compile_source(program: Program) -> Callable[..., Any]:
     namespace: dict[str, Any] = {}
     for name, data in program.constants.items():
         namespace[writer.names[name]] = data
+    for block, name in writer.blocks.items():
+        if block.name not in BLOCKS and block.attributes:
+            namespace[name] = block.attributes[0].function
     exec(compile(text, filename, "exec"), namespace)  # noqa: S102 - of names made here
     return namespace[writer.function]
 
@@ -127,6 +131,7 @@ class _Writer:
         self.program = program
         self.schedule = schedule(program)
         self.lines: list[str] = []
+        self.blocks: dict[Block, str] = {}
         self.loops: dict[int, str] = {}
         self.index_names = index_names(program)
         taken = {*keyword.kwlist, *self.index_names, "np", "special", "range", program.name}
@@ -171,6 +176,7 @@ class _Writer:
         self._add(1, f"return {', '.join(self.names[n] for n in program.outputs)}")
         body = "\n".join(self.lines)
         head = "import numpy as np\n" if "np." in body else ""
+        head += "".join(self._imports())
         if "special." in body:
             head += "from scipy import special\n"
         return f"{head}\n\n{body}" if head else body
@@ -201,13 +207,40 @@ class _Writer:
         equation = statement.equation
         storage = self.schedule.storage[equation.array]
         notation = _Notation(self, statement)
-        value = notation.body(equation.pattern, equation.operands)[0]
-        if self._needs_cast(equation, storage):
+        if isinstance(equation.pattern, Block):
+            value = self._block(notation, equation.pattern, equation.operands)
+        else:
+            value = notation.body(equation.pattern, equation.operands)[0]
+        if isinstance(equation.pattern, Block) and equation.pattern.rank:
+            pass  # memory has its dtype
+        elif self._needs_cast(equation, storage):
             value = f"np.{_scalar(storage.dtype)}({value})"
         target = notation.memory(equation.array, Read(equation.array, equation.target))
         if storage.has_register:
             target = self.register(equation.array)
         self._add(depth, _joined(target, equation.operator, value, is_first=statement.is_first))
+
+    def _block(self, notation: _Notation, block: Block, operands: Sequence[Operand]) -> str:
+        """Write the call of a block's reference, or of the user's own function."""
+        arguments = [notation.term(o)[0] for o in operands]
+        name = self.blocks.get(block)
+        if name is None:
+            taken = {self.function, *self.index_names, *self.sizes.values()}
+            others = {n for b, n in self.blocks.items() if b.name != block.name}
+            name = fresh_name(block.name, {*self.names.values(), *others, *taken})
+            self.blocks[block] = name
+        if block.name in BLOCKS:
+            arguments += [f"{a}=True" for a in block.attributes]
+        return f"{name}({', '.join(arguments)})"
+
+    def _imports(self) -> list[str]:
+        """The imports of references, under names that no array bears."""
+        found: list[str] = []
+        for block, name in self.blocks.items():
+            if block.name in BLOCKS:
+                renamed = "" if name == block.name else f" as {name}"
+                found.append(f"from symdiff.compilation.reference import {block.name}{renamed}\n")
+        return list(dict.fromkeys(found))
 
     def _needs_cast(self, equation: Equation, storage: Storage) -> bool:
         """Whether Python would compute in another dtype than the array's."""

@@ -17,6 +17,7 @@ from symdiff.program.sizes import Extent, evaluate
 from symdiff.tracing.buffers import Box, Part, box_of, uncovered
 from symdiff.tracing.context import Context, active_context
 from symdiff.tracing.indexing import getitem, select
+from symdiff.tracing.masked import Masked, is_same_value
 from symdiff.tracing.operations import COPY, SELECT
 from symdiff.tracing.pointwise import where
 from symdiff.tracing.shapes import broadcast_to, ravel, reshape
@@ -74,6 +75,9 @@ def setitem(x: TracedArray, key: Any, value: Any) -> None:
         x.buffer, x.map = own.buffer, own.map
     _check_writable(x)
     keys = key if isinstance(key, tuple) else (key,)
+    if isinstance(value, Masked):
+        _assign_masked(x, keys, value)
+        return
     new = as_traced(value)
     if new.dtype_ != x.dtype_:
         new = astype(new, x.dtype_)
@@ -291,6 +295,20 @@ def _assign_where(x: TracedArray, keys: tuple[Any, ...], value: TracedArray) -> 
         spread = tuple([slice(None) if isinstance(k, slice) else None for k in places])
         wide = getitem(_broadcast(x.context, value, kept), spread)
     setitem(x, Ellipsis, where(mask, wide, x))
+
+
+def _assign_masked(x: TracedArray, keys: tuple[Any, ...], value: Masked) -> None:
+    """Do ``a[mask] = b[mask]``."""
+    mask = keys[0]
+    is_mask = len(keys) == 1 and isinstance(mask, TracedArray) and mask.dtype.kind == "b"
+    if not is_mask or not is_same_value(x.context, mask, value.mask):
+        raise UnsupportedOperationError(
+            at_user_line(
+                "elements selected by a mask that is known only at the call can be assigned "
+                "through the same mask only"
+            )
+        )
+    setitem(x, Ellipsis, where(value.full_mask(), value.values, x))
 
 
 def _mask(x: TracedArray, mask: TracedArray) -> TracedArray:

@@ -13,6 +13,7 @@ from symdiff.program.affine import Affine, constant, index
 from symdiff.program.equations import Index, IndexValue, Read, compose
 from symdiff.program.patterns import pattern, placeholder
 from symdiff.program.sizes import Extent, evaluate
+from symdiff.tracing.masked import Masked
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, elementwise
 
@@ -30,11 +31,13 @@ p0, p1 = placeholder(0), placeholder(1)
 _FROM_END = pattern(fn.Select(p0 < 0, p0 + p1, p0), 2)
 
 
-def getitem(x: TracedArray, key: Any) -> TracedArray:
+def getitem(x: TracedArray, key: Any) -> Any:
     """Index a traced array with integers, slices, None, Ellipsis and arrays of integers.
 
     As in NumPy, what arrays of integers or integers alone select is no view.
     """
+    if isinstance(key, TracedArray) and key.dtype.kind == "b":
+        return _selected(x, key)
     by, shape, is_copy = select(x, key)
     if not is_copy:
         return _look(x, by, shape)
@@ -44,6 +47,23 @@ def getitem(x: TracedArray, key: Any) -> TracedArray:
         composed = compose(x.indices, by)
         assert composed is not None
     return TracedArray(x.context, x.array, shape, x.dtype_, composed)
+
+
+def _selected(x: TracedArray, mask: TracedArray) -> Any:
+    """Select by a mask that is known only at the call."""
+    context = x.context
+    shape = x.shape_[: mask.ndim]
+    fits = mask.ndim and mask.ndim <= x.ndim
+    if not fits or not all(
+        context.decide(a - b, "==") for a, b in zip(mask.shape_, shape, strict=True)
+    ):
+        raise ShapeError(
+            at_user_line(
+                f"a mask of shape {context.show_shape(mask.shape_)} for an array of shape "
+                f"{context.show_shape(x.shape_)}"
+            )
+        )
+    return Masked(x.snapshot(), mask)
 
 
 def _look(x: TracedArray, by: Sequence[Index], shape: tuple[Extent, ...]) -> TracedArray:

@@ -23,6 +23,8 @@ class Operators:
     context: Context
 
     def _apply(self, ufunc: np.ufunc, *inputs: Any) -> Any:
+        if any(hasattr(x, "full_mask") for x in inputs):
+            return ufunc(*inputs)
         return FUNCTIONS[np.ufunc](self.context, ufunc, "__call__", inputs, {})
 
     def in_place(self, ufunc: np.ufunc, other: Any) -> Any:

@@ -287,6 +287,8 @@ class TracedArray(Operators):
     # NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(hasattr(x, "full_mask") for x in inputs):
+            return NotImplemented  # a selection by a mask knows what to do
         out = kwargs.pop("out", None) or ()
         if any(isinstance(o, np.ndarray) and hasattr(o, "__symdiff__") for o in out):
             return NotImplemented  # which is then asked of that array

@@ -57,6 +57,13 @@ def lift(context: Context, x: Any) -> Lifted:
     if isinstance(x, np.ndarray):
         now = getattr(x, "__symdiff__", None)  # of a local array that has become traced
         return _lift_array(context, x) if now is None else lift(context, now)
+    if hasattr(x, "full_mask"):
+        raise ShapeError(
+            at_user_line(
+                "elements selected by a mask have a number that is known only at the call. Reduce "
+                "them (np.sum, np.mean, ...), assign them through the same mask, or use np.where"
+            )
+        )
     raise DTypeError(
         at_user_line(
             f"a {type(x).__name__} cannot be used with traced arrays; allowed are numbers and "

@@ -286,6 +286,14 @@ class TracedArray(Operators):
 
     # NumPy's protocols
 
+    @property
+    def __array__(self) -> Any:
+        """Its values, if they depend on sizes alone; otherwise it has no such method."""
+        values = FUNCTIONS[np.ndarray.__array__](self)
+        if values is None:
+            raise AttributeError("__array__")
+        return lambda dtype=None, **_: values if dtype is None else values.astype(dtype)
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if any(hasattr(x, "full_mask") for x in inputs):
             return NotImplemented  # a selection by a mask knows what to do

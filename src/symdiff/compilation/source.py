@@ -21,6 +21,7 @@ from symdiff.program.notation import CALL, OR, Piece, Text, wrap
 from symdiff.program.printing import fresh_name, index_names
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
+from symdiff.program.special_functions import NAMES
 
 __all__ = ["compile_source", "to_source"]
 
@@ -38,6 +39,7 @@ _CALLS: dict[str, str] = {
     "gammaln": "special.gammaln",
     "digamma": "special.psi",
     "polygamma": "special.polygamma",
+    **{name: f"special.{name}" for name in NAMES.values()},
 }
 """Functions that are not NumPy's by the same name."""
 
@@ -121,7 +123,9 @@ class _Notation(Text):
             return f"({a} if {condition} else {b})", CALL
         if name == "stop_gradient":
             return arguments[0]
-        return super()._write_call(_CALLS.get(name, f"np.{name}"), arguments)
+        called, bracket, number = _CALLS.get(name, f"np.{name}").partition("[")
+        text, precedence = super()._write_call(called, arguments)
+        return text + bracket + number, precedence
 
 
 class _Writer:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import sympy as sp
 
 from symdiff.program import functions as fn
+from symdiff.program.special_functions import SPECIAL
+from symdiff.program.whole_numbers import WHOLE
 
 __all__ = ["DIFFS", "Partial", "Pattern", "Step", "pattern", "placeholder"]
 
@@ -205,6 +207,7 @@ _FUNCTIONS: dict[type, str] = {
     fn.Cbrt: "cbrt",
     fn.Sigmoid: "sigmoid",
     fn.LogAddExp: "logaddexp",
+    fn.LogAddExp2: "logaddexp2",
     fn.Erf: "erf",
     fn.Erfc: "erfc",
     fn.LogGamma: "lgamma",
@@ -221,6 +224,7 @@ _FUNCTIONS: dict[type, str] = {
     sp.Or: "or",
     sp.Xor: "xor",
     sp.Not: "not",
+    **{function: step for step, function in {**SPECIAL, **WHOLE}.items()},
 }
 
 

@@ -42,6 +42,7 @@ _CALLS: dict[str, str] = {
     **{name: f"special.{name}" for name in NAMES.values()},
 }
 """Functions that are not NumPy's by the same name."""
+_CONSTANTS = {"pi": "np.pi", "E": "np.e", "EulerGamma": "np.euler_gamma"}
 
 
 def to_source(program: Program) -> str:
@@ -116,6 +117,9 @@ class _Notation(Text):
         if isinstance(value, float) and not np.isfinite(value):
             return {"nan": "np.nan", "inf": "np.inf"}.get(repr(value), "-np.inf"), OR
         return super().number(value)
+
+    def _write_name(self, value: str, _: list[Piece]) -> Piece:
+        return _CONSTANTS.get(value, value), CALL
 
     def _write_call(self, name: str, arguments: list[Piece]) -> Piece:
         if name == "where":

@@ -405,18 +405,20 @@ def _special_result(name: str, number: int) -> Row:
     return emit
 
 
-def _special_loop(name: str, n: int) -> Row:
+def _special_loop(name: str, kinds: str) -> Row:
     """A function that SciPy has as a ufunc only: its inner loop, over one element."""
+    n = len(kinds)
+    types = ["i64" if k == "l" else "double" for k in kinds]
 
     def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        loop = e.declare(loop_symbol(name), "void", "ptr, ptr, ptr, ptr", pure=False)
-        data = e.declare(data_symbol(name), "void", "", pure=False)
-        taken = ", ".join(f"double %x{k}" for k in range(n))
+        loop = e.declare(loop_symbol(name, kinds), "void", "ptr, ptr, ptr, ptr", pure=False)
+        data = e.declare(data_symbol(name, kinds), "void", "", pure=False)
+        taken = ", ".join(f"{t} %x{k}" for k, t in enumerate(types))
         lines = [f"define internal double @symdiff{name}({taken}) noinline memory(none) {{"]
-        lines += [f"  %a{k} = alloca double" for k in range(n + 1)]
+        lines += [f"  %a{k} = alloca {t}" for k, t in enumerate([*types, "double"])]
         lines += [f"  %args = alloca [{n + 1} x ptr]", f"  %steps = alloca [{n + 1} x i64]"]
         lines += ["  %count = alloca i64", "  store i64 1, ptr %count"]
-        lines += [f"  store double %x{k}, ptr %a{k}" for k in range(n)]
+        lines += [f"  store {t} %x{k}, ptr %a{k}" for k, t in enumerate(types)]
         for k in range(n + 1):
             lines += [
                 f"  %p{k} = getelementptr ptr, ptr %args, i64 {k}",
@@ -431,13 +433,27 @@ def _special_loop(name: str, n: int) -> Row:
             "}",
         ]
         own = e.define(f"symdiff{name}", "\n".join(lines))
-        given = ", ".join(_given(e, "d" * n, arguments))
+        given = ", ".join(_given(e, kinds, arguments))
         return convert(e, Value(e.emit(f"call double @{own}({given})"), "float64"), dtype)
 
     return emit
 
 
-_zeta = _special_loop("_zeta", 2)
+def _reflected(row: Row) -> Row:
+    """``f_n(-x) = (-1)^n f_n(x)``, where SciPy's compiled functions give NaN."""
+
+    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+        n, x = convert(e, arguments[0], "int64"), convert(e, arguments[1], dtype)
+        value = row(e, dtype, [n, _abs(e, dtype, [x])])
+        is_odd = Value(e.emit(f"trunc i64 {n.name} to i1"), "bool")
+        is_low = STEPS["lt"](e, dtype, [x, constant(0, dtype)])
+        is_other = STEPS["and"](e, "bool", [is_odd, is_low])
+        return _select(e, dtype, [is_other, _neg(e, dtype, [value]), value])
+
+    return emit
+
+
+_zeta = _special_loop("_zeta", "dd")
 
 
 def _polygamma(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
@@ -724,8 +740,10 @@ STEPS: dict[str, Row] = {
     "digamma": _special("psi", "d"),
     "polygamma": _polygamma,
     **_special_rows(),
+    "int_spherical_jn": _reflected(_special("spherical_jn", "ld")),
+    "int_spherical_in": _reflected(_special("spherical_in", "ld")),
     "zeta": _zeta,
-    "riemann_zeta": _special_loop("_riemann_zeta", 1),
+    "riemann_zeta": _special_loop("_riemann_zeta", "d"),
     "xlogy": _product_with_log("log"),
     "xlog1py": _product_with_log("log1p"),
     "log_expit": _log_sigmoid,

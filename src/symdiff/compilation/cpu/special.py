@@ -25,21 +25,21 @@ def function_symbol(name: str, kinds: str) -> str:
     return f"{PREFIX}{kinds}_{name}"
 
 
-def loop_symbol(ufunc: str) -> str:
-    """Name the inner loop over doubles of a ufunc in `scipy.special._ufuncs`."""
-    return f"{PREFIX}loop_{ufunc}"
+def loop_symbol(ufunc: str, kinds: str) -> str:
+    """Name the inner loop of a ufunc in `scipy.special._ufuncs` for arguments of these kinds."""
+    return f"{PREFIX}loop_{kinds}_{ufunc}"
 
 
-def data_symbol(ufunc: str) -> str:
+def data_symbol(ufunc: str, kinds: str) -> str:
     """Name what that loop takes for its last argument."""
-    return f"{PREFIX}data_{ufunc}"
+    return f"{PREFIX}data_{kinds}_{ufunc}"
 
 
 def address(symbol: str) -> int | None:
     """Find what a symbol stands for, None where this SciPy does not have it."""
     kinds, name = symbol.removeprefix(PREFIX).split("_", 1)
     if kinds in ("loop", "data"):
-        return _in_ufunc(name, kinds)
+        return _in_ufunc(name, what=kinds)
     from scipy.special import cython_special  # noqa: PLC0415 - 0.1 s at import
 
     functions = cython_special.__pyx_capi__
@@ -82,12 +82,13 @@ class _UfuncHead(ctypes.Structure):
     ]
 
 
-def _in_ufunc(name: str, what: str) -> int | None:
+def _in_ufunc(symbol: str, what: str) -> int | None:
     from scipy.special import _ufuncs  # noqa: PLC0415 - slow at import
 
+    kinds, name = symbol.split("_", 1)
     ufunc = getattr(_ufuncs, name, None)
-    if not isinstance(ufunc, np.ufunc):
+    if not isinstance(ufunc, np.ufunc) or f"{kinds}->d" not in ufunc.types:
         return None
     head = _UfuncHead.from_address(id(ufunc))
-    loop = ufunc.types.index("d" * ufunc.nin + "->" + "d" * ufunc.nout)
+    loop = ufunc.types.index(f"{kinds}->d")
     return head.functions[loop] if what == "loop" else head.data[loop]

@@ -91,7 +91,7 @@ def test_any_pattern_comes_back_as_itself(expression):
 @pytest.mark.parametrize("name", sorted(_KINDS))
 def test_whatever_can_be_loaded_can_be_lowered(name):
     operands = [["p", k] for k in range(_KINDS[name].least)]
-    assert load_pattern([3, [name, *operands]]).steps
+    assert load_pattern([4, [name, *operands]]).steps
 
 
 def test_a_users_function_cannot_be_saved():

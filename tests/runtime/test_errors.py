@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special as sc
 
 import symdiff as sd
 
@@ -79,7 +80,14 @@ TRACING = [
 UNSUPPORTED = [
     case("fft", sd.UnsupportedOperationError, lambda: sd.jit(np.fft.fft)(X), "fft", "elementwise"),
     case("unique", sd.UnsupportedOperationError, lambda: sd.jit(np.unique)(X), "unique"),
-    case("ufunc", sd.UnsupportedOperationError, lambda: sd.jit(np.nextafter)(X, X), "nextafter"),
+    case("ufunc", sd.UnsupportedOperationError, lambda: sd.jit(sc.airy)(X), "scipy.special.airy"),
+    case("dates", sd.UnsupportedOperationError, lambda: sd.jit(np.isnat)(X), "np.isnan"),
+    case(
+        "where= of a ufunc",
+        sd.UnsupportedOperationError,
+        lambda: sd.jit(lambda x: np.sin(x, where=x > 0))(X),
+        "where",
+    ),
     case(
         "accumulate",
         sd.UnsupportedOperationError,
@@ -110,7 +118,8 @@ UNSUPPORTED = [
         lambda: sd.jit(lambda x: np.linalg.norm(x, ord=3.5))(np.ones((2, 2))),
         "3.5",
     ),
-    case("& of ints", sd.UnsupportedOperationError, lambda: sd.jit(lambda x: x & 1)(3), "Boolean"),
+    case("& of floats", sd.DTypeError, lambda: sd.jit(lambda x: x & 1)(X), "bitwise_and"),
+    case("degree", sd.UnsupportedOperationError, lambda: sd.jit(sc.eval_legendre)(X, X), "whole"),
     case(
         "where of one argument",
         sd.UnsupportedOperationError,

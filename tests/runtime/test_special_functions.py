@@ -170,7 +170,7 @@ of_order(
 of_order(
     sc.betainccinv,
     lambda a, b, y: mp.findroot(
-        lambda x: 1 - betainc(a, b, x) - y, sc.betainccinv(a, b, float(y))
+        lambda x: 1 - betainc(a, b, x).real - y, sc.betainccinv(a, b, float(y))
     ),
     (2.5, 1.3),
     (0.1, 0.9),
@@ -254,7 +254,7 @@ def exact(row: Row, points: list[np.ndarray], orders: tuple[int, ...]) -> np.nda
     with mp.workdps(DIGITS):
         at = [[mp.mpf(float(v)) for v in p] for p in zip(*points, strict=True)]
         if len(orders) == 1:
-            return np.array([float(mp.diff(row.reference, p[0], orders[0])) for p in at])
+            return np.array([float(mp.re(mp.diff(row.reference, p[0], orders[0]))) for p in at])
         return np.array([float(mp.diff(row.reference, tuple(p), orders)) for p in at])
 
 

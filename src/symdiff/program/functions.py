@@ -45,6 +45,7 @@ __all__ = [
     "Sigmoid",
     "Sign",
     "SignBit",
+    "Softplus",
     "StopGradient",
     "Trunc",
     "exp2",
@@ -313,6 +314,16 @@ class LogAddExp(Opaque):
 
     def formula(self) -> Expr:
         return sp.log(sp.exp(self.args[0]) + sp.exp(self.args[1]))
+
+
+class Softplus(Opaque):
+    """``log(1 + exp(x))`` without overflow."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Sigmoid(self.args[0])
+
+    def formula(self) -> Expr:
+        return sp.log(1 + sp.exp(self.args[0]))
 
 
 class LogAddExp2(Opaque):

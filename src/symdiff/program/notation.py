@@ -117,6 +117,8 @@ def _node(e: Any, operands: dict[Any, int]) -> Node:
         return Node("infix", _INFIX[e.func], children)
     if e.func is sp.polygamma and e.args[0] == 0:
         return Node("call", "digamma", children[1:])
+    if e.func is fn.Softplus:
+        return Node("call", "logaddexp", (Node("number", 0), *children))
     if e.func is sp.Not:
         return Node("not", None, children)
     return Node("call", _NUMPY_NAMES.get(e.func, e.func.__name__.lower()), children)

@@ -49,7 +49,7 @@ _KINDS: dict[str, _Kind] = {
         *_fixed(1, fn.Ceil, sp.gamma, sp.Not),
         *_fixed(1, fn.exp2, fn.expm1, fn.log1p, fn.log2, fn.log10, fn.StopGradient, fn.Trunc),
         *_fixed(1, fn.Rint, fn.IsNan, fn.IsInf, fn.IsFinite, fn.SignBit, fn.Cbrt, fn.Sigmoid),
-        *_fixed(1, fn.Erf, fn.Erfc, fn.LogGamma, fn.Digamma),
+        *_fixed(1, fn.Erf, fn.Erfc, fn.LogGamma, fn.Digamma, fn.Softplus),
         *_fixed(2, sp.Pow, sp.atan2, sp.polygamma, sp.StrictLessThan, sp.LessThan),
         *_fixed(2, sp.StrictGreaterThan, sp.GreaterThan, sp.Equality, sp.Unequality),
         *_fixed(2, fn.Maximum, fn.Minimum, fn.FMax, fn.FMin, fn.Power, fn.FloorDivide),

@@ -208,6 +208,7 @@ _FUNCTIONS: dict[type, str] = {
     fn.Sigmoid: "sigmoid",
     fn.LogAddExp: "logaddexp",
     fn.LogAddExp2: "logaddexp2",
+    fn.Softplus: "softplus",
     fn.Erf: "erf",
     fn.Erfc: "erfc",
     fn.LogGamma: "lgamma",

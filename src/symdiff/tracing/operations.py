@@ -24,6 +24,7 @@ __all__ = [
     "EXPONENTS",
     "PRODUCT",
     "SELECT",
+    "SOFTPLUS",
     "SQUARE",
     "STOP",
     "UFUNCS",
@@ -40,6 +41,7 @@ COPY = pattern(p0, 1)
 PRODUCT = pattern(p0 * p1, 2)
 SQUARE = pattern(p0**2, 1)
 SELECT = pattern(fn.Select(p0, p1, p2), 3)
+SOFTPLUS = pattern(fn.Softplus(p0), 1)
 STOP = pattern(fn.StopGradient(p0), 1)
 
 

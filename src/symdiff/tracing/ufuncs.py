@@ -14,6 +14,7 @@ from symdiff.program.patterns import Pattern
 from symdiff.tracing.context import Context, active_context, check_dtype
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
 from symdiff.tracing.operations import (
+    SOFTPLUS,
     SQUARE,
     UFUNCS,
     UFUNCS_OF_ORDERS,
@@ -21,6 +22,7 @@ from symdiff.tracing.operations import (
     UFUNCS_WITH_TWO_RESULTS,
     power_pattern,
 )
+from symdiff.tracing.stability import softplus_argument
 from symdiff.tracing.tracer import Lifted, TracedArray, astype, elementwise, lift
 
 __all__ = ["apply_ufunc"]
@@ -68,6 +70,10 @@ def apply_ufunc(
                 for result, pattern in enumerate(UFUNCS_WITH_TWO_RESULTS[ufunc])
             ]
         )
+    if ufunc in (np.log, np.log1p) and isinstance(operands[0], TracedArray):
+        inner = softplus_argument(context, ufunc, operands[0])
+        if inner is not None:
+            return elementwise(context, SOFTPLUS, [inner], inner.dtype_)
     return _apply(context, ufunc, _pattern(ufunc, operands), operands)
 
 

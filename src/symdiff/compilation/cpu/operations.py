@@ -492,6 +492,13 @@ def _log_sigmoid(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     return STEPS["sub"](e, dtype, [low, STEPS["log1p"](e, dtype, [gap])])
 
 
+def _softplus(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    x = convert(e, arguments[0], dtype)
+    top = STEPS["maximum"](e, dtype, [x, constant(0, dtype)])
+    gap = STEPS["exp"](e, dtype, [_neg(e, dtype, [_abs(e, dtype, [x])])])
+    return STEPS["add"](e, dtype, [top, STEPS["log1p"](e, dtype, [gap])])
+
+
 def _logaddexp2(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     a, b = (convert(e, x, dtype) for x in arguments)
     top = STEPS["maximum"](e, dtype, [a, b])
@@ -547,7 +554,9 @@ def _spacing(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     x = convert(e, arguments[0], dtype)
     size = _abs(e, dtype, [x])
     above = STEPS["nextafter"](e, dtype, [size, constant(math.inf, dtype)])
-    return STEPS["copysign"](e, dtype, [STEPS["sub"](e, dtype, [above, size]), x])
+    gap = STEPS["sub"](e, dtype, [above, size])
+    is_low = STEPS["lt"](e, dtype, [x, constant(0, dtype)])
+    return _select(e, dtype, [is_low, _neg(e, dtype, [gap]), gap])
 
 
 # whole numbers
@@ -748,6 +757,7 @@ STEPS: dict[str, Row] = {
     "xlog1py": _product_with_log("log1p"),
     "log_expit": _log_sigmoid,
     "logaddexp2": _logaddexp2,
+    "softplus": _softplus,
     "pow": _pow,
     "bit_and": _bits("and"),
     "bit_or": _bits("or"),

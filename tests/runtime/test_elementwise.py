@@ -720,7 +720,12 @@ def test_what_is_no_softplus_is_left_alone():
         s[1] = 5.0
         return np.log(s)
 
-    for f in (changed, other, lambda x: np.log(2 + np.exp(x)), lambda x: np.log(1 - np.exp(-x * x))):
+    for f in (
+        changed,
+        other,
+        lambda x: np.log(2 + np.exp(x)),
+        lambda x: np.log(1 - np.exp(-x * x)),
+    ):
         np.testing.assert_allclose(sd.jit(f)(x), f(x), rtol=1e-14)
 
 

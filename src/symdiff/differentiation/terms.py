@@ -61,7 +61,15 @@ def has_derivative(equation: Equation, operand: int) -> bool:
         return True
     if equation.pattern.is_truth:
         return False
-    return equation.pattern.derivative(operand) != 0
+    try:
+        return equation.pattern.derivative(operand) != 0
+    except UnsupportedOperationError as error:  # a function without a rule for this argument
+        raise UnsupportedOperationError(f"{error}{_where(equation)}") from None
+
+
+def _where(equation: Equation) -> str:
+    """Say which line of the user's an equation came from."""
+    return f"\n  at {equation.location[0]}:{equation.location[1]}" if equation.location else ""
 
 
 def active_reads(program: Program, equation: Equation, active: set[str]) -> list[tuple[int, Read]]:
@@ -105,11 +113,10 @@ def without_rule(equation: Equation) -> UnsupportedOperationError:
     """What to raise where a block has no derivative."""
     block = equation.pattern
     assert isinstance(block, Block)
-    where = f"\n  at {equation.location[0]}:{equation.location[1]}" if equation.location else ""
     return UnsupportedOperationError(
         f"{block.label} has no rule for its derivative. Give one with jvp= or partials= where it "
         f"is made a primitive, wrap it in sd.custom_derivative, or pass its argument through "
-        f"sd.stop_gradient{where}"
+        f"sd.stop_gradient{_where(equation)}"
     )
 
 

@@ -2,9 +2,10 @@
 
 Every function is one row of a table. A rule is written with the functions of this module, so that
 derivatives of any order follow from it, and it is chosen so that it neither divides zero by zero
-nor cancels at a point where the function is smooth: recurrences instead of quotients, hypergeometric
-functions where a quotient would cancel. None stands where there is no rule in closed form (the order
-of a Bessel function, the parameters of an incomplete gamma function): such a derivative is refused.
+nor cancels at a point where the function is smooth: recurrences instead of quotients,
+hypergeometric functions where a quotient would cancel. None stands where there is no rule in
+closed form (the order of a Bessel function, the parameters of an incomplete gamma function): such
+a derivative is refused.
 
 References
 ----------
@@ -43,6 +44,17 @@ Rule = Callable[..., Expr] | None
 _ARGUMENTS = ("first", "second", "third", "fourth")
 
 
+def _missing(name: str, rules: tuple[Rule, ...], number: int) -> str:
+    """Say that a derivative has no rule, and what can be done."""
+    by = "" if len(rules) == 1 else f" by its {_ARGUMENTS[number]} argument"
+    known = [_ARGUMENTS[n] for n, rule in enumerate(rules) if rule is not None]
+    there = f"there is one by its {known[-1]} argument. " if known else ""
+    return (
+        f"scipy.special.{name} has no rule for its derivative{by}; {there}Hold this argument "
+        "constant with sd.stop_gradient, or wrap the call in sd.custom_derivative"
+    )
+
+
 class SpecialFunction(Opaque):
     """A function of SciPy; ``rules`` gives the derivative by each argument.
 
@@ -55,15 +67,10 @@ class SpecialFunction(Opaque):
 
     def fdiff(self, argindex: int = 1) -> Expr:
         """Apply the rule of one argument (numbered from one), or say that there is none."""
-        rule = type(self).rules[argindex - 1]
+        rules = type(self).rules
+        rule = rules[argindex - 1]
         if rule is None:
-            others = [n for n, r in enumerate(type(self).rules) if r is not None]
-            by = f"it can be differentiated by its {_ARGUMENTS[others[-1]]} argument; " * bool(others)
-            raise UnsupportedOperationError(
-                f"the derivative of {type(self).scipy_name} by its {_ARGUMENTS[argindex - 1]} "
-                f"argument has no closed form; {by}hold this one constant with sd.stop_gradient, "
-                "or give a rule of your own with sd.custom_derivative"
-            )
+            raise UnsupportedOperationError(_missing(type(self).scipy_name, rules, argindex - 1))
         return rule(self, *self.args)
 
     def formula(self) -> Expr:
@@ -314,12 +321,8 @@ _add("sine_integral", lambda _f, x: spherical_jn(sp.S.Zero, x), plain=sp.Si, nam
 _add("cosine_integral", lambda _f, x: sp.cos(x) / x, plain=sp.Ci, name="sici[1]")
 _add("sinh_integral", lambda _f, x: spherical_in(sp.S.Zero, x), plain=sp.Shi, name="shichi[0]")
 _add("cosh_integral", lambda _f, x: sp.cosh(x) / x, plain=sp.Chi, name="shichi[1]")
-_add(
-    "fresnel_sine", lambda _f, x: sp.sin(sp.pi * x**2 / 2), plain=sp.fresnels, name="fresnel[0]"
-)
-_add(
-    "fresnel_cosine", lambda _f, x: sp.cos(sp.pi * x**2 / 2), plain=sp.fresnelc, name="fresnel[1]"
-)
+_add("fresnel_sine", lambda _f, x: sp.sin(sp.pi * x**2 / 2), plain=sp.fresnels, name="fresnel[0]")
+_add("fresnel_cosine", lambda _f, x: sp.cos(sp.pi * x**2 / 2), plain=sp.fresnelc, name="fresnel[1]")
 _add(
     "spence",
     lambda _f, x: Select(
@@ -441,11 +444,9 @@ genlaguerre = _polynomial(
     "eval_genlaguerre",
     lambda n, a, x: -genlaguerre(n - 1, a + 1, x),
     1,
-    lambda n, a, x: sp.assoc_laguerre(n, a, x),
+    sp.assoc_laguerre,
 )
-_polynomial(
-    "eval_laguerre", lambda n, x: -genlaguerre(n - 1, sp.S.One, x), plain=sp.laguerre
-)
+_polynomial("eval_laguerre", lambda n, x: -genlaguerre(n - 1, sp.S.One, x), plain=sp.laguerre)
 jacobi = _polynomial(
     "eval_jacobi",
     lambda n, a, b, x: (n + a + b + 1) / 2 * jacobi(n - 1, a + 1, b + 1, x),

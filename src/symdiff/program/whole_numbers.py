@@ -120,7 +120,8 @@ class Fraction(Opaque):
 
     def formula(self) -> Expr:
         """Say the same in ordinary SymPy."""
-        return self.args[0] - Trunc(self.args[0]).formula()
+        whole: Any = Trunc(self.args[0])
+        return self.args[0] - whole.formula()
 
 
 class Scaled(Opaque):

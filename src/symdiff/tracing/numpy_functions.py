@@ -76,6 +76,7 @@ from symdiff.tracing.shapes import (
 )
 from symdiff.tracing.signals import SIGNALS
 from symdiff.tracing.spacing import SPACING
+from symdiff.tracing.special_functions import NUMPY_SPECIAL_TABLE
 from symdiff.tracing.splitting import SPLITTING
 from symdiff.tracing.statistics import STATISTICS
 from symdiff.tracing.tracer import as_traced
@@ -119,6 +120,7 @@ FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {
     **SELECTION,
     **SIGNALS,
     **SPACING,
+    **NUMPY_SPECIAL_TABLE,
     **SPLITTING,
     **STATISTICS,
     np.ufunc: _call_ufunc,

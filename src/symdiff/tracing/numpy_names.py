@@ -238,15 +238,18 @@ _names = _Names()
 
 
 @contextmanager
-def traced_names(function: Callable[..., Any]) -> Iterator[None]:
-    """Let the names stand for functions that know traced values, for a call of `function`."""
+def traced_names(function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Let the names stand for functions that know traced values, for a call of `function`.
+
+    What is given is to be called in its stead: the function itself may be one of them.
+    """
     _names.enter()
     namespace = getattr(function, "__globals__", None)
     swapped: list[tuple[str, Any]] = []
     try:
         if isinstance(namespace, dict) and not _is_library(namespace):
             swapped = _names.swap(namespace)
-        yield
+        yield _names.by_original.get(id(function), (function, function))[1]
     finally:
         for name, value in swapped:
             assert namespace is not None

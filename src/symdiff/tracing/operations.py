@@ -146,6 +146,7 @@ def _at_zero(x: Any, y: Any) -> Any:
     return fn.Select(x < 0, 0, y)
 
 
+_SCIPY_UFUNCS: Any = scipy.special._ufuncs  # pyright: ignore[reportPrivateUsage] - see below
 _SPECIAL: dict[np.ufunc, Pattern] = {
     ufunc: special_pattern(step)
     for step, function in SPECIAL.items()
@@ -153,8 +154,8 @@ _SPECIAL: dict[np.ufunc, Pattern] = {
 }
 for _name, _step in (("_zeta", "zeta"), ("_riemann_zeta", "riemann_zeta")):
     # scipy.special.zeta is a function of Python that calls one of these.
-    if hasattr(scipy.special._ufuncs, _name):
-        _SPECIAL[getattr(scipy.special._ufuncs, _name)] = special_pattern(_step)
+    if isinstance(_found := getattr(_SCIPY_UFUNCS, _name, None), np.ufunc):
+        _SPECIAL[_found] = special_pattern(_step)
 
 UFUNCS: dict[np.ufunc, Pattern] = {
     **_SPECIAL,

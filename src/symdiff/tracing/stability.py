@@ -22,6 +22,7 @@ __all__ = ["softplus_argument"]
 _FAR = 256
 """How many equations back the parts of a formula are looked for."""
 
+
 def softplus_argument(context: Context, ufunc: np.ufunc, x: TracedArray) -> TracedArray | None:
     """Give `y` where ``ufunc(x)`` is ``log(1 + exp(y))``.
 

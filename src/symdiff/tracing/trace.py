@@ -109,7 +109,7 @@ def trace_function(
     arguments: list[Any] = []
     names = input_names(function, in_tree)
     context.reserved = frozenset(names)
-    with context, traced_names(function):
+    with context, traced_names(function) as called:
         for wanted, spec in zip(names, leaves, strict=True):
             if isinstance(spec, Static):
                 arguments.append(spec.value)
@@ -121,7 +121,7 @@ def trace_function(
             arguments.append(argument)
         args, kwargs = unflatten(in_tree, arguments)
         try:
-            result = function(*args, **kwargs)
+            result = called(*args, **kwargs)
         except (ValueError, TypeError) as error:
             # NumPy hides why a traced value cannot go into a plain array.
             if isinstance(error.__cause__, TracingError):

@@ -391,7 +391,8 @@ def _special_result(name: str, number: int) -> Row:
 
     def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
         symbol = e.declare(function_symbol(name, "dpp"), "void", "double, ptr, ptr", pure=False)
-        text = f"""define internal double @symdiff_{name}_{number}(double %x) noinline memory(none) {{
+        head = f"define internal double @symdiff_{name}_{number}(double %x)"
+        text = f"""{head} noinline memory(none) {{
   %r0 = alloca double
   %r1 = alloca double
   call void @{symbol}(double %x, ptr %r0, ptr %r1)

@@ -83,12 +83,12 @@ class _UfuncHead(ctypes.Structure):
 
 
 def _in_ufunc(symbol: str, what: str) -> int | None:
-    from scipy.special import _ufuncs  # noqa: PLC0415 - slow at import
+    import scipy.special  # noqa: PLC0415 - slow at import
 
     kinds, name = symbol.split("_", 1)
-    ufunc = getattr(_ufuncs, name, None)
+    ufunc = getattr(getattr(scipy.special, "_ufuncs", None), name, None)
     if not isinstance(ufunc, np.ufunc) or f"{kinds}->d" not in ufunc.types:
         return None
     head = _UfuncHead.from_address(id(ufunc))
-    loop = ufunc.types.index(f"{kinds}->d")
+    loop = list[str](ufunc.types).index(f"{kinds}->d")
     return head.functions[loop] if what == "loop" else head.data[loop]

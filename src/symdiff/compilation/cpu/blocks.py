@@ -183,6 +183,8 @@ def _lu(c: _Code) -> None:
     elements = c.product(n, n)
     c.copy(c.kind, "%out", "%x0", elements)
     pivots = c.at(c.kind, "%out", elements)
+    with c.loop(n) as i:  # what the integers leave of the row
+        c.store(c.kind, "0.0", pivots, i)
     c.lapack("getrf", c.short(n), c.short(n), "%out", c.leading(n), pivots)
 
 

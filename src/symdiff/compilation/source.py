@@ -21,6 +21,7 @@ from symdiff.program.notation import CALL, OR, Piece, Text, wrap
 from symdiff.program.printing import fresh_name, index_names
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
+from symdiff.program.special_functions import NAMES
 
 __all__ = ["compile_source", "to_source"]
 
@@ -38,8 +39,10 @@ _CALLS: dict[str, str] = {
     "gammaln": "special.gammaln",
     "digamma": "special.psi",
     "polygamma": "special.polygamma",
+    **{name: f"special.{name}" for name in NAMES.values()},
 }
 """Functions that are not NumPy's by the same name."""
+_CONSTANTS = {"pi": "np.pi", "E": "np.e", "EulerGamma": "np.euler_gamma"}
 
 
 def to_source(program: Program) -> str:
@@ -115,13 +118,18 @@ class _Notation(Text):
             return {"nan": "np.nan", "inf": "np.inf"}.get(repr(value), "-np.inf"), OR
         return super().number(value)
 
+    def _write_name(self, value: str, _: list[Piece]) -> Piece:
+        return _CONSTANTS.get(value, value), CALL
+
     def _write_call(self, name: str, arguments: list[Piece]) -> Piece:
         if name == "where":
             condition, a, b = (wrap(p, OR + 1) for p in arguments)
             return f"({a} if {condition} else {b})", CALL
         if name == "stop_gradient":
             return arguments[0]
-        return super()._write_call(_CALLS.get(name, f"np.{name}"), arguments)
+        called, bracket, number = _CALLS.get(name, f"np.{name}").partition("[")
+        text, precedence = super()._write_call(called, arguments)
+        return text + bracket + number, precedence
 
 
 class _Writer:

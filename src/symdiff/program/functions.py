@@ -33,6 +33,7 @@ __all__ = [
     "IsInf",
     "IsNan",
     "LogAddExp",
+    "LogAddExp2",
     "LogGamma",
     "Maximum",
     "Minimum",
@@ -312,6 +313,18 @@ class LogAddExp(Opaque):
 
     def formula(self) -> Expr:
         return sp.log(sp.exp(self.args[0]) + sp.exp(self.args[1]))
+
+
+class LogAddExp2(Opaque):
+    """``log2(2**x + 2**y)`` without overflow."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        mine, other = self.args[argindex - 1], self.args[2 - argindex]
+        slope = Sigmoid((mine - other) * sp.log(2))
+        return Select(sp.Eq(mine, other), sp.Rational(1, 2), slope)
+
+    def formula(self) -> Expr:
+        return sp.log(2 ** self.args[0] + 2 ** self.args[1], 2)
 
 
 class Erf(Opaque):

@@ -20,7 +20,9 @@ from symdiff.program.blocks import Block
 from symdiff.program.equations import Index, Literal, Read, Whole
 from symdiff.program.patterns import Pattern, placeholder
 from symdiff.program.sizes import Extent
+from symdiff.program.special_functions import NAMES as SPECIAL_NAMES
 from symdiff.program.temporaries import Inlined, Term
+from symdiff.program.whole_numbers import NAMES as WHOLE_NAMES
 
 __all__ = [
     "ADD",
@@ -67,6 +69,8 @@ _NUMPY_NAMES: dict[type, str] = {
     fn.LogGamma: "gammaln",
     fn.StopGradient: "stop_gradient",
     fn.Hypot: "hypot",
+    **SPECIAL_NAMES,
+    **WHOLE_NAMES,
 }
 _INFIX: dict[type, tuple[str, int]] = {
     sp.StrictLessThan: ("<", COMPARE),

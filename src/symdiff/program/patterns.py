@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import sympy as sp
 
 from symdiff.program import functions as fn
+from symdiff.program.special_functions import SPECIAL
+from symdiff.program.whole_numbers import WHOLE
 
 __all__ = ["DIFFS", "Partial", "Pattern", "Step", "pattern", "placeholder"]
 
@@ -205,6 +207,7 @@ _FUNCTIONS: dict[type, str] = {
     fn.Cbrt: "cbrt",
     fn.Sigmoid: "sigmoid",
     fn.LogAddExp: "logaddexp",
+    fn.LogAddExp2: "logaddexp2",
     fn.Erf: "erf",
     fn.Erfc: "erfc",
     fn.LogGamma: "lgamma",
@@ -221,6 +224,7 @@ _FUNCTIONS: dict[type, str] = {
     sp.Or: "or",
     sp.Xor: "xor",
     sp.Not: "not",
+    **{function: step for step, function in {**SPECIAL, **WHOLE}.items()},
 }
 
 
@@ -300,7 +304,7 @@ class _Linearizer:
         numerator, denominator = e.as_numer_denom() if e.is_commutative else (e, sp.S.One)
         if denominator == 1 or numerator * (1 / denominator) != e:
             return self._fold("mul", (self.visit(a) for a in e.args))
-        if numerator.could_extract_minus_sign():
+        if numerator.could_extract_minus_sign() and not _has_minus_sign(-e):
             return self.step("neg", self.visit(-e))
         return self.step("div", self.visit(numerator), self.visit(denominator))
 
@@ -330,6 +334,11 @@ class _Linearizer:
                 base = self.step("mul", base, base)
         assert result is not None
         return result
+
+
+def _has_minus_sign(e: Expr) -> bool:
+    """Whether a sign would be taken out of `e`; of some products SymPy says so of both signs."""
+    return e.as_coeff_Mul()[0] == -1 or e.as_numer_denom()[0].could_extract_minus_sign()
 
 
 def _linearize(expression: Expr, arity: int) -> tuple[Step, ...]:

@@ -15,9 +15,24 @@ import scipy.special
 import sympy as sp
 
 from symdiff.program import functions as fn
+from symdiff.program import whole_numbers as whole
 from symdiff.program.patterns import Pattern, pattern, placeholder
+from symdiff.program.special_functions import NAMES, ORDERS, SPECIAL
 
-__all__ = ["COPY", "EXPONENTS", "PRODUCT", "SELECT", "SQUARE", "STOP", "UFUNCS", "power_pattern"]
+__all__ = [
+    "COPY",
+    "EXPONENTS",
+    "PRODUCT",
+    "SELECT",
+    "SQUARE",
+    "STOP",
+    "UFUNCS",
+    "UFUNCS_OF_ORDERS",
+    "UFUNCS_OF_WHOLE_NUMBERS",
+    "UFUNCS_WITH_TWO_RESULTS",
+    "power_pattern",
+    "special_pattern",
+]
 
 p0, p1, p2 = (placeholder(i) for i in range(3))
 
@@ -26,6 +41,14 @@ PRODUCT = pattern(p0 * p1, 2)
 SQUARE = pattern(p0**2, 1)
 SELECT = pattern(fn.Select(p0, p1, p2), 3)
 STOP = pattern(fn.StopGradient(p0), 1)
+
+
+def special_pattern(step: str) -> Pattern:
+    """Give the pattern of one of SciPy's special functions."""
+    function = SPECIAL[step]
+    arity = len(function.rules)
+    return pattern(function(*[placeholder(i) for i in range(arity)]), arity)
+
 
 _UNARY: list[tuple[np.ufunc, Callable[[Any], Any]]] = [
     (np.positive, lambda x: x),
@@ -68,6 +91,8 @@ _UNARY: list[tuple[np.ufunc, Callable[[Any], Any]]] = [
     (np.isinf, fn.IsInf),
     (np.isfinite, fn.IsFinite),
     (np.signbit, fn.SignBit),
+    (np.spacing, whole.Spacing),
+    (np.conjugate, lambda x: x),
     (np.logical_not, sp.Not),
     (scipy.special.expit, fn.Sigmoid),
     (scipy.special.erf, fn.Erf),
@@ -77,6 +102,8 @@ _UNARY: list[tuple[np.ufunc, Callable[[Any], Any]]] = [
     (scipy.special.psi, fn.Digamma),
     (scipy.special.log1p, fn.log1p),
     (scipy.special.expm1, fn.expm1),
+    (scipy.special.cbrt, fn.Cbrt),
+    (scipy.special.exp2, fn.exp2),
 ]
 
 _BINARY: list[tuple[np.ufunc, Callable[[Any, Any], Any]]] = [
@@ -97,6 +124,9 @@ _BINARY: list[tuple[np.ufunc, Callable[[Any, Any], Any]]] = [
     (np.fmin, fn.FMin),
     (np.copysign, fn.CopySign),
     (np.logaddexp, fn.LogAddExp),
+    (np.logaddexp2, fn.LogAddExp2),
+    (np.nextafter, whole.NextAfter),
+    (np.ldexp, whole.Scaled),
     (np.less, sp.Lt),
     (np.less_equal, sp.Le),
     (np.greater, sp.Gt),
@@ -114,9 +144,50 @@ def _at_zero(x: Any, y: Any) -> Any:
     return fn.Select(x < 0, 0, y)
 
 
+_SPECIAL: dict[np.ufunc, Pattern] = {
+    ufunc: special_pattern(step)
+    for step, function in SPECIAL.items()
+    if NAMES[function] == step and isinstance(ufunc := getattr(scipy.special, step, None), np.ufunc)
+}
+for _name, _step in (("_zeta", "zeta"), ("_riemann_zeta", "riemann_zeta")):
+    # scipy.special.zeta is a function of Python that calls one of these.
+    if hasattr(scipy.special._ufuncs, _name):
+        _SPECIAL[getattr(scipy.special._ufuncs, _name)] = special_pattern(_step)
+
 UFUNCS: dict[np.ufunc, Pattern] = {
+    **_SPECIAL,
     **{ufunc: pattern(build(p0), 1) for ufunc, build in _UNARY},
     **{ufunc: pattern(build(p0, p1), 2) for ufunc, build in _BINARY},
+}
+
+UFUNCS_OF_ORDERS: dict[np.ufunc, Pattern] = {
+    ufunc: special_pattern(step)
+    for name, step in ORDERS.items()
+    if isinstance(ufunc := getattr(scipy.special, name, None), np.ufunc)
+}
+"""Ufuncs whose first argument is a whole number: the degree of a polynomial, the order of an
+integral."""
+
+UFUNCS_OF_WHOLE_NUMBERS: dict[np.ufunc, Pattern] = {
+    np.bitwise_and: pattern(whole.BitAnd(p0, p1), 2),
+    np.bitwise_or: pattern(whole.BitOr(p0, p1), 2),
+    np.bitwise_xor: pattern(whole.BitXor(p0, p1), 2),
+    np.invert: pattern(whole.BitNot(p0), 1),
+    np.left_shift: pattern(whole.LeftShift(p0, p1), 2),
+    np.right_shift: pattern(whole.RightShift(p0, p1), 2),
+    np.gcd: pattern(whole.Gcd(p0, p1), 2),
+    np.lcm: pattern(whole.Lcm(p0, p1), 2),
+    np.reciprocal: pattern(whole.Reciprocal(p0), 1),
+    np.bitwise_count: pattern(whole.BitCount(p0), 1),
+}
+"""What a ufunc does where it computes whole numbers; those of floats are in `UFUNCS`."""
+UFUNCS_WITH_TWO_RESULTS: dict[np.ufunc, tuple[Pattern, Pattern]] = {
+    np.divmod: (UFUNCS[np.floor_divide], UFUNCS[np.remainder]),
+    np.modf: (pattern(whole.Fraction(p0), 1), UFUNCS[np.trunc]),
+    np.frexp: (pattern(whole.Mantissa(p0), 1), pattern(whole.Exponent(p0), 1)),
+    scipy.special.sici: (special_pattern("sine_integral"), special_pattern("cosine_integral")),
+    scipy.special.shichi: (special_pattern("sinh_integral"), special_pattern("cosh_integral")),
+    scipy.special.fresnel: (special_pattern("fresnel_sine"), special_pattern("fresnel_cosine")),
 }
 
 EXPONENTS: dict[float, Any] = {

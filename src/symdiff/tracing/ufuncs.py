@@ -13,7 +13,14 @@ from symdiff.program.equations import Literal
 from symdiff.program.patterns import Pattern
 from symdiff.tracing.context import Context, active_context, check_dtype
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
-from symdiff.tracing.operations import SQUARE, UFUNCS, power_pattern
+from symdiff.tracing.operations import (
+    SQUARE,
+    UFUNCS,
+    UFUNCS_OF_ORDERS,
+    UFUNCS_OF_WHOLE_NUMBERS,
+    UFUNCS_WITH_TWO_RESULTS,
+    power_pattern,
+)
 from symdiff.tracing.tracer import Lifted, TracedArray, astype, elementwise, lift
 
 __all__ = ["apply_ufunc"]
@@ -54,20 +61,22 @@ def apply_ufunc(
         operands = [lift(context, x) for x in inputs]
     else:
         operands = _cast(context, ufunc, inputs, computed_in)
-    pattern = _pattern(ufunc, operands)
-    dtype = _result_dtype(ufunc, *map(_type_of, operands))
-    if not dtype.startswith("float") and pattern in _FLOATING_ONLY:
-        raise UnsupportedOperationError(
-            at_user_line(
-                f"np.{ufunc.__name__} of {dtype} values is not supported. Convert with "
-                ".astype(float)"
-            )
+    if ufunc in UFUNCS_WITH_TWO_RESULTS:
+        return tuple(
+            [
+                _apply(context, ufunc, pattern, operands, result)
+                for result, pattern in enumerate(UFUNCS_WITH_TWO_RESULTS[ufunc])
+            ]
         )
+    return _apply(context, ufunc, _pattern(ufunc, operands), operands)
+
+
+def _apply(
+    context: Context, ufunc: np.ufunc, pattern: Pattern, operands: list[Lifted], result: int = 0
+) -> TracedArray:
+    """Append the equation of one of a ufunc's results."""
+    dtype = _result_dtype(ufunc, result, *map(_type_of, operands))
     return elementwise(context, pattern, operands[: pattern.arity], dtype)
-
-
-_FLOATING_ONLY = (UFUNCS[np.reciprocal], UFUNCS[np.power])
-"""Operations that NumPy also does on integers, and kernels do not."""
 
 
 def _only_dtype(ufunc: np.ufunc, kwargs: dict[str, Any]) -> Any:
@@ -80,7 +89,8 @@ def _only_dtype(ufunc: np.ufunc, kwargs: dict[str, Any]) -> Any:
                 "instead of x += y, or make the array inside the function"
             )
         )
-    others = [k for k, v in kwargs.items() if k != "dtype" and not (k == "out" and v is None)]
+    left_out = {"out": None, "where": True}
+    others = [k for k, v in kwargs.items() if k != "dtype" and left_out.get(k, kwargs) is not v]
     if others:
         raise UnsupportedOperationError(
             at_user_line(
@@ -102,8 +112,15 @@ def _cast(context: Context, ufunc: np.ufunc, inputs: Sequence[Any], dtype: Any) 
 
 def _pattern(ufunc: np.ufunc, operands: Sequence[Lifted]) -> Pattern:
     pattern = UFUNCS.get(ufunc)
+    if ufunc in UFUNCS_OF_ORDERS:
+        return _of_order(ufunc, operands)
+    if ufunc in UFUNCS_OF_WHOLE_NUMBERS:
+        kinds = _kinds(ufunc, operands)
+        if "f" not in kinds:
+            is_logical = ufunc in _LOGICAL and kinds[0] == "b"
+            return UFUNCS[_LOGICAL[ufunc]] if is_logical else UFUNCS_OF_WHOLE_NUMBERS[ufunc]
     if pattern is None:
-        return _logical(ufunc, operands)
+        raise UnsupportedOperationError(at_user_line(_refusal(ufunc)))
     if ufunc is np.power:
         return _power(operands, pattern)
     if ufunc is np.multiply and _is_same_view(*operands):
@@ -119,19 +136,35 @@ _LOGICAL = {
 }
 
 
-def _logical(ufunc: np.ufunc, operands: Sequence[Lifted]) -> Pattern:
-    if ufunc not in _LOGICAL:
-        raise UnsupportedOperationError(
-            at_user_line(f"np.{ufunc.__name__} is not supported on traced arrays")
-        )
-    if any(np.dtype(_type_of(x)) != np.bool_ for x in operands):
+def _refusal(ufunc: np.ufunc) -> str:
+    module = "np" if getattr(np, ufunc.__name__, None) is ufunc else "scipy.special"
+    if ufunc is np.isnat:
+        return "np.isnat is not supported: dates cannot be traced. For floats write np.isnan"
+    return (
+        f"{module}.{ufunc.__name__} is not supported on traced arrays. Write it with other "
+        "functions, make it an sd.primitive, or compute it before on plain arrays"
+    )
+
+
+def _kinds(ufunc: np.ufunc, operands: Sequence[Lifted]) -> str:
+    """Tell the kinds of the numbers that a ufunc computes with: ``b``, ``i``, ``u``, ``f``."""
+    return "".join([t.kind for t in _loop_dtypes(ufunc, None, *map(_type_of, operands))])
+
+
+def _of_order(ufunc: np.ufunc, operands: Sequence[Lifted]) -> Pattern:
+    """Refuse an order that is no whole number: the recurrences are those of whole ones."""
+    order = operands[0]
+    is_whole = np.dtype(_type_of(order)).kind in "iub"
+    if isinstance(order, Literal):
+        is_whole = float(order.value).is_integer()
+    if not is_whole:
         raise UnsupportedOperationError(
             at_user_line(
-                f"np.{ufunc.__name__} works on traced Booleans only. Compare first, as in "
-                "(x > 0) & (y > 0)"
+                f"scipy.special.{ufunc.__name__} of an order that is a float is not supported. "
+                "Pass a whole number, or convert with .astype(int)"
             )
         )
-    return UFUNCS[_LOGICAL[ufunc]]
+    return UFUNCS_OF_ORDERS[ufunc]
 
 
 def _power(operands: Sequence[Lifted], pattern: Pattern) -> Pattern:
@@ -182,7 +215,7 @@ def _loop_dtypes(ufunc: np.ufunc, wanted: np.dtype | None, *types: Any) -> tuple
         raise DTypeError(at_user_line(str(error))) from None
 
 
-def _result_dtype(ufunc: np.ufunc, *types: Any) -> str:
-    dtype = _loop_dtypes(ufunc, None, *types)[ufunc.nin]
+def _result_dtype(ufunc: np.ufunc, result: int, *types: Any) -> str:
+    dtype = _loop_dtypes(ufunc, None, *types)[ufunc.nin + result]
     # NumPy takes the square root of an int8 in half precision, which no kernel computes in.
     return "float64" if dtype == np.float16 else check_dtype(dtype)

@@ -11,6 +11,7 @@ from functools import cache
 import llvmlite.binding as llvm
 from llvmlite.binding.newpassmanagers import NewPassManager
 
+from symdiff.compilation.cpu import special
 from symdiff.compilation.cpu.blocks import LAPACK_PREFIX
 from symdiff.errors import UnsupportedOperationError
 
@@ -38,7 +39,6 @@ def _machine() -> llvm.TargetMachine:
     library = ctypes.util.find_library("m")
     if library is not None:
         llvm.load_library_permanently(library)
-    llvm.add_symbol("symdiff_digamma", _capsule_address("__pyx_fuse_1psi"))
     return _new_machine()
 
 
@@ -52,22 +52,6 @@ def _new_machine() -> llvm.TargetMachine:
     )
 
 
-def _capsule_address(symbol: str) -> int:
-    """The address of one of SciPy's compiled special functions."""
-    from scipy.special import cython_special  # noqa: PLC0415 - 0.1 s at import
-
-    return _address_in(cython_special.__pyx_capi__[symbol])
-
-
-def _address_in(capsule: object) -> int:
-    """The pointer in one of Cython's capsules."""
-    name = ctypes.pythonapi.PyCapsule_GetName
-    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return pointer(capsule, name(capsule))
-
-
 @cache
 def _add_lapack(symbol: str) -> None:
     """Let code call a routine of the LAPACK that SciPy brings."""
@@ -76,7 +60,15 @@ def _add_lapack(symbol: str) -> None:
     )
 
     name = symbol.removeprefix(LAPACK_PREFIX)
-    llvm.add_symbol(symbol, _address_in(cython_lapack.__pyx_capi__[name]))
+    llvm.add_symbol(symbol, special.address_in(cython_lapack.__pyx_capi__[name]))
+
+
+@cache
+def _add_special(symbol: str) -> None:
+    """Let code call one of SciPy's special functions."""
+    address = special.address(symbol)
+    if address is not None:
+        llvm.add_symbol(symbol, address)
 
 
 def _optimized(text: str) -> llvm.ModuleRef:
@@ -103,6 +95,8 @@ def require_symbols(names: Iterable[str]) -> None:
     for name in names:
         if name.startswith(LAPACK_PREFIX):
             _add_lapack(name)
+        elif name.startswith(special.PREFIX):
+            _add_special(name)
         is_known = name.startswith("llvm.") or hasattr(process, name)
         if not is_known and llvm.address_of_symbol(name) is None:
             raise UnsupportedOperationError(f"this machine's libraries have no function {name}")

@@ -13,7 +13,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from symdiff.compilation.cpu.special import data_symbol, function_symbol, loop_symbol
 from symdiff.errors import UnsupportedOperationError
+from symdiff.program.special_functions import NAMES, SPECIAL
 
 __all__ = ["STEPS", "Emitter", "Value", "constant", "convert", "llvm_type", "promote"]
 
@@ -360,66 +362,98 @@ def _logaddexp(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     return STEPS["add"](e, dtype, [top, rest])
 
 
-def _special(name: str) -> Row:
+def _special(name: str, kinds: str) -> Row:
     """A function of SciPy's compiled library, in double precision."""
 
     def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        values = [convert(e, x, "float64").name for x in arguments]
-        symbol = e.declare(f"symdiff_{name}", "double", ", ".join(["double"] * len(values)))
-        given = ", ".join(f"double {v}" for v in values)
-        wide = Value(e.emit(f"call double @{symbol}({given})"), "float64")
-        return convert(e, wide, dtype)
+        values = _given(e, kinds, arguments)
+        types = ["i64" if k == "l" else "double" for k in kinds]
+        # Cython's functions take two more arguments, which only Python's calls have a use for.
+        declared = ", ".join([*types, "i32", "ptr"])
+        symbol = e.declare(function_symbol(name, kinds), "double", declared)
+        call = f"call double @{symbol}({', '.join([*values, 'i32 0', 'ptr null'])})"
+        return convert(e, Value(e.emit(call), "float64"), dtype)
 
     return emit
 
 
-def _zeta_text(e: Emitter) -> str:
-    """The Hurwitz zeta function of s >= 2, which SciPy's compiled interface lacks.
-
-    Terms are added one by one until their argument is 10; Euler-Maclaurin's formula gives the rest
-    (https://dlmf.nist.gov/25.11.E5, B_2 to B_14).
-    """
-    e.declare("pow", "double", "double, double")
-    bernoulli = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)
-    lines = [
-        "define internal double @symdiff_zeta(double %s, double %q) memory(none) {",
-        "entry:",
-        "  %m = fneg double %s",
-        "  br label %test",
-        "test:",
-        "  %a = phi double [ %q, %entry ], [ %b, %body ]",
-        "  %sum = phi double [ 0.0, %entry ], [ %more, %body ]",
-        f"  %small = fcmp olt double %a, {constant(10, 'float64').name}",
-        "  br i1 %small, label %body, label %tail",
-        "body:",
-        "  %term = call double @pow(double %a, double %m)",
-        "  %more = fadd double %sum, %term",
-        f"  %b = fadd double %a, {constant(1, 'float64').name}",
-        "  br label %test",
-        "tail:",
-        "  %p = call double @pow(double %a, double %m)",
-        "  %half = fmul double %p, 0.5",
-        "  %pa = fmul double %p, %a",
-        f"  %s1 = fsub double %s, {constant(1, 'float64').name}",
-        "  %first = fdiv double %pa, %s1",
-        "  %t0a = fadd double %sum, %first",
-        "  %t0 = fadd double %t0a, %half",
-        "  %c1a = fmul double %s, %p",
-        "  %c1 = fdiv double %c1a, %a",
-        "  %aa = fmul double %a, %a",
+def _given(e: Emitter, kinds: str, arguments: list[Value]) -> list[str]:
+    """Convert arguments and write them as a call does."""
+    values = [
+        convert(e, x, "int64" if k == "l" else "float64")
+        for k, x in zip(kinds, arguments, strict=True)
     ]
-    for j, b in enumerate(bernoulli, 1):  # c_j = s (s+1) ... (s+2j-2) a^(-s-2j+1)
-        scale = constant(b / math.factorial(2 * j), "float64").name
+    return [f"{llvm_type(v.dtype)} {v.name}" for v in values]
+
+
+def _special_result(name: str, number: int) -> Row:
+    """One of two results that a function of SciPy's writes to pointers."""
+
+    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+        symbol = e.declare(function_symbol(name, "dpp"), "void", "double, ptr, ptr", pure=False)
+        text = f"""define internal double @symdiff_{name}_{number}(double %x) noinline memory(none) {{
+  %r0 = alloca double
+  %r1 = alloca double
+  call void @{symbol}(double %x, ptr %r0, ptr %r1)
+  %r = load double, ptr %r{number}
+  ret double %r
+}}"""
+        own = e.define(f"symdiff_{name}_{number}", text)
+        (given,) = _given(e, "d", arguments)
+        return convert(e, Value(e.emit(f"call double @{own}({given})"), "float64"), dtype)
+
+    return emit
+
+
+def _special_loop(name: str, kinds: str) -> Row:
+    """A function that SciPy has as a ufunc only: its inner loop, over one element."""
+    n = len(kinds)
+    types = ["i64" if k == "l" else "double" for k in kinds]
+
+    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+        loop = e.declare(loop_symbol(name, kinds), "void", "ptr, ptr, ptr, ptr", pure=False)
+        data = e.declare(data_symbol(name, kinds), "void", "", pure=False)
+        taken = ", ".join(f"{t} %x{k}" for k, t in enumerate(types))
+        lines = [f"define internal double @symdiff{name}({taken}) noinline memory(none) {{"]
+        lines += [f"  %a{k} = alloca {t}" for k, t in enumerate([*types, "double"])]
+        lines += [f"  %args = alloca [{n + 1} x ptr]", f"  %steps = alloca [{n + 1} x i64]"]
+        lines += ["  %count = alloca i64", "  store i64 1, ptr %count"]
+        lines += [f"  store {t} %x{k}, ptr %a{k}" for k, t in enumerate(types)]
+        for k in range(n + 1):
+            lines += [
+                f"  %p{k} = getelementptr ptr, ptr %args, i64 {k}",
+                f"  store ptr %a{k}, ptr %p{k}",
+                f"  %s{k} = getelementptr i64, ptr %steps, i64 {k}",
+                f"  store i64 8, ptr %s{k}",
+            ]
         lines += [
-            f"  %d{j} = fmul double %c{j}, {scale}",
-            f"  %t{j} = fadd double %t{j - 1}, %d{j}",
-            f"  %e{j} = fadd double %s, {constant(2 * j - 1, 'float64').name}",
-            f"  %f{j} = fadd double %s, {constant(2 * j, 'float64').name}",
-            f"  %g{j} = fmul double %e{j}, %f{j}",
-            f"  %h{j} = fmul double %c{j}, %g{j}",
-            f"  %c{j + 1} = fdiv double %h{j}, %aa",
+            f"  call void @{loop}(ptr %args, ptr %count, ptr %steps, ptr @{data})",
+            f"  %r = load double, ptr %a{n}",
+            "  ret double %r",
+            "}",
         ]
-    return "\n".join([*lines, f"  ret double %t{len(bernoulli)}", "}"])
+        own = e.define(f"symdiff{name}", "\n".join(lines))
+        given = ", ".join(_given(e, kinds, arguments))
+        return convert(e, Value(e.emit(f"call double @{own}({given})"), "float64"), dtype)
+
+    return emit
+
+
+def _reflected(row: Row) -> Row:
+    """``f_n(-x) = (-1)^n f_n(x)``, where SciPy's compiled functions give NaN."""
+
+    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+        n, x = convert(e, arguments[0], "int64"), convert(e, arguments[1], dtype)
+        value = row(e, dtype, [n, _abs(e, dtype, [x])])
+        is_odd = Value(e.emit(f"trunc i64 {n.name} to i1"), "bool")
+        is_low = STEPS["lt"](e, dtype, [x, constant(0, dtype)])
+        is_other = STEPS["and"](e, "bool", [is_odd, is_low])
+        return _select(e, dtype, [is_other, _neg(e, dtype, [value]), value])
+
+    return emit
+
+
+_zeta = _special_loop("_zeta", "dd")
 
 
 def _polygamma(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
@@ -429,14 +463,239 @@ def _polygamma(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     one = constant(1, "float64")
     above = STEPS["add"](e, "float64", [order, one])
     factorial = STEPS["gamma"](e, "float64", [above])
-    symbol = e.define("symdiff_zeta", _zeta_text(e))
-    zeta = Value(e.emit(f"call double @{symbol}(double {above.name}, double {x.name})"), "float64")
-    size = STEPS["mul"](e, "float64", [factorial, zeta])
+    size = STEPS["mul"](e, "float64", [factorial, _zeta(e, "float64", [above, x])])
     whole = e.emit(f"fptosi double {n} to i64")
     odd = e.emit(f"trunc i64 {whole} to i1")
     return convert(
         e, _select(e, "float64", [Value(odd, "bool"), size, _neg(e, "float64", [size])]), dtype
     )
+
+
+def _product_with_log(logarithm: str) -> Row:
+    """``x * log(y)``, zero where `x` is and `y` is a number."""
+
+    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+        x, y = (convert(e, v, dtype) for v in arguments)
+        zero = constant(0, dtype)
+        is_zero = STEPS["eq"](e, dtype, [x, zero])
+        is_number = STEPS["eq"](e, dtype, [y, y])
+        product = STEPS["mul"](e, dtype, [x, STEPS[logarithm](e, dtype, [y])])
+        return _select(e, dtype, [STEPS["and"](e, "bool", [is_zero, is_number]), zero, product])
+
+    return emit
+
+
+def _log_sigmoid(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    x = convert(e, arguments[0], dtype)
+    low = STEPS["minimum"](e, dtype, [x, constant(0, dtype)])
+    gap = STEPS["exp"](e, dtype, [_neg(e, dtype, [_abs(e, dtype, [x])])])
+    return STEPS["sub"](e, dtype, [low, STEPS["log1p"](e, dtype, [gap])])
+
+
+def _logaddexp2(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    a, b = (convert(e, x, dtype) for x in arguments)
+    top = STEPS["maximum"](e, dtype, [a, b])
+    gap = _neg(e, dtype, [_abs(e, dtype, [STEPS["sub"](e, dtype, [a, b])])])
+    rest = STEPS["log1p"](e, dtype, [STEPS["exp2"](e, dtype, [gap])])
+    rest = STEPS["mul"](e, dtype, [rest, constant(1 / math.log(2.0), dtype)])
+    is_tie = STEPS["eq"](e, dtype, [a, b])
+    return STEPS["add"](e, dtype, [top, _select(e, dtype, [is_tie, constant(1, dtype), rest])])
+
+
+# floats taken apart
+
+
+def _fraction(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    x = convert(e, arguments[0], dtype)
+    rest = STEPS["sub"](e, dtype, [x, STEPS["trunc"](e, dtype, [x])])
+    rest = _select(e, dtype, [STEPS["isinf"](e, dtype, [x]), constant(0, dtype), rest])
+    return STEPS["copysign"](e, dtype, [rest, x])
+
+
+def _taken_apart(number: int) -> Row:
+    """The mantissa, or the power of two, as C's ``frexp`` gives them."""
+
+    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+        e.declare("frexp", "double", "double, ptr", pure=False)
+        result, kind = ("%m", "double") if number == 0 else ("%n", "i32")
+        text = f"""define internal {kind} @symdiff_frexp_{number}(double %x) memory(none) {{
+  %p = alloca i32
+  store i32 0, ptr %p
+  %m = call double @frexp(double %x, ptr %p)
+  %n = load i32, ptr %p
+  ret {kind} {result}
+}}"""
+        own = e.define(f"symdiff_frexp_{number}", text)
+        (given,) = _given(e, "d", arguments)
+        made = e.emit(f"call {kind} @{own}({given})")
+        return convert(e, Value(made, "float64" if number == 0 else "int32"), dtype)
+
+    return emit
+
+
+def _ldexp(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    x, n = convert(e, arguments[0], "float64"), convert(e, arguments[1], "int64")
+    bound = 1 << 16
+    n = STEPS["minimum"](e, "int64", [n, constant(bound, "int64")])
+    n = convert(e, STEPS["maximum"](e, "int64", [n, constant(-bound, "int64")]), "int32")
+    symbol = e.declare("ldexp", "double", "double, i32")
+    wide = e.emit(f"call double @{symbol}(double {x.name}, i32 {n.name})")
+    return convert(e, Value(wide, "float64"), dtype)
+
+
+def _spacing(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    x = convert(e, arguments[0], dtype)
+    size = _abs(e, dtype, [x])
+    above = STEPS["nextafter"](e, dtype, [size, constant(math.inf, dtype)])
+    return STEPS["copysign"](e, dtype, [STEPS["sub"](e, dtype, [above, size]), x])
+
+
+# whole numbers
+
+
+def _bits(opcode: str) -> Row:
+    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+        a, b = (convert(e, x, dtype).name for x in arguments)
+        return Value(e.emit(f"{opcode} {llvm_type(dtype)} {a}, {b}"), dtype)
+
+    return emit
+
+
+def _bit_not(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    a = convert(e, arguments[0], dtype).name
+    return Value(e.emit(f"xor {llvm_type(dtype)} {a}, -1"), dtype)
+
+
+def _bit_count(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    (x,) = arguments
+    x = convert(e, x, "uint8") if x.dtype == "bool" else x
+    x = _abs(e, x.dtype, [x])
+    return convert(e, _intrinsic("ctpop")(e, x.dtype, [x]), dtype)
+
+
+def _shift(direction: str) -> Row:
+    """Move bits; by the width or more, or by a negative number, nothing but the sign is left."""
+
+    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+        a, b = (convert(e, x, dtype) for x in arguments)
+        kind, zero = llvm_type(dtype), constant(0, dtype)
+        is_inside = Value(e.emit(f"icmp ult {kind} {b.name}, {kind[1:]}"), "bool")
+        by = _select(e, dtype, [is_inside, b, zero])
+        signed = direction == "right" and dtype in _INTEGERS
+        opcode = "shl" if direction == "left" else "ashr" if signed else "lshr"
+        moved = Value(e.emit(f"{opcode} {kind} {a.name}, {by.name}"), dtype)
+        gone = zero
+        if signed:
+            gone = Value(e.emit(f"ashr {kind} {a.name}, {int(kind[1:]) - 1}"), dtype)
+        return _select(e, dtype, [is_inside, moved, gone])
+
+    return emit
+
+
+_GCD = """define internal i64 @symdiff_gcd(i64 %a, i64 %b) memory(none) {
+entry:
+  br label %test
+test:
+  %x = phi i64 [ %a, %entry ], [ %y, %body ]
+  %y = phi i64 [ %b, %entry ], [ %r, %body ]
+  %done = icmp eq i64 %y, 0
+  br i1 %done, label %end, label %body
+body:
+  %r = urem i64 %x, %y
+  br label %test
+end:
+  ret i64 %x
+}"""
+
+_POWER = """define internal i64 @symdiff_power(i64 %b, i64 %n) memory(none) {
+entry:
+  br label %test
+test:
+  %base = phi i64 [ %b, %entry ], [ %square, %body ]
+  %left = phi i64 [ %n, %entry ], [ %half, %body ]
+  %product = phi i64 [ 1, %entry ], [ %next, %body ]
+  %done = icmp eq i64 %left, 0
+  br i1 %done, label %end, label %body
+body:
+  %odd = trunc i64 %left to i1
+  %more = mul i64 %product, %base
+  %next = select i1 %odd, i64 %more, i64 %product
+  %square = mul i64 %base, %base
+  %half = lshr i64 %left, 1
+  br label %test
+end:
+  ret i64 %product
+}"""
+
+
+def _sizes(e: Emitter, dtype: str, arguments: list[Value]) -> list[Value]:
+    """Absolute values in 64 bits, without a sign."""
+    values = [_abs(e, dtype, [convert(e, x, dtype)]) for x in arguments]
+    unsigned = dtype if dtype.startswith("u") else "u" + dtype
+    return [convert(e, convert(e, v, unsigned), "uint64") for v in values]
+
+
+def _gcd(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    a, b = _sizes(e, dtype, arguments)
+    own = e.define("symdiff_gcd", _GCD)
+    made = Value(e.emit(f"call i64 @{own}(i64 {a.name}, i64 {b.name})"), "uint64")
+    return convert(e, made, dtype)
+
+
+def _lcm(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    a, b = _sizes(e, dtype, arguments)
+    own = e.define("symdiff_gcd", _GCD)
+    common = Value(e.emit(f"call i64 @{own}(i64 {a.name}, i64 {b.name})"), "uint64")
+    quotient = _integer_division(e, "uint64", a, common)[0]
+    return convert(e, STEPS["mul"](e, "uint64", [quotient, b]), dtype)
+
+
+def _int_reciprocal(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    """``1 / x`` towards zero; that of zero is what the C conversion of infinity gives NumPy."""
+    x, one = convert(e, arguments[0], dtype), constant(1, dtype)
+    quotient = _integer_division(e, dtype, one, x)[0]
+    if dtype not in ("int64", "int32"):
+        return quotient
+    least = constant(-(2 ** (int(dtype[3:]) - 1)), dtype)
+    is_zero = STEPS["eq"](e, dtype, [x, constant(0, dtype)])
+    return _select(e, dtype, [is_zero, least, quotient])
+
+
+_float_pow = _call("pow")
+
+
+def _pow(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    """A power; that of whole numbers modulo the width, with what is whole of a negative power."""
+    if _is_float(dtype):
+        return _float_pow(e, dtype, arguments)
+    a, b = (convert(e, x, dtype) for x in arguments)
+    base, exponent = convert(e, a, "int64"), convert(e, b, "int64")
+    own = e.define("symdiff_power", _POWER)
+    zero, one = constant(0, dtype), constant(1, dtype)
+    is_negative = STEPS["lt"](e, dtype, [b, zero])
+    parity = Value(e.emit(f"and i64 {exponent.name}, 1"), "int64")
+    is_one = STEPS["eq"](e, dtype, [a, one])
+    is_unit = is_one
+    if dtype in _INTEGERS:
+        is_unit = STEPS["or"](e, "bool", [is_one, STEPS["eq"](e, dtype, [a, constant(-1, dtype)])])
+    exponent = _select(e, "int64", [is_negative, parity, exponent])
+    made = Value(e.emit(f"call i64 @{own}(i64 {base.name}, i64 {exponent.name})"), "int64")
+    power = convert(e, made, dtype)
+    kept = STEPS["or"](e, "bool", [STEPS["not"](e, "bool", [is_negative]), is_unit])
+    return _select(e, dtype, [kept, power, zero])
+
+
+def _special_rows() -> dict[str, Row]:
+    """A row for each of SciPy's functions, by its name and the kinds of its arguments."""
+    rows: dict[str, Row] = {}
+    for step, function in SPECIAL.items():
+        name, _, result = NAMES[function].partition("[")
+        if result:
+            rows[step] = _special_result(name, int(result[0]))
+            continue
+        first = "l" if step.startswith("int_") else "d"
+        rows[step] = _special(name, first + "d" * (len(function.rules) - 1))
+    return rows
 
 
 _round = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "nearbyint"}
@@ -478,8 +737,34 @@ STEPS: dict[str, Row] = {
     "sigmoid": _sigmoid,
     "logaddexp": _logaddexp,
     "gamma": _call("tgamma"),
-    "digamma": _special("digamma"),
+    "digamma": _special("psi", "d"),
     "polygamma": _polygamma,
+    **_special_rows(),
+    "int_spherical_jn": _reflected(_special("spherical_jn", "ld")),
+    "int_spherical_in": _reflected(_special("spherical_in", "ld")),
+    "zeta": _zeta,
+    "riemann_zeta": _special_loop("_riemann_zeta", "d"),
+    "xlogy": _product_with_log("log"),
+    "xlog1py": _product_with_log("log1p"),
+    "log_expit": _log_sigmoid,
+    "logaddexp2": _logaddexp2,
+    "pow": _pow,
+    "bit_and": _bits("and"),
+    "bit_or": _bits("or"),
+    "bit_xor": _bits("xor"),
+    "bit_not": _bit_not,
+    "bit_count": _bit_count,
+    "left_shift": _shift("left"),
+    "right_shift": _shift("right"),
+    "gcd": _gcd,
+    "lcm": _lcm,
+    "int_reciprocal": _int_reciprocal,
+    "spacing": _spacing,
+    "fraction": _fraction,
+    "mantissa": _taken_apart(0),
+    "exponent": _taken_apart(1),
+    "ldexp": _ldexp,
+    "nextafter": _call("nextafter"),
     **{
         name: _call(name)
         for name in [
@@ -503,7 +788,6 @@ STEPS: dict[str, Row] = {
             "acosh",
             "atanh",
             "atan2",
-            "pow",
             "hypot",
             "cbrt",
             "erf",

@@ -58,7 +58,9 @@ class SpecialFunction(Opaque):
         rule = type(self).rules[argindex - 1]
         if rule is None:
             others = [n for n, r in enumerate(type(self).rules) if r is not None]
-            by = f"it can be differentiated by its {_ARGUMENTS[others[-1]]} argument; " * bool(others)
+            by = f"it can be differentiated by its {_ARGUMENTS[others[-1]]} argument; " * bool(
+                others
+            )
             raise UnsupportedOperationError(
                 f"the derivative of {type(self).scipy_name} by its {_ARGUMENTS[argindex - 1]} "
                 f"argument has no closed form; {by}hold this one constant with sd.stop_gradient, "
@@ -314,12 +316,8 @@ _add("sine_integral", lambda _f, x: spherical_jn(sp.S.Zero, x), plain=sp.Si, nam
 _add("cosine_integral", lambda _f, x: sp.cos(x) / x, plain=sp.Ci, name="sici[1]")
 _add("sinh_integral", lambda _f, x: spherical_in(sp.S.Zero, x), plain=sp.Shi, name="shichi[0]")
 _add("cosh_integral", lambda _f, x: sp.cosh(x) / x, plain=sp.Chi, name="shichi[1]")
-_add(
-    "fresnel_sine", lambda _f, x: sp.sin(sp.pi * x**2 / 2), plain=sp.fresnels, name="fresnel[0]"
-)
-_add(
-    "fresnel_cosine", lambda _f, x: sp.cos(sp.pi * x**2 / 2), plain=sp.fresnelc, name="fresnel[1]"
-)
+_add("fresnel_sine", lambda _f, x: sp.sin(sp.pi * x**2 / 2), plain=sp.fresnels, name="fresnel[0]")
+_add("fresnel_cosine", lambda _f, x: sp.cos(sp.pi * x**2 / 2), plain=sp.fresnelc, name="fresnel[1]")
 _add(
     "spence",
     lambda _f, x: Select(
@@ -443,9 +441,7 @@ genlaguerre = _polynomial(
     1,
     lambda n, a, x: sp.assoc_laguerre(n, a, x),
 )
-_polynomial(
-    "eval_laguerre", lambda n, x: -genlaguerre(n - 1, sp.S.One, x), plain=sp.laguerre
-)
+_polynomial("eval_laguerre", lambda n, x: -genlaguerre(n - 1, sp.S.One, x), plain=sp.laguerre)
 jacobi = _polynomial(
     "eval_jacobi",
     lambda n, a, b, x: (n + a + b + 1) / 2 * jacobi(n - 1, a + 1, b + 1, x),

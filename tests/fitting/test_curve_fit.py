@@ -230,3 +230,25 @@ def test_untraceable_model_names_the_line():
 
     with pytest.raises(sd.TracingError, match=r"test_curve_fit\.py:\d+, in model"):
         sd.curve_fit(model, X, X, [1.0])
+
+
+def test_a_model_that_fails_is_not_finite():
+    def model(x, a, b):
+        matrix = a * np.eye(5) - b * np.ones((5, 5))
+        return np.linalg.cholesky(matrix)[-1, -1] * x
+
+    x = np.linspace(0, 1, 20)
+    with pytest.warns(scipy.optimize.OptimizeWarning, match="not finite"):
+        _, covariance = sd.curve_fit(model, x, x, p0=[1.0, 1.0])
+    assert np.all(np.isinf(covariance))
+
+
+def test_models_of_blocks():
+    knots = np.linspace(0, 1, 20)
+
+    def model(x, a, b, c):
+        return np.interp(x, knots, np.cumsum(a * np.exp(-b * knots)) / 20 + c)
+
+    x = np.linspace(0, 1, 50)
+    params, _ = sd.curve_fit(model, x, model(x, 2.0, 3.0, 0.5), p0=[1, 1, 0])
+    np.testing.assert_allclose(params, [2.0, 3.0, 0.5], rtol=1e-9)

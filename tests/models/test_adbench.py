@@ -138,6 +138,12 @@ def test_plain_numpy_gives_bundle_adjustments_published_value():
     close(flat(models.ba_by_observation(*data)), models.expected("ba/test")[0], 1e-12)
 
 
+branches = pytest.mark.xfail(
+    strict=True, raises=sd.TracingError, reason="Python's if on a traced value"
+)
+
+
+@branches
 def test_one_observation():
     data = models.read_ba("ba/test")
     args = data.cams[0], data.points[0], data.w[0], data.feats[0]
@@ -147,6 +153,7 @@ def test_one_observation():
     assert sd.grad(models.weight_error)(data.w[0]) == pytest.approx(-2 * data.w[0], rel=1e-15)
 
 
+@branches
 def test_one_observation_without_rotation():
     """Another path is taken than the one that was traced first, and then the first again."""
     data = models.read_ba("ba/test")
@@ -176,7 +183,13 @@ def first(f):
 
 
 OBSERVATIONS = [models.ba_reprojection, first(models.ba_by_observation)]
-ways = pytest.mark.parametrize("f", OBSERVATIONS, ids=["at once", "one by one"])
+ways = pytest.mark.parametrize(
+    "f",
+    [
+        pytest.param(OBSERVATIONS[0], id="at once"),
+        pytest.param(OBSERVATIONS[1], id="one by one", marks=branches),
+    ],
+)
 
 
 @ways
@@ -224,6 +237,9 @@ def little_memory():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("little_memory")
+@pytest.mark.xfail(
+    strict=True, raises=MemoryError, reason="sparse Jacobians are computed dense and then thinned"
+)
 def test_sparse_jacobian_of_many_observations():
     """A dense one by the points would have 1.5e9 entries."""
     name = "ba/ba1_n49_m7776_p31843"

@@ -257,10 +257,10 @@ def _gather(
         places = _constant_places(x, key, axis, extent)
     rank = len(places.shape_)
     skipped = len(block) - rank
-    axes = [
-        constant(0) if places.shape_[a] != block[skipped + a] else index(first + skipped + a)
-        for a in range(rank)
-    ]
+    axes: list[Affine] = []
+    for a, here in enumerate(places.shape_):
+        is_one = here != block[skipped + a] and context.decide(here - 1, "==")
+        axes.append(constant(0) if is_one else index(first + skipped + a))
     composed = compose(places.indices, axes)
     assert composed is not None
     return Read(places.array, composed)

@@ -44,7 +44,8 @@ def _square(a: Any, name: str) -> TracedArray:
             )
         )
     if m != n:  # known to be equal now: say it with one size
-        x = x.view(x.indices, (*x.shape_[:-1], m))
+        size = m if isinstance(m, int) else n
+        x = x.view(x.indices, (*x.shape_[:-2], size, size))
     return x
 
 
@@ -318,7 +319,9 @@ def _triangular(
     _quiet(how, "solve_triangular", *_HOW)
     refuse_keywords("scipy.linalg.solve_triangular", unit_diagonal=unit_diagonal or None)
     x, y = _promoted(_square(a, "solve_triangular"), _floating(b, "solve_triangular", 1))
+    _require_length(x, y.shape_[0 if y.ndim == 1 else -2], "solve_triangular")
     rows = y[None, :] if y.ndim == 1 else swapaxes(y, -1, -2)
+    rows = rows.view(rows.indices, (*rows.shape_[:-1], x.shape_[-1]))
     is_transposed = trans in (1, "T", 2, "C")
     solved = matrices.solve_triangular_rows(x, rows, upper=not lower, transposed=is_transposed)
     return solved[..., 0, :] if y.ndim == 1 else swapaxes(solved, -1, -2)

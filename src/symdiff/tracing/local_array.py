@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from symdiff.errors import DTypeError, TracingError, UnsupportedOperationError, at_user_line
+from symdiff.program.affine import Affine, constant, index
+from symdiff.program.equations import Index
 from symdiff.tracing.assignment import assign_positions
 from symdiff.tracing.context import Context, active_context, check_dtype
 from symdiff.tracing.indexing import getitem
@@ -23,6 +25,10 @@ from symdiff.tracing.ufuncs import apply_ufunc
 
 __all__ = ["LocalArray", "current_tree", "has_traced", "localize", "plain"]
 
+RESHAPED = (
+    "assignment through a reshape of an array that has become traced. Write to the array itself, "
+    "or reshape it afterwards"
+)
 _OWN = frozenset(
     [
         "home",
@@ -68,17 +74,14 @@ class LocalArray(np.ndarray):
             return
         if root.traced is None:
             _make_traced(root)
-        assert root.traced is not None
-        if root is self:
-            root.traced[current_tree(key)] = current_tree(value)
+        now = current(self)
+        assert now is not None
+        if now.buffer.refusal is None:
+            now[current_tree(key)] = current_tree(value)
             return
+        assert root.traced is not None
         if has_traced(key):
-            raise UnsupportedOperationError(
-                at_user_line(
-                    "assignment at a place that is known only at the call, through a view. Write "
-                    "to the array itself"
-                )
-            )
+            raise UnsupportedOperationError(at_user_line(now.buffer.refusal))
         assign_positions(root.traced, _places(root, self)[plain(key)], current_tree(value))
 
     def __getitem__(self, key: Any) -> Any:
@@ -190,7 +193,17 @@ def current(x: LocalArray) -> TracedArray | None:
         return None
     if root is x:
         return root.traced
-    return getitem(ravel(root.traced.snapshot()), _places(root, x))
+    places = _places(root, x)
+    indices = _index_map(root, places)
+    memory = root.traced
+    if indices is None:  # a reshape, which no index map says
+        copy = getitem(ravel(memory.snapshot()), places)
+        copy.buffer.refusal = RESHAPED
+        memory.buffer.alias(copy.buffer)
+        return copy
+    seen = TracedArray(memory.context, memory.array, places.shape, memory.dtype_, indices)
+    seen.buffer = memory.buffer
+    return seen
 
 
 def _places(root: LocalArray, x: LocalArray) -> np.ndarray:
@@ -201,6 +214,32 @@ def _places(root: LocalArray, x: LocalArray) -> np.ndarray:
     start = (_address(x) - _address(root)) // item
     strides = tuple([8 * s // item for s in ndarray.strides.__get__(x)])
     return np.lib.stride_tricks.as_strided(numbers[start:], ndarray.shape.__get__(x), strides)
+
+
+def _index_map(root: LocalArray, places: np.ndarray) -> tuple[Index, ...] | None:
+    """Say a view of the root as an index map of it; None where it is none."""
+    memory = plain(root)
+    strides = [s // memory.itemsize for s in memory.strides]
+    start = int(places.flat[0]) if places.size else 0
+    if not memory.flags.c_contiguous:
+        return None
+    first = [start // s % n if s else 0 for s, n in zip(strides, memory.shape, strict=True)]
+    indices: list[Affine] = [constant(i) for i in first]
+    for axis, count in enumerate(places.shape):
+        if count < 2:
+            continue
+        (stride,) = np.unique(np.diff(places, axis=axis))[:1]
+        for k, (s, n) in enumerate(zip(strides, memory.shape, strict=True)):
+            step = int(stride) // s if s and stride % s == 0 else 0
+            if step and 0 <= first[k] + step * (count - 1) < n and not indices[k].terms:
+                indices[k] = index(axis).scaled(step).shifted(first[k])
+                break
+    loops = list(np.indices(places.shape, sparse=True))
+    flat: Any = np.zeros(places.shape, np.int64)
+    for i, n in zip(indices, memory.shape, strict=True):
+        assert isinstance(i.offset, int)
+        flat = flat * n + i.offset + sum(c * loops[k] for k, c in i.terms)
+    return tuple(indices) if np.array_equal(flat, places) else None
 
 
 def _address(x: LocalArray) -> int:

@@ -24,6 +24,9 @@ from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 
 __all__ = ["TracedRule", "apply_block", "named_block"]
 
+MAX_KNOWN = 256
+"""How many kinds of operands a rule remembers."""
+
 Value = Callable[..., Any]
 Tangent = Callable[[Block, Any, Sequence[Any], Sequence[Any]], Any]
 Transpose = Callable[[Block, Sequence[Any], Any], Any]
@@ -110,6 +113,8 @@ class TracedRule:
         values = _example_sizes(block, types)
         key = (block, what, tuple(inputs), tuple(values.items()))
         if key not in self._known:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
             context = Context(f"{block.label}_rule")
             context.values = {**values}
             with context:

@@ -17,6 +17,8 @@ from symdiff.program.blocks import Block
 __all__ = ["FUNCTIONS", "LAPACK_PREFIX", "block_function", "callback_function"]
 
 LAPACK_PREFIX = "symdiff_lapack_"
+SMALL = 16
+"""Up to so many rows solutions are computed here (see docs/design.md for the crossover)."""
 
 
 class _Code(Assembler):
@@ -183,6 +185,8 @@ def _lu(c: _Code) -> None:
     elements = c.product(n, n)
     c.copy(c.kind, "%out", "%x0", elements)
     pivots = c.at(c.kind, "%out", elements)
+    with c.loop(n) as i:  # what the integers leave of the row
+        c.store(c.kind, "0.0", pivots, i)
     c.lapack("getrf", c.short(n), c.short(n), "%out", c.leading(n), pivots)
 
 
@@ -194,9 +198,61 @@ def _lu_solve(c: _Code) -> None:
         c.fail_if(c.value(f"fcmp oeq {c.kind} {pivot}, 0.0"), SINGULAR)
     c.copy(c.kind, "%out", "%x1", c.product(count, n))
     pivots = c.at(c.kind, "%x0", c.product(n, n))
+    with c.when(c.value(f"icmp sle i64 {n}, {SMALL}")):
+        with c.loop(count) as row:
+            _substitute(c, c.at(c.kind, "%out", c.product(row, n)), pivots, n)
+        c.add("ret i32 0")
+        c.lines.append("small:")  # what follows cannot be reached
     letter = c.letter("N" if c.has("transposed") else "T")
     size, rows = c.short(n), c.leading(n)
     c.lapack("getrs", letter, size, c.short(count), "%x0", rows, pivots, "%out", rows)
+
+
+def _substitute(c: _Code, x: str, pivots: str, n: str) -> None:
+    """Solve in place with small factors, for which LAPACK takes longer to begin than to compute.
+
+    The factors are those of the transpose, by columns: ``p a.T = l u``.
+    """
+    if c.has("transposed"):
+        _exchange(c, x, pivots, n, forward=True)
+        _sweep(c, x, n, forward=True, by_columns=False, divides=False)
+        _sweep(c, x, n, forward=False, by_columns=False, divides=True)
+    else:
+        _sweep(c, x, n, forward=True, by_columns=True, divides=True)
+        _sweep(c, x, n, forward=False, by_columns=True, divides=False)
+        _exchange(c, x, pivots, n, forward=False)
+
+
+def _sweep(c: _Code, x: str, n: str, *, forward: bool, by_columns: bool, divides: bool) -> None:
+    """Solve with one triangle: each unknown from those before it, or behind it."""
+    last = c.value(f"sub i64 {n}, 1")
+    with c.loop(n) as step:
+        i = step if forward else c.value(f"sub i64 {last}, {step}")
+        total = c.variable(c.kind, c.load(c.kind, x, i))
+        with c.loop(step) as k:
+            j = k if forward else c.value(f"sub i64 {last}, {k}")
+            row, column = (j, i) if by_columns else (i, j)
+            place = c.value(f"add i64 {row}, {c.product(column, n)}")
+            factor = c.load(c.kind, "%x0", place)
+            product = c.value(f"fmul contract {c.kind} {factor}, {c.load(c.kind, x, j)}")
+            total.set(c.value(f"fsub contract {c.kind} {total.get()}, {product}"))
+        if divides:
+            diagonal = c.product(i, c.value(f"add i64 {n}, 1"))
+            pivot = c.load(c.kind, "%x0", diagonal)
+            total.set(c.value(f"fdiv {c.kind} {total.get()}, {pivot}"))
+        c.store(c.kind, total.get(), x, i)
+
+
+def _exchange(c: _Code, x: str, pivots: str, n: str, *, forward: bool) -> None:
+    """Exchange elements as the rows were."""
+    last = c.value(f"sub i64 {n}, 1")
+    with c.loop(n) as step:
+        i = step if forward else c.value(f"sub i64 {last}, {step}")
+        pivot = c.value(f"sext i32 {c.load('i32', pivots, i)} to i64")
+        other = c.value(f"sub i64 {pivot}, 1")  # LAPACK counts from one
+        mine, theirs = c.load(c.kind, x, i), c.load(c.kind, x, other)
+        c.store(c.kind, theirs, x, i)
+        c.store(c.kind, mine, x, other)
 
 
 def _lu_sign(c: _Code) -> None:

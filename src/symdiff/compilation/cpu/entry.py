@@ -134,8 +134,34 @@ def add_call(schedule: Schedule, module: Module) -> None:
         slot = f.value(f"getelementptr i64, ptr %sizes, i64 {n}")
         sizes[name] = f.value(f"load i64, ptr {slot}")
     _call_kernel(f, module, schedule, pointers, sizes)
+    _spoil_outputs(f, module, schedule, pointers, sizes)
     f.add("ret i32 %status")
     module.functions.append(_finish(f, "define i32 @call(ptr %table, ptr %sizes)", "entry"))
+
+
+def _spoil_outputs(
+    f: _Lines, module: Module, schedule: Schedule, pointers: list[str], sizes: dict[str, str]
+) -> None:
+    """Let floating results be NaN (all bits set) when something went wrong.
+
+    A solver then takes the step back, and a C caller who does not look at the status sees it.
+    """
+    module.declare("memset", "ptr", "ptr, i32, i64", pure=False)
+    good = f.value("icmp eq i32 %status, 0")
+    f.add(f"br i1 {good}, label %finished, label %spoil")
+    f.label("spoil")
+    kinds = arguments_of(schedule)
+    for pointer, (name, kind) in zip(pointers, kinds, strict=False):
+        shape, dtype = schedule.program.types[name]
+        if kind != "output" or not dtype.startswith("float"):
+            continue
+        count: Extent = _ITEM_SIZES[dtype]
+        for extent in shape:
+            count = count * extent
+        size = _size_value(f, count, sizes)
+        f.value(f"call ptr @memset(ptr {pointer}, i32 255, i64 {size})")
+    f.add("br label %finished")
+    f.label("finished")
 
 
 def add_scalar_call(schedule: Schedule, module: Module) -> None:

@@ -99,7 +99,7 @@ UNSUPPORTED = [
     ),
     case(
         "traced mask",
-        sd.UnsupportedOperationError,
+        sd.ShapeError,
         lambda: sd.jit(lambda x: x[x > 0])(X),
         "np.where",
     ),

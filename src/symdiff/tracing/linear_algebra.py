@@ -278,7 +278,26 @@ def tensorinv(a: Any, ind: Any = 2) -> Any:
     return reshape(inv(reshape(x, (total, total))), (*behind, *front))
 
 
+def polyfit(
+    x: Any, y: Any, deg: Any, rcond: Any = None, full: Any = False, w: Any = None, cov: Any = False
+) -> Any:
+    """Do `numpy.polyfit`, for the coefficients alone."""
+    refuse_keywords("np.polyfit", full=full or None, cov=cov or None)
+    points, values = _promoted(_floating(x, "polyfit", 1), _floating(y, "polyfit", 1))
+    powers: Any = points[:, None] ** np.arange(int(deg), -1, -1)
+    right: Any = values
+    if w is not None:
+        weights: Any = as_traced(w)
+        powers = powers * weights[:, None]
+        right = right * (weights if values.ndim == 1 else weights[:, None])
+    scale: Any = np.sqrt(reduce_sum(powers * powers, axis=0))
+    cutoff = rcond if rcond is not None else points.context.pin(points.shape_[0]) * 2.0**-52
+    solution: Any = lstsq(powers / scale, right, cutoff)[0]
+    return solution / (scale if values.ndim == 1 else scale[:, None])
+
+
 LINEAR_ALGEBRA: dict[Any, Callable[..., Any]] = {
+    np.polyfit: polyfit,
     np.linalg.solve: solve,
     np.linalg.inv: inv,
     np.linalg.det: det,

@@ -22,6 +22,7 @@ from symdiff.tracing.shapes import ravel
 from symdiff.tracing.traced_array import call_traced
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced
 from symdiff.tracing.ufuncs import apply_ufunc
+from symdiff.tracing.writing import WRITING
 
 __all__ = ["LocalArray", "current_tree", "has_traced", "localize", "plain"]
 
@@ -122,6 +123,10 @@ class LocalArray(np.ndarray):
         apply_ufunc(_active(), ufunc, "at", tuple(given), kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func in WRITING and isinstance(args[0], LocalArray) and has_traced((args, kwargs)):
+            root = _root(args[0])
+            if root.traced is None:
+                _make_traced(root)
         given, named = current_tree(tuple(args)), current_tree(dict(kwargs))
         if has_traced((given, named)):
             return call_traced(func, given, named)

@@ -167,6 +167,7 @@ FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {
     np.concatenate: concatenate,
     np.stack: stack,
     np.vstack: vstack,
+    getattr(np, "row_stack", np.vstack): vstack,  # its old name
     np.hstack: hstack,
     np.column_stack: column_stack,
     np.diag: diag,

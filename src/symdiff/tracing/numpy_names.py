@@ -35,7 +35,7 @@ from symdiff.tracing.shapes import broadcast_to
 from symdiff.tracing.special_functions import SPECIAL_TABLE
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, stack_nested
 
-__all__ = ["traced_names"]
+__all__ = ["CREATION", "LOCAL", "traced_names"]
 
 _LIBRARIES = ("numpy", "scipy", "sympy", "symdiff", "numba", "llvmlite", "matplotlib", "pandas")
 
@@ -113,7 +113,7 @@ def _asarray(a: Any, dtype: Any = None, order: Any = None, **_: Any) -> Any:
     return _array(a, dtype, copy=False)
 
 
-_CREATION: dict[str, Callable[..., Any]] = {
+CREATION: dict[str, Callable[..., Any]] = {
     "zeros": _filled(0),
     "empty": _filled(0),
     "ones": _filled(1),
@@ -131,8 +131,8 @@ _CREATION: dict[str, Callable[..., Any]] = {
 }
 """What makes arrays of shapes and of nested lists; with nothing traced the result is local."""
 
-_LOCAL = ["zeros_like", "ones_like", "empty_like", "full_like", "linspace", "logspace", "geomspace"]
-_LOCAL += ["copy", "tri", "tile", "repeat", "concatenate", "stack", "vstack", "hstack", "diag"]
+LOCAL = ["zeros_like", "ones_like", "empty_like", "full_like", "linspace", "logspace", "geomspace"]
+LOCAL += ["copy", "tri", "tile", "repeat", "concatenate", "stack", "vstack", "hstack", "diag"]
 """Functions that dispatch, but whose result of plain arguments the function may write to."""
 
 
@@ -182,9 +182,9 @@ class _Names:
         """Make the replacements, once."""
         if self.by_original:
             return
-        for name, handler in _CREATION.items():
+        for name, handler in CREATION.items():
             self._add(np, name, _replacement(getattr(np, name), handler))
-        for name in _LOCAL:
+        for name in LOCAL:
             self._add(np, name, _replacement(getattr(np, name), None))
         for function, handler in SPECIAL_TABLE.items():
             self._add(scipy.special, function.__name__, _dispatching(function, handler))

@@ -11,12 +11,14 @@ from symdiff.errors import DTypeError, ShapeError, UnsupportedOperationError, at
 from symdiff.program.affine import index
 from symdiff.program.equations import Read
 from symdiff.tracing.arguments import as_axes, as_axis, is_given
+from symdiff.tracing.assembly import roll
 from symdiff.tracing.construction import concatenate
 from symdiff.tracing.indexing import compose_affine, getitem
 from symdiff.tracing.operations import PRODUCT
-from symdiff.tracing.pointwise import where
+from symdiff.tracing.ordering import cumsum
+from symdiff.tracing.pointwise import stop_gradient, where
 from symdiff.tracing.reductions import reduce_sum
-from symdiff.tracing.shapes import along, at_least, broadcast_to, flip, ravel
+from symdiff.tracing.shapes import along, at_least, broadcast_to, flip, moveaxis, ravel
 from symdiff.tracing.traced_size import as_size
 from symdiff.tracing.tracer import TracedArray, as_traced, astype
 
@@ -244,8 +246,37 @@ def sinc(x: Any) -> Any:
     return where(is_small, series, np.sin(safe) / safe)
 
 
+def _shifted(backwards: bool) -> Callable[..., Any]:
+    def shift(x: Any, axes: Any = None) -> Any:
+        array = as_traced(x)
+        chosen = as_axes(axes, array.ndim)
+        halves = [array.context.pin(array.shape_[a]) // 2 for a in chosen]
+        return roll(array, [-h if backwards else h for h in halves], chosen)
+
+    shift.__doc__ = f"Do `numpy.fft.{'i' * backwards}fftshift`."
+    return shift
+
+
+def unwrap(p: Any, discont: Any = None, axis: Any = -1, *, period: Any = 2 * np.pi) -> Any:
+    """Do `numpy.unwrap`; the turns that are added are constants for derivatives."""
+    x: Any = as_traced(p)
+    x = x if x.dtype.kind == "f" else astype(x, "float64")
+    x = moveaxis(x, axis, -1)
+    steps: Any = stop_gradient(x[..., 1:] - x[..., :-1])
+    half = period / 2
+    turned: Any = np.mod(steps + half, period) - half
+    turned = where((turned == -half) & (steps > 0), half, turned)
+    largest = half if discont is None else max(discont, half)
+    turns = where(abs(steps) < largest, 0, turned - steps)
+    moved = x[..., 1:] + cumsum(turns, -1)
+    return moveaxis(concatenate([x[..., :1], moved], -1), -1, axis)
+
+
 SIGNALS: dict[Any, Callable[..., Any]] = {
     np.diff: diff,
+    np.unwrap: unwrap,
+    np.fft.fftshift: _shifted(False),
+    np.fft.ifftshift: _shifted(True),
     np.ediff1d: ediff1d,
     np.gradient: gradient,
     np.trapezoid: trapezoid,

@@ -23,6 +23,7 @@ from symdiff.tracing.numpy_names import traced_names
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.static_values import static_value
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
+from symdiff.tracing.writing import WRITING
 from symdiff.trees import Tree, flatten, unflatten
 
 __all__ = ["Spec", "Static", "Trace", "input_names", "matches", "trace_function"]
@@ -30,7 +31,7 @@ __all__ = ["Spec", "Static", "Trace", "input_names", "matches", "trace_function"
 # Tracers look these up at run time, since they cannot import what imports them (see `dispatch`).
 FUNCTIONS.update({operator.setitem: setitem, Buffer: settle})
 FUNCTIONS[np.ndarray.__array__] = static_value
-FUNCTIONS.update(FUNCTION_TABLE)
+FUNCTIONS.update({**FUNCTION_TABLE, **WRITING})
 METHODS.update({(np.add, "at"): add_at, (np.subtract, "at"): subtract_at})
 METHODS.update(UFUNC_METHODS)
 

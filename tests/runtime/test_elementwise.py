@@ -473,6 +473,25 @@ def test_whole_numbers_are_as_in_numpy(ufunc, dtype):
         np.testing.assert_array_equal([f(*p) for p in zip(*points, strict=True)], alone)
 
 
+def test_operators_of_whole_numbers():
+    def f(x, y):
+        z = x + 0
+        z <<= 2
+        w = x + 0
+        w >>= 1
+        return (x & y, x | 3, 5 ^ x, ~x, x << 2, 1 << y, x >> y, 99 >> y, z, w), (
+            *divmod(x, y + 1),
+            *divmod(17, y + 1),
+            *divmod(x, 3),
+        )
+
+    x, y = np.array([-9, 7, 12]), np.array([1, 0, 3])
+    for got, want in zip(sd.jit(f)(x, y), f(x, y), strict=True):
+        for g, w in zip(got, want, strict=True):
+            assert_same(g, w, 0)
+    assert sd.jit(divmod)(7, 2) == (3, 1)
+
+
 @pytest.mark.parametrize("ufunc", [np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert])
 def test_bits_of_truth_values(ufunc):
     points = [np.array(v) for v in ([True, True, False, False], [True, False] * 2)][: ufunc.nin]

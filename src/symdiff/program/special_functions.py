@@ -124,11 +124,20 @@ def _erfcx_slope(f: Expr, x: Expr) -> Expr:
     return Select(x > 20, sp.Add(*terms) / _ROOT_PI, 2 * x * f - 2 / _ROOT_PI)
 
 
+def _dawsn_slope(f: Expr, x: Expr) -> Expr:
+    """``1 - 2 x f``, which cancels for large `x`: DLMF 7.12.1 and 7.5.1 there."""
+    terms = [
+        -(2 * n + 1) * sp.factorial2(2 * n - 1) / (2 ** (n + 1) * x ** (2 * n + 2))
+        for n in range(8)
+    ]
+    return Select(Abs(x) > 20, sp.Add(*terms), 1 - 2 * x * f)
+
+
 erfcx = _add("erfcx", _erfcx_slope)
 erfinv = _add("erfinv", lambda f, _x: _ROOT_PI / 2 * sp.exp(f**2), plain=sp.erfinv)
 _add("erfcinv", lambda f, _x: -_ROOT_PI / 2 * sp.exp(f**2), plain=sp.erfcinv)
 _add("erfi", lambda _f, x: 2 / _ROOT_PI * sp.exp(x**2), plain=sp.erfi)
-_add("dawsn", lambda f, x: 1 - 2 * x * f)
+_add("dawsn", _dawsn_slope)
 _add(
     "ndtr",
     lambda _f, x: sp.exp(-(x**2) / 2) / _ROOT_2PI,

@@ -64,6 +64,15 @@ class Operators:
     def __xor__(self, other: Any) -> Any:
         return self._apply(np.bitwise_xor, self, other)
 
+    def __lshift__(self, other: Any) -> Any:
+        return self._apply(np.left_shift, self, other)
+
+    def __rshift__(self, other: Any) -> Any:
+        return self._apply(np.right_shift, self, other)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self._apply(np.divmod, self, other)
+
     def __radd__(self, other: Any) -> Any:
         return self._apply(np.add, other, self)
 
@@ -97,6 +106,15 @@ class Operators:
     def __rxor__(self, other: Any) -> Any:
         return self._apply(np.bitwise_xor, other, self)
 
+    def __rlshift__(self, other: Any) -> Any:
+        return self._apply(np.left_shift, other, self)
+
+    def __rrshift__(self, other: Any) -> Any:
+        return self._apply(np.right_shift, other, self)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return self._apply(np.divmod, other, self)
+
     def __iadd__(self, other: Any) -> Any:
         return self.in_place(np.add, other)
 
@@ -129,6 +147,12 @@ class Operators:
 
     def __ixor__(self, other: Any) -> Any:
         return self.in_place(np.bitwise_xor, other)
+
+    def __ilshift__(self, other: Any) -> Any:
+        return self.in_place(np.left_shift, other)
+
+    def __irshift__(self, other: Any) -> Any:
+        return self.in_place(np.right_shift, other)
 
     def __lt__(self, other: Any) -> Any:
         return self._apply(np.less, self, other)

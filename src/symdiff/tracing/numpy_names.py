@@ -8,12 +8,15 @@ Everybody else's calls go to the originals.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -154,7 +157,8 @@ def _replacement(original: Any, handler: Callable[..., Any] | None) -> Callable[
 
 
 def _is_library(namespace: Mapping[str, Any]) -> bool:
-    return str(namespace.get("__name__", "")).partition(".")[0] in _LIBRARIES
+    root = str(namespace.get("__name__", "")).partition(".")[0]
+    return root in _LIBRARIES or (root != "__main__" and root in sys.stdlib_module_names)
 
 
 def _dispatching(original: Any, handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -177,6 +181,7 @@ class _Names:
         self.depth = 0
         self.by_original: dict[int, tuple[Any, Callable[..., Any]]] = {}
         self.places: list[tuple[Any, str, Any]] = []
+        self.borrowed: dict[int, _Borrowed] = {}
 
     def fill(self) -> None:
         """Make the replacements, once."""
@@ -222,16 +227,62 @@ class _Names:
                 for module, name, original in self.places:
                     setattr(module, name, original)
 
-    def swap(self, namespace: dict[str, Any]) -> list[tuple[str, Any]]:
-        """Replace what a module has imported by name; give what was there."""
-        found = [
-            (name, value)
-            for name, value in list(namespace.items())
-            if self.by_original.get(id(value), (None,))[0] is value and value is not None
-        ]
-        for name, value in found:
-            namespace[name] = self.by_original[id(value)][1]
-        return found
+    def borrow(self, namespace: dict[str, Any]) -> None:
+        """Replace what a module has imported by name, until all who borrowed have given back."""
+        with self.lock:
+            known = self.borrowed.get(id(namespace))
+            if known is None:
+                found = [
+                    (name, value)
+                    for name, value in list(namespace.items())
+                    if self.by_original.get(id(value), (_NOTHING,))[0] is value
+                ]
+                known = self.borrowed[id(namespace)] = _Borrowed(namespace, found)
+                namespace.update({name: self.by_original[id(v)][1] for name, v in found})
+            known.count += 1
+
+    def give_back(self, namespace: dict[str, Any]) -> None:
+        """Put the originals back into a module when nobody traces its functions any more."""
+        with self.lock:
+            known = self.borrowed[id(namespace)]
+            known.count -= 1
+            if not known.count:
+                del self.borrowed[id(namespace)]
+                namespace.update(known.found)
+
+
+_NOTHING = object()
+
+
+@dataclass(eq=False)
+class _Borrowed:
+    """A module's names that are replaced, and by how many traces."""
+
+    namespace: dict[str, Any]
+    found: list[tuple[str, Any]]
+    count: int = 0
+
+
+def _namespaces(function: Callable[..., Any]) -> list[dict[str, Any]]:
+    """The module of a function, and those of what it and its module refer to."""
+    found: dict[int, dict[str, Any]] = {}
+
+    def add(value: Any) -> None:
+        namespace = vars(value) if isinstance(value, ModuleType) else None
+        if namespace is None:
+            namespace = getattr(value, "__globals__", None)
+        if isinstance(namespace, dict) and not _is_library(namespace):
+            found.setdefault(id(namespace), namespace)
+
+    add(function)
+    for cell in getattr(function, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # a name that has no value yet
+            add(cell.cell_contents)
+    for namespace in list(found.values()):
+        for value in list(namespace.values()):
+            if isinstance(value, (ModuleType, FunctionType)):
+                add(value)
+    return list(found.values())
 
 
 _names = _Names()
@@ -244,14 +295,12 @@ def traced_names(function: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     What is given is to be called in its stead: the function itself may be one of them.
     """
     _names.enter()
-    namespace = getattr(function, "__globals__", None)
-    swapped: list[tuple[str, Any]] = []
+    namespaces = _namespaces(function)
     try:
-        if isinstance(namespace, dict) and not _is_library(namespace):
-            swapped = _names.swap(namespace)
+        for namespace in namespaces:
+            _names.borrow(namespace)
         yield _names.by_original.get(id(function), (function, function))[1]
     finally:
-        for name, value in swapped:
-            assert namespace is not None
-            namespace[name] = value
+        for namespace in namespaces:
+            _names.give_back(namespace)
         _names.leave()

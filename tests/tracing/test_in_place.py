@@ -1038,3 +1038,145 @@ def test_lengths_of_another_call():
         x = np.linspace(0.5, 1.5, n)
         np.testing.assert_allclose(jitted(x), f(x), rtol=1e-14)
         np.testing.assert_allclose(jacobian(x), differences(f, x), rtol=1e-7, atol=1e-8)
+
+
+def views_by_functions():
+    """Views that NumPy's functions give of an array that is still plain."""
+    return {
+        "flip": np.flip,
+        "squeeze": np.squeeze,
+        "transpose": np.transpose,
+        "ravel": np.ravel,
+        "reshape": lambda a: np.reshape(a, (3, 1))[:, 0],
+        "expand_dims": lambda a: np.expand_dims(a, 0)[0],
+        "split": lambda a: np.split(a, 3)[0],
+        "swapaxes": lambda a: np.swapaxes(a[None], 0, 1)[:, 0],
+    }
+
+
+@pytest.mark.parametrize("name", views_by_functions())
+def test_views_by_functions_are_views(name):
+    def f(x):
+        a = np.zeros(3)
+        b = views_by_functions()[name](a)
+        b[0] = x[0]
+        a[2] += x[1]
+        b *= 2
+        return a + 0
+
+    np.testing.assert_allclose(sd.jit(f)(X[:3]), f(X[:3]))
+
+
+def in_fortran_order(x):
+    c = np.zeros((2, 3), order="F")
+    d = c[0]
+    d[1] = x[0]
+    return c
+
+
+def view_of_a_view(x):
+    a = np.zeros((2, 2))
+    b = a.T
+    a[0, 1] = x[0]
+    c = b[1]
+    c[1] = x[1]
+    return a
+
+
+def methods_of_a_view(x):
+    a = np.zeros(3)
+    b = a[::-1]
+    a[0] = x[0]
+    b.fill(x[1])
+    a[1] = x[2]
+    b.sort()
+    return a
+
+
+def out_of_a_view(x):
+    a = np.zeros(3) + 2
+    p = a[1:]
+    a[0] = x[0]
+    np.multiply(p, 2, out=p)
+    return a
+
+
+def ravel_of_a_column(x):
+    a = np.outer(x, x)
+    b = a[:, 0].ravel()
+    b -= 1
+    return a
+
+
+def reshape_of_a_column(x):
+    a = np.outer(x, x)
+    b = a[:, 0].reshape(-1, 1)
+    b -= 1
+    return a
+
+
+def an_element_stays(x):
+    y = np.zeros(3)
+    y[0] = x[0]
+    s = y[0]
+    y[0] = x[1]
+    return y + s
+
+
+def add_at_after_a_write(x):
+    a = np.zeros(4)
+    a += x[0]
+    np.add.at(a, [0, 0], x[1])
+    return a
+
+
+REVIEWED = [in_fortran_order, view_of_a_view, methods_of_a_view, out_of_a_view, ravel_of_a_column]
+REVIEWED += [reshape_of_a_column, an_element_stays, add_at_after_a_write]
+
+
+@pytest.mark.parametrize("f", REVIEWED)
+def test_memory_is_shared_as_in_numpy(f):
+    np.testing.assert_allclose(sd.jit(f)(X[:3]), f(X[:3].copy()))
+    sd.check_derivatives(lambda x: np.sum(f(x) ** 2), X[:3])
+
+
+def no_views(x):
+    def element(a):
+        a[3, ...].fill(7.0)
+
+    def named(a):
+        b = a[3, ...]
+        b[...] = 7.0
+
+    def squeezed(a):
+        np.squeeze(a[:1])[...] = 7.0
+
+    def accumulated(a):
+        np.add.at(a[::-1], [0, 0], x[0])
+
+    return [element, named, squeezed, accumulated]
+
+
+@pytest.mark.parametrize("n", range(4))
+def test_what_would_lose_a_write_is_refused(n):
+    def f(x):
+        a = x * 1
+        no_views(x)[n](a)
+        return a
+
+    with pytest.raises(sd.UnsupportedOperationError, match=r"test_in_place\.py"):
+        sd.jit(f)(np.arange(5.0))
+
+
+def test_a_traced_place_out_of_bounds():
+    def f(x, i):
+        a = x * 1
+        a[i] = 7.0
+        return a
+
+    x = np.arange(3.0)
+    np.testing.assert_array_equal(sd.jit(f)(x, -1), f(x.copy(), -1))
+    with pytest.raises(IndexError):
+        sd.jit(f)(x, 3)
+    with pytest.raises(IndexError):
+        sd.jit(f)(x, -4)

@@ -70,10 +70,10 @@ def _copy(
 
 def setitem(x: TracedArray, key: Any, value: Any) -> None:
     """Do ``x[key] = value`` for arrays that the function itself has made."""
+    _check_writable(x)
     if any(isinstance(i, Read) for i in x.map):  # what an array of integers has selected: a copy
         own = elementwise(x.context, COPY, [x], x.dtype_)
         x.buffer, x.map = own.buffer, own.map
-    _check_writable(x)
     keys = key if isinstance(key, tuple) else (key,)
     if isinstance(value, Masked):
         _assign_masked(x, keys, value)
@@ -293,7 +293,11 @@ def _assign_where(x: TracedArray, keys: tuple[Any, ...], value: TracedArray) -> 
             mask = mask & other
         kept = tuple([e for e, k in zip(x.shape_, places, strict=True) if isinstance(k, slice)])
         spread = tuple([slice(None) if isinstance(k, slice) else None for k in places])
-        wide = getitem(_broadcast(x.context, value, kept), spread)
+        new = _broadcast(x.context, value, kept)
+        for k in places:
+            if isinstance(k, TracedArray):  # read too, so that the kernel checks the place
+                new = where(k == k, new, getitem(x, tuple(places)))  # noqa: PLR0124
+        wide = getitem(new, spread)
     setitem(x, Ellipsis, where(mask, wide, x))
 
 
@@ -375,15 +379,20 @@ def add_at(a: Any, indices: Any, b: Any = None) -> None:
             at_user_line("np.add.at on an array from outside. Make it within the function")
         )
     _check_writable(x)
-    part = getitem(x, indices)
+    by, shape, _ = select(x, indices)
+    target = compose(x.map, by)
+    if target is None:
+        raise UnsupportedOperationError(
+            at_user_line("np.add.at through a strided view. Give it the array itself")
+        )
     memory = x.context.types[settle(x)].shape
     name = x.context.new_array(memory, x.dtype_)
     whole = identity(len(memory))
     old = Read(x.buffer.array, whole)
     x.context.emit(COPY, [old], memory, "", operator="+=", target=whole, array=name)
-    value = _broadcast(x.context, astype(b, x.dtype_), part.shape_)
-    read = x.context.read(value, part.shape_)
-    x.context.emit(COPY, [read], part.shape_, "", operator="+=", target=part.indices, array=name)
+    value = _broadcast(x.context, astype(b, x.dtype_), shape)
+    read = x.context.read(value, shape)
+    x.context.emit(COPY, [read], shape, "", operator="+=", target=target, array=name)
     x.buffer.replace(name)
 
 

@@ -75,7 +75,7 @@ def _look(x: TracedArray, by: Sequence[Index], shape: tuple[Extent, ...]) -> Tra
 
 def select(x: TracedArray, key: Any) -> tuple[list[Index], tuple[Extent, ...], bool]:
     """Say what a key selects: an index map, a shape, and whether there are arrays in it."""
-    keys = _expand(x, key if isinstance(key, tuple) else (key,))
+    keys, gap = _expand(x, key if isinstance(key, tuple) else (key,))
     has_arrays = any(_is_array(k) for k in keys)
     if has_arrays:  # beside arrays NumPy takes integers for arrays too
         keys = [np.asarray(k) if isinstance(k, (int, np.integer)) else k for k in keys]
@@ -85,6 +85,8 @@ def select(x: TracedArray, key: Any) -> tuple[list[Index], tuple[Extent, ...], b
         block = x.context.broadcast([_extents(k) for k in arrays])
     positions = [n for n, k in enumerate(keys) if _is_array(k)]
     is_adjacent = not positions or positions == list(range(positions[0], positions[-1] + 1))
+    if gap is not None and positions and positions[0] < gap <= positions[-1]:
+        is_adjacent = False  # an Ellipsis parts them, even if it stands for nothing
     shape: list[Extent] = []
     by: list[Index] = []
     block_start: int | None = None
@@ -120,8 +122,11 @@ def _extents(key: np.ndarray | TracedArray) -> tuple[Extent, ...]:
     return key.shape_ if isinstance(key, TracedArray) else key.shape
 
 
-def _expand(x: TracedArray, keys: tuple[Any, ...]) -> list[Any]:
-    """Normalise a key: arrays for lists and masks, and a slice for each axis left out."""
+def _expand(x: TracedArray, keys: tuple[Any, ...]) -> tuple[list[Any], int | None]:
+    """Normalise a key: arrays for lists and masks, and a slice for each axis left out.
+
+    Also where an Ellipsis stood.
+    """
     plain: list[Any] = []
     for k in keys:
         if isinstance(k, TracedArray):
@@ -151,8 +156,8 @@ def _expand(x: TracedArray, keys: tuple[Any, ...]) -> list[Any]:
     if len(places) > 1:
         raise ShapeError(at_user_line("an index can only have a single Ellipsis ('...')"))
     if not places:
-        return plain + fill
-    return plain[: places[0]] + fill + plain[places[0] + 1 :]
+        return plain + fill, None
+    return plain[: places[0]] + fill + plain[places[0] + 1 :], places[0]
 
 
 def _refuse(key: Any) -> NoReturn:

@@ -32,6 +32,7 @@ RESHAPED = (
 )
 _OWN = frozenset(
     [
+        "_at",
         "home",
         "traced",
         "base",
@@ -57,6 +58,10 @@ class LocalArray(np.ndarray):
 
     def __array_finalize__(self, obj: Any) -> None:
         self.home = active_context()
+
+    def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, **more: Any) -> None:
+        """Sort in place."""
+        self[...] = np.sort(self, axis, kind, order, **more)
 
     def fill(self, value: Any) -> None:
         """Set all elements to one value."""
@@ -130,7 +135,7 @@ class LocalArray(np.ndarray):
         given, named = current_tree(tuple(args)), current_tree(dict(kwargs))
         if has_traced((given, named)):
             return call_traced(func, given, named)
-        return localize(func(*given, **named))
+        return _seen(func(*given, **named), (args, kwargs))
 
     def __len__(self) -> int:
         now = current(self)
@@ -181,10 +186,32 @@ def plain(x: Any) -> Any:
 def localize(x: Any) -> Any:
     """Let a new array be one that may become traced."""
     if type(x) is np.ndarray and x.dtype != object:
-        return np.ndarray.view(x, LocalArray)
+        return np.ndarray.view(np.asarray(x, order="C"), LocalArray)
     if isinstance(x, (tuple, list)) and type(x) in (tuple, list):
         return type(x)([localize(v) for v in x])
     return x
+
+
+def _seen(x: Any, given: Any) -> Any:
+    """Localize what a function of NumPy gives; a view of a local array is one of the same root."""
+    if type(x) in (tuple, list):
+        return type(x)([_seen(v, given) for v in x])
+    if type(x) is not np.ndarray:
+        return x
+    for root in _roots_in(given):
+        if np.may_share_memory(x, plain(root)):
+            start = x.__array_interface__["data"][0] - _address(root)
+            seen = np.ndarray.__new__(LocalArray, x.shape, x.dtype, root, start, x.strides)
+            seen.flags.writeable = x.flags.writeable
+            return seen
+    return localize(x)
+
+
+def _roots_in(x: Any) -> list[LocalArray]:
+    if isinstance(x, LocalArray):
+        return [_root(x)]
+    values = x.values() if isinstance(x, dict) else x if isinstance(x, (tuple, list)) else ()
+    return [root for v in values for root in _roots_in(v)]
 
 
 def _root(x: LocalArray) -> LocalArray:

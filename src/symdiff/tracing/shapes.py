@@ -20,7 +20,7 @@ from symdiff.tracing.arguments import (
 from symdiff.tracing.indexing import compose_affine, getitem
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.traced_size import total_extent
-from symdiff.tracing.tracer import TracedArray, as_traced
+from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 
 __all__ = [
     "along",
@@ -173,7 +173,7 @@ def reshape(
     extents = _fill_in(x, [as_extent(e) for e in sizes])
     if extents == x.shape_:
         return x
-    flat = ravel(x)
+    flat = _flat(x)
     offset = constant(0)
     for n, extent in enumerate(extents):
         offset = offset.scaled(extent) if extent == 1 else offset.scaled(extent).plus(index(n))
@@ -225,6 +225,23 @@ def ravel(a: Any, order: Any = "C") -> TracedArray:
     """Lay an array out flat: a view where it is one already, one copying equation otherwise."""
     refuse_layout("np.ravel", order, ("C", None))
     x = as_traced(a)
+    if x.ndim == 1 and not _is_contiguous(x):  # which NumPy copies
+        return elementwise(x.context, COPY, [x], x.dtype_)
+    return _flat(x)
+
+
+def _is_contiguous(x: TracedArray) -> bool:
+    """Whether an array of rank 1 walks along memory element by element."""
+    *before, last = x.indices or (index(0),)
+    return (
+        isinstance(last, Affine)
+        and last.terms == ((0, 1),)
+        and all(isinstance(i, Affine) and not i.terms for i in before)
+    )
+
+
+def _flat(x: TracedArray) -> TracedArray:
+    """Lay an array out flat, as NumPy's reshape does: a view of what has one axis."""
     if x.ndim == 1:
         return x
     context = x.context

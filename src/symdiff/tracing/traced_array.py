@@ -16,7 +16,7 @@ from symdiff.errors import DTypeError, TracingError, UnsupportedOperationError, 
 from symdiff.program.affine import identity
 from symdiff.program.equations import Index, compose
 from symdiff.program.sizes import Extent
-from symdiff.tracing.buffers import DETACHED, Buffer, box_of
+from symdiff.tracing.buffers import DETACHED, ELEMENT, Buffer, box_of
 from symdiff.tracing.context import Context
 from symdiff.tracing.dispatch import FUNCTIONS
 from symdiff.tracing.operators import Operators
@@ -156,9 +156,11 @@ class TracedArray(Operators):
             seen = TracedArray(self.context, buffer.array, shape, self.dtype_, indices)
             seen._held = (value, buffer.version)
         else:
-            return value
+            seen = value.snapshot()
         if shape:
             seen.buffer = buffer
+        else:
+            seen.buffer.refusal = ELEMENT
         return seen
 
     # what it looks like

@@ -46,6 +46,7 @@ from symdiff.runtime.transforms import (
 )
 from symdiff.tracing.custom import custom_derivative, primitive
 from symdiff.tracing.pointwise import stop_gradient
+from symdiff.tracing.structured import cond, fori_loop, scan, while_loop
 
 __all__ = [
     "CacheError",
@@ -61,9 +62,11 @@ __all__ = [
     "UnsupportedOperationError",
     "__version__",
     "check_derivatives",
+    "cond",
     "config",
     "curve_fit",
     "custom_derivative",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
@@ -73,10 +76,12 @@ __all__ = [
     "least_squares",
     "load",
     "primitive",
+    "scan",
     "spec",
     "stop_gradient",
     "trace",
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from symdiff.differentiation.loops import push_nested
 from symdiff.differentiation.terms import (
     COPY,
     Builder,
@@ -28,6 +29,7 @@ from symdiff.differentiation.terms import (
 from symdiff.program.affine import Affine, constant, identity
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Equation, Index, Literal, Operand, Read, Whole
+from symdiff.program.nested import group_key, group_members, nested_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 from symdiff.program.splicing import Binding, make_room, shifted
@@ -44,8 +46,8 @@ class Direction(NamedTuple):
     position: Position
 
 
-class _Forward(Builder):
-    """Forward walks over one Program; `batch` as in `_Reverse`, for seeds of every unit vector."""
+class Forward(Builder):
+    """Forward walks over one Program; `batch` as in `Reverse`, for seeds of every unit vector."""
 
     def walk(
         self,
@@ -69,7 +71,13 @@ class _Forward(Builder):
         self.forget_conditions()
         active = depends_on(self.program, seeds)
         tangents = {a: seed for a, seed in seeds.items() if isinstance(seed, str)}
+        groups = group_members(self.program.equations)
         for equation in self.program.equations:
+            if nested_of(equation.pattern) is not None:
+                members = groups[group_key(equation)]
+                if equation is members[0]:
+                    push_nested(self, members, seeds, tangents, batch, prefix, pushforward)
+                continue
             if isinstance(equation.pattern, Block):
                 self._push_block(equation, equation.pattern, seeds, tangents, batch, prefix)
                 continue
@@ -135,7 +143,7 @@ class _Forward(Builder):
             return
         for o in equation.operands:
             if isinstance(o, Read) and o.array in seeds and o.array not in tangents:
-                tangents[o.array] = self._seed(o.array, seeds[o.array], batch, prefix)
+                tangents[o.array] = self.seed(o.array, seeds[o.array], batch, prefix)
         reads = [o for o in equation.operands if isinstance(o, Read)]
         active = [k for k, o in enumerate(reads) if o.array in tangents]
         if not active:
@@ -173,7 +181,7 @@ class _Forward(Builder):
             equation,
         )
 
-    def _seed(
+    def seed(
         self, array: str, seed: str | Position | None, batch: Sequence[Extent], prefix: str
     ) -> str:
         """Make an array of a unit vector, or of all of them, for a block that reads the input."""
@@ -222,7 +230,7 @@ def pushforward(
     tangents : dict
         The name of each input's tangent.
     """
-    walk = _Forward(program)
+    walk = Forward(program)
     given: dict[str, str] = {}
     for array in wrt:
         shape, dtype = program.types[array]
@@ -266,7 +274,7 @@ def jacobian_columns(
         For each direction the array of the derivative of `output`, None where it is zero.
     """
     columns: list[str | None] = []
-    walk = _Forward(program)
+    walk = Forward(program)
     for direction in directions:
         label = "_".join(map(str, (direction.array, *direction.position)))
         tangents = walk.walk({direction.array: direction.position}, prefix=f"d{label}_")
@@ -280,7 +288,7 @@ def forward_jacobian(program: Program, output: str, wrt: Sequence[str]) -> Progr
     Inputs that are read at constant positions only are taken element by element, so that zeros
     never enter; the others in one walk over all their elements.
     """
-    walk = _Forward(program)
+    walk = Forward(program)
     shape, dtype = program.types[output]
     rank = len(shape)
     results: list[str] = []
@@ -312,7 +320,7 @@ def forward_jacobian(program: Program, output: str, wrt: Sequence[str]) -> Progr
 
 
 def _store(
-    walk: _Forward,
+    walk: Forward,
     array: str,
     target: Sequence[Index],
     source: str,

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from symdiff.differentiation.loops import pull_nested
 from symdiff.differentiation.terms import (
     COPY,
     Builder,
@@ -33,6 +34,7 @@ from symdiff.errors import TracingError, UnsupportedOperationError
 from symdiff.program.affine import identity
 from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation, Literal, Read, Whole
+from symdiff.program.nested import group_key, group_members, nested_of
 from symdiff.program.program import Program, remove_dead_equations
 from symdiff.program.sizes import Extent
 from symdiff.program.splicing import Binding, make_room, shifted
@@ -40,7 +42,7 @@ from symdiff.program.splicing import Binding, make_room, shifted
 __all__ = ["gradient", "is_block", "pullback", "reverse_jacobian"]
 
 
-class _Reverse(Builder):
+class Reverse(Builder):
     """One backward walk; `batch` is the shape of the outputs when all are seeded at once."""
 
     def __init__(self, program: Program, wrt: Sequence[str], batch: Sequence[Extent] = ()) -> None:
@@ -61,8 +63,14 @@ class _Reverse(Builder):
 
     def walk(self) -> None:
         """Append the equations of all cotangents."""
+        groups = group_members(self.program.equations)
         for equation in reversed(self.program.equations):
             array = equation.array
+            if nested_of(equation.pattern) is not None:
+                members = groups[group_key(equation)]
+                if equation is members[0]:  # what reads any of them comes behind the first
+                    pull_nested(self, members, pullback)
+                continue
             if array in self.active and (array in self.adjoints or array in self.ones):
                 self._visit(equation, seeded=False)
             if array in self.identity_seeds and array in self.active:
@@ -248,7 +256,7 @@ def gradient(program: Program, wrt: Sequence[str], outputs: Sequence[str] = ()) 
     Program
         With outputs `outputs`, then one gradient for each of `wrt`, shaped like it.
     """
-    walk = _Reverse(program, wrt)
+    walk = Reverse(program, wrt)
     scalar = program.outputs[0]
     is_read = any(r.array == scalar for e in program.equations for r in e.reads)
     if is_read or is_block(program, scalar):
@@ -263,22 +271,43 @@ def gradient(program: Program, wrt: Sequence[str], outputs: Sequence[str] = ()) 
     return walk.finish(f"grad_{program.name}", program.inputs, outputs)
 
 
-def pullback(program: Program, wrt: Sequence[str]) -> tuple[Program, dict[str, str]]:
+def pullback(
+    program: Program,
+    wrt: Sequence[str],
+    outputs: Sequence[str] | None = None,
+    starts: Sequence[str] = (),
+) -> tuple[Program, dict[str, str]]:
     """Make the Program from inputs and cotangents of the outputs to cotangents of the inputs.
+
+    Parameters
+    ----------
+    outputs : sequence of str, optional
+        The outputs that have cotangents; by default all floating ones.
+    starts : sequence of str
+        Those of `wrt` whose cotangent is added to one that is given.
 
     Returns
     -------
     Program
-        Inputs: those of the function, then one cotangent for each floating output. Outputs: the
-        cotangents of `wrt`.
+        Inputs: those of the function, one array for each of `starts`, then one cotangent for each
+        output. Outputs: the cotangents of `wrt`.
     cotangents : dict
         The name of each output's cotangent.
     """
-    walk = _Reverse(program, wrt)
+    walk = Reverse(program, wrt)
     cotangents: dict[str, str] = {}
-    for array in dict.fromkeys(program.outputs):
-        if not is_float(program, array):
-            continue
+    begun: list[str] = []
+    for array in starts:
+        shape, dtype = program.types[array]
+        whole = identity(len(shape))
+        begun.append(walk.new_array(f"start_{array}", shape, dtype))
+        walk.conditions[array] = [None]
+        read = Read(begun[-1], whole)
+        walk.equations.append(
+            Equation(walk.adjoint(array), whole, "+=", COPY, (read,), tuple(shape))
+        )
+    floating = [o for o in dict.fromkeys(program.outputs) if is_float(program, o)]
+    for array in floating if outputs is None else outputs:
         shape, dtype = program.types[array]
         given = walk.new_array(f"cotangent_{array}", shape, dtype)
         cotangents[array] = given
@@ -295,7 +324,7 @@ def pullback(program: Program, wrt: Sequence[str]) -> tuple[Program, dict[str, s
             )
         )
     walk.walk()
-    inputs = [*program.inputs, *cotangents.values()]
+    inputs = [*program.inputs, *begun, *cotangents.values()]
     return walk.finish(f"pullback_{program.name}", inputs, ()), cotangents
 
 
@@ -307,7 +336,7 @@ def is_block(program: Program, array: str) -> bool:
 
 def reverse_jacobian(program: Program, output: str, wrt: Sequence[str]) -> Program:
     """Differentiate every element of one output at once: shapes output + input."""
-    walk = _Reverse(program, wrt, batch=program.types[output].shape)
+    walk = Reverse(program, wrt, batch=program.types[output].shape)
     is_read = any(r.array == output for e in program.equations for r in e.reads)
     assert not is_read, "an output that is read has been copied by the caller"
     assert not is_block(program, output), "so has the result of a block"

@@ -15,10 +15,12 @@ axes of its operands as a whole, ``L[i,:,:] = cholesky(A[i,:,:])``, and stands w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from symdiff.program.affine import Affine, constant
 from symdiff.program.blocks import Block
+from symdiff.program.nested import nested_of
 from symdiff.program.patterns import Pattern
 from symdiff.program.sizes import Extent
 
@@ -180,7 +182,12 @@ def _compose(i: Index, by: Sequence[Index]) -> Index | None:
 
 def map_sizes(equation: Equation, size: Callable[[Extent], Extent]) -> Equation:
     """Put other sizes in for those of an equation."""
-    if not equation.extents and not equation.target:
+    nested = nested_of(equation.pattern)
+    if nested is not None and isinstance(equation.pattern, Block):
+        _, number = equation.pattern.attributes
+        block = replace(equation.pattern, attributes=(nested.map_sizes(size), number))
+        equation = equation._replace(pattern=block)
+    elif not equation.extents and not equation.target:
         operands = equation.operands
         if not any(isinstance(o, IndexValue) or getattr(o, "indices", ()) for o in operands):
             return equation

@@ -24,7 +24,7 @@ from symdiff.program.equations import (
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, put_sizes
 
-__all__ = ["Binding", "bind_sizes", "make_room", "shifted", "splice"]
+__all__ = ["Binding", "bind_sizes", "make_room", "shifted", "size_symbols", "splice"]
 
 
 class Binding(NamedTuple):
@@ -150,3 +150,20 @@ def _moved_read(read: Read, bindings: Mapping[str, Binding]) -> Read:
 
 def _moved_index(i: Index, bindings: Mapping[str, Binding]) -> Index:
     return _moved_read(i, bindings) if isinstance(i, Read) else i
+
+
+def size_symbols(program: Program) -> list[str]:
+    """The size symbols in a Program, in the order in which they come."""
+    found: dict[str, None] = {}
+
+    def note(extent: Extent) -> Extent:
+        if isinstance(extent, Size):
+            found.update(dict.fromkeys(s for monomial, _ in extent.terms for s in monomial))
+        return extent
+
+    for array_type in program.types.values():
+        for extent in array_type.shape:
+            note(extent)
+    for equation in program.equations:
+        map_sizes(equation, note)
+    return [*found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import sympy as sp
@@ -25,6 +25,7 @@ from symdiff.program.printing import fresh_name
 from symdiff.program.program import Guard, Program, remove_dead_equations
 from symdiff.program.sizes import Extent, put_sizes
 from symdiff.program.splicing import Binding, bind_sizes, splice
+from symdiff.rewriting.nested import rewrite_nested
 
 __all__ = [
     "PASSES",
@@ -116,7 +117,8 @@ def _propagate(program: Program, needed: set[str]) -> tuple[list[Equation], set[
     missing: set[str] = set()
     kept: list[Equation] = []
     for equation in program.equations:
-        resolved = _map_reads(equation, lambda r: _resolve(program, r, copies, missing))
+        resolve = partial(_resolve, program, copies, missing, isinstance(equation.pattern, Block))
+        resolved = _map_reads(equation, resolve)
         if isinstance(equation.pattern, Pattern):
             resolved = fold_literals(resolved, program.types[equation.array].dtype)
         if equation.array not in needed and _is_copy(program, resolved):
@@ -181,14 +183,14 @@ def _is_copy(program: Program, equation: Equation) -> bool:
 
 
 def _resolve(
-    program: Program, read: Read, copies: dict[str, Operand], missing: set[str]
+    program: Program, copies: dict[str, Operand], missing: set[str], is_block: bool, read: Read
 ) -> Operand:
     source = copies.get(read.array)
     if source is None:
         return read
     is_whole = any(isinstance(i, Whole) for i in read.indices)
     if not isinstance(source, Read):
-        if is_whole:
+        if is_whole or is_block:  # which reads arrays only
             missing.add(read.array)
             return read
         return source
@@ -314,13 +316,28 @@ PASSES: tuple[Callable[[Program], Program], ...] = (
 
 def simplify(program: Program) -> Program:
     """Apply the passes that leave blocks as they are, so that their rules still apply."""
+    return _apply_passes(program, simplify)
+
+
+def _apply_passes(program: Program, inside: Callable[[Program], Program]) -> Program:
     for rewrite in PASSES:
         program = rewrite(program)
-    return program
+    rewritten = rewrite_nested(program, inside)
+    if rewritten is program:
+        return program
+    for rewrite in PASSES:  # once more without what nobody wanted
+        rewritten = rewrite(rewritten)
+    return rewritten
 
 
 def optimize(program: Program) -> Program:
     """Apply all passes: what comes out is fit for every target."""
     simple = simplify(program)
-    expanded = expand_blocks(simple)
+    expanded = _expanded_within(simple)
     return simple if expanded is simple else simplify(expanded)
+
+
+def _expanded_within(program: Program) -> Program:
+    """Expand blocks, those of the Programs inside blocks included."""
+    expanded = expand_blocks(program)
+    return rewrite_nested(expanded, _expanded_within)

@@ -36,6 +36,8 @@ def getitem(x: TracedArray, key: Any) -> Any:
 
     As in NumPy, what arrays of integers or integers alone select is no view.
     """
+    if any(isinstance(k, TracedArray) for k in (key if isinstance(key, tuple) else (key,))):
+        x, key = as_traced(x), _lifted(key)  # of the trace that is going on
     if isinstance(key, TracedArray) and key.dtype.kind == "b":
         return _selected(x, key)
     by, shape, is_copy = select(x, key)
@@ -47,6 +49,12 @@ def getitem(x: TracedArray, key: Any) -> Any:
         composed = compose(x.indices, by)
         assert composed is not None
     return TracedArray(x.context, x.array, shape, x.dtype_, composed)
+
+
+def _lifted(key: Any) -> Any:
+    if isinstance(key, tuple):
+        return tuple([_lifted(k) for k in key])
+    return as_traced(key) if isinstance(key, TracedArray) else key
 
 
 def _selected(x: TracedArray, mask: TracedArray) -> Any:

@@ -22,7 +22,7 @@ from symdiff.tracing.finishing import finish
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 
-__all__ = ["TracedRule", "apply_block", "named_block"]
+__all__ = ["TracedRule", "apply_block", "block_read", "named_block"]
 
 MAX_KNOWN = 256
 """How many kinds of operands a rule remembers."""
@@ -193,7 +193,7 @@ def apply_block(
     examples = tuple([tuple([evaluate(e, context.values) for e in c]) for c in cores])
     block = Block(block.name, block.ranks, block.rank, block.attributes, block.rule, examples)
     reads = [
-        _block_read(context, x, rank, extents) for x, rank in zip(arrays, block.ranks, strict=True)
+        block_read(context, x, rank, extents) for x, rank in zip(arrays, block.ranks, strict=True)
     ]
     element = dtype or result_dtype(block, arrays[0].dtype_)
     name = context.emit(
@@ -207,7 +207,7 @@ def apply_block(
     return TracedArray(context, name, (*extents, *core), element, owns=True)
 
 
-def _block_read(context: Context, x: TracedArray, rank: int, extents: tuple[Extent, ...]) -> Read:
+def block_read(context: Context, x: TracedArray, rank: int, extents: tuple[Extent, ...]) -> Read:
     """Read whole trailing axes, of a copy where they do not lie so in memory."""
     if not _is_whole_behind(context, x, rank):
         x = elementwise(context, COPY, [x], x.dtype_)

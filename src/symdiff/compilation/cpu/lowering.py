@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from symdiff.compilation.cpu.blocks import FUNCTIONS, block_function, callback_function
 from symdiff.compilation.cpu.callbacks import Callback
+from symdiff.compilation.cpu.nested import llvm_constant, nested_function
 from symdiff.compilation.cpu.operations import (
     STEPS,
     Value,
@@ -34,6 +37,8 @@ from symdiff.program.equations import (
     Whole,
     map_sizes,
 )
+from symdiff.program.nested import Loop as LoopBlock
+from symdiff.program.nested import Nested, group_key, nested_of, result_number
 from symdiff.program.sizes import Extent, Size, symbol
 
 __all__ = ["Module", "lower"]
@@ -57,6 +62,8 @@ class Module:
         self.vector_functions: list[str] = []
         self.defined: set[str] = set()
         self.callbacks: list[Callback] = []
+        self.nested: dict[Nested, str] = {}
+        self.constants: dict[int, tuple[str, np.ndarray]] = {}
 
     def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
         """Declare an external function once; return its name."""
@@ -78,6 +85,29 @@ class Module:
         self.callbacks.append(made)
         name = f"callback_{len(self.callbacks)}"
         return name, callback_function(block, name, dtypes, made.address, self)
+
+    def constant(self, data: np.ndarray) -> str:
+        """Put an array into the module; give its name."""
+        if id(data) not in self.constants:
+            name = f"@constant_{len(self.constants)}"
+            self.constants[id(data)] = (name, data)
+            text = llvm_constant(data)
+            self.functions.append(
+                f"{name} = private unnamed_addr constant [{data.nbytes} x i8] {text}, align 64"
+            )
+        return self.constants[id(data)][0]
+
+    def nested_function(self, nested: Nested) -> str:
+        """Write the function of a loop, a branch or a run once; give its name."""
+        if nested not in self.nested:
+            name = f"{nested.kind}_{len(self.nested)}"
+            self.nested[nested] = name
+
+            def lower_body(plan: Schedule, name: str, sizes: Sequence[str]) -> None:
+                self.functions.append(_Function(plan, self, name, sizes).text())
+
+            self.functions.append(nested_function(nested, name, self, lower_body))
+        return self.nested[nested]
 
     def _vector_attribute(self, name: str, kind: str, n_arguments: int) -> str:
         """Declare the vector functions for a scalar one, and name them in an attribute."""
@@ -123,8 +153,12 @@ def lower(schedule: Schedule, module: Module, name: str = "kernel") -> None:
 class _Function:
     """Writes one function; implements `operations.Emitter`."""
 
-    def __init__(self, schedule: Schedule, module: Module, name: str) -> None:
+    def __init__(
+        self, schedule: Schedule, module: Module, name: str, sizes: Sequence[str] | None = None
+    ) -> None:
         self.schedule = schedule
+        self.size_names = [*schedule.program.size_sources] if sizes is None else sizes
+        self.is_inside = sizes is not None
         self.module = module
         self.name = name
         self.program = schedule.program
@@ -163,7 +197,7 @@ class _Function:
             self.pointers[array] = f"%a{number}"
             attributes = "noalias readonly" if kind in ("input", "constant") else "noalias"
             arguments.append(f"ptr {attributes} %a{number}")
-        for number, size in enumerate(self.program.size_sources):
+        for number, size in enumerate(self.size_names):
             self.sizes[symbol(size)] = f"%n{number}"
             arguments.append(f"i64 %n{number}")
         for array, storage in self.schedule.storage.items():
@@ -174,7 +208,7 @@ class _Function:
         self._size_values()
         self._nodes(self.schedule.body)
         is_small = not self.schedule.has_loops and len(self.program.equations) <= INLINE_LIMIT
-        inlining = "alwaysinline" if is_small else "noinline"
+        inlining = "alwaysinline" if is_small else "" if self.is_inside else "noinline"
         width = preferred_width()
         if width is not None:
             inlining += f' "prefer-vector-width"="{width}"'
@@ -247,11 +281,20 @@ class _Function:
     # loops
 
     def _nodes(self, nodes: Sequence[Node]) -> None:
-        for node in nodes:
+        done: set[int] = set()
+        for position, node in enumerate(nodes):
             if isinstance(node, Loop):
                 self._loop(node)
             elif isinstance(node, Statement):
-                self._statement(node)
+                if id(node) in done:
+                    continue
+                nested = nested_of(node.equation.pattern)
+                if nested is None:
+                    self._statement(node)
+                else:
+                    group = _group(nodes, position)
+                    self._nested(nested, group)
+                    done.update(id(s) for s in group)
             elif isinstance(node, Fill):
                 self._fill(node)
             else:
@@ -286,7 +329,6 @@ class _Function:
 
     def _statement(self, statement: Statement) -> None:
         equation = statement.equation
-        storage = self.schedule.storage[equation.array]
         if isinstance(equation.pattern, Block):
             number = self._block(statement, equation.pattern)
             if number is None:
@@ -294,6 +336,12 @@ class _Function:
             value = number
         else:
             value = self._body(statement)
+        self._finish_statement(statement, value)
+
+    def _finish_statement(self, statement: Statement, value: Value) -> None:
+        """Put the value of a statement where its array lives."""
+        equation = statement.equation
+        storage = self.schedule.storage[equation.array]
         value = convert(self, value, storage.dtype)
         if storage.has_register:
             if not statement.is_first:
@@ -335,9 +383,7 @@ class _Function:
         if block.rank:
             place = self._address(equation.array, equation.target, statement)[0]
         else:
-            place = f"%r{self.counter}"
-            self.counter += 1
-            self.head.append(f"  {place} = alloca {llvm_type(result)}")
+            place = self._slot(llvm_type(result))
         if block.name in FUNCTIONS:
             name, text = block_function(block, dtype, self.module)
         else:
@@ -349,6 +395,51 @@ class _Function:
         call = ", ".join([f"ptr {place}", *arguments, *sizes])
         self._note_status(self.emit(f"call i32 @{name}({call})"))
         return None if block.rank else self._load((place, llvm_type(result)), result)
+
+    def _nested(self, nested: Nested, group: Sequence[Statement]) -> None:
+        """Run a loop, a branch or a run, for all of its results that are wanted."""
+        first = group[0].equation
+        assert isinstance(first.pattern, Block)
+        places = ["null"] * len(nested.results())
+        numbers: list[tuple[Statement, str]] = []
+        for statement in group:
+            equation = statement.equation
+            assert isinstance(equation.pattern, Block)
+            if equation.pattern.rank:
+                place = self._address(equation.array, equation.target, statement)[0]
+            else:
+                dtype = self.schedule.storage[equation.array].dtype
+                place = self._slot(memory_type(dtype))
+                numbers.append((statement, place))
+            places[result_number(equation)] = place
+        operands: list[str] = []
+        for operand, rank in zip(first.operands, first.pattern.ranks, strict=True):
+            assert isinstance(operand, Read)
+            if rank:
+                address = self._address(operand.array, operand.indices, group[0])
+                operands.append(address[0])
+                continue
+            value = self._operand(operand, group[0])
+            kind = memory_type(value.dtype)
+            place = self._slot(kind)
+            self._save((place, kind), value)
+            operands.append(place)
+        sizes = [self.size(extent) for _, extent in nested.sizes]
+        if isinstance(nested, LoopBlock) and nested.count is not None:
+            sizes.append(self.size(nested.count))
+        name = self.module.nested_function(nested)
+        arguments = [f"ptr {p}" for p in (*places, *operands)] + [f"i64 {s}" for s in sizes]
+        self._note_status(self.emit(f"call i32 @{name}({', '.join(arguments)})"))
+        for statement, place in numbers:
+            equation = statement.equation
+            dtype = self.schedule.storage[equation.array].dtype
+            self._finish_statement(statement, self._load((place, memory_type(dtype)), dtype))
+
+    def _slot(self, kind: str) -> str:
+        """Take memory for a number."""
+        self.counter += 1
+        self.head.append(f"  %r{self.counter} = alloca {kind}")
+        return f"%r{self.counter}"
 
     def _body(self, statement: Statement) -> Value:
         equation = statement.equation
@@ -522,6 +613,20 @@ def start_value(operator: str, dtype: str) -> Value:
         high = 2**bits - 1 if dtype.startswith("u") else 2 ** (bits - 1) - 1
         return constant(low if start == "-inf" else high, dtype)
     return constant(start, dtype)
+
+
+def _group(nodes: Sequence[Node], start: int) -> list[Statement]:
+    """The statements from a place on that are results of the same loop, branch or run."""
+    first = nodes[start]
+    assert isinstance(first, Statement)
+    key = group_key(first.equation)
+    group = [first]
+    for node in nodes[start + 1 :]:
+        if not isinstance(node, Statement) or nested_of(node.equation.pattern) is None:
+            break
+        if group_key(node.equation) == key and node.loops == first.loops:
+            group.append(node)
+    return group
 
 
 def statements(nodes: Sequence[Node]) -> list[Statement]:

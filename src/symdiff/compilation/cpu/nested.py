@@ -1,0 +1,287 @@
+"""LLVM code of loops, branches and runs: one function each, around the Programs that they hold.
+
+A function takes pointers to its results (null where nobody wants one), pointers to its operands,
+and the sizes outside that its own symbols are. A Program inside is a function too, which LLVM
+copies into the loop; numbers that are carried then live in registers. Carried arrays change places
+between two buffers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symdiff.compilation.cpu.assembler import Assembler, Variable
+from symdiff.compilation.cpu.operations import llvm_type
+from symdiff.compilation.schedule import Schedule, schedule
+from symdiff.compilation.status import MEMORY
+from symdiff.program.equations import ArrayType
+from symdiff.program.nested import Branch, Loop, Nested, Run
+from symdiff.program.program import Program
+from symdiff.program.sizes import Extent, Size
+
+if TYPE_CHECKING:
+    from symdiff.compilation.cpu.lowering import Module
+
+__all__ = ["LowerBody", "nested_function"]
+
+STACK_LIMIT, MAX_ON_STACK = 512, 4096
+"""Arrays of up to the first number of elements lie on the stack, while those that lie there have
+not passed the second together."""
+
+LowerBody = Callable[[Schedule, str, Sequence[str]], None]
+"""Appends the function of a schedule, given its name and the sizes that it takes."""
+
+
+def nested_function(nested: Nested, name: str, module: Module, lower_body: LowerBody) -> str:
+    """Write the function ``i32 name(results, operands, sizes)``."""
+    writer = {"loop": _loop, "branch": _branch, "run": _run}[nested.kind]
+    code = _Code(nested, name, module, lower_body)
+    writer(code, nested)
+    return code.text()
+
+
+def memory_type(dtype: str) -> str:
+    """Name the LLVM type of elements in memory: a Boolean is a byte there."""
+    return "i8" if dtype == "bool" else llvm_type(dtype)
+
+
+class _Body:
+    """A Program inside, as a function."""
+
+    def __init__(self, code: _Code, program: Program, name: str, sizes: Sequence[str]) -> None:
+        self.program = program
+        self.name = name
+        self.sizes = sizes
+        self.schedule = schedule(program)
+        code.lower_body(self.schedule, name, sizes)
+
+
+class _Code(Assembler):
+    """One function, with its memory."""
+
+    def __init__(self, nested: Nested, name: str, module: Module, lower_body: LowerBody) -> None:
+        self.module = module
+        self.nested = nested
+        self.lower_body = lower_body
+        arguments = [f"ptr %o{k}" for k in range(len(nested.results()))]
+        arguments += [f"ptr %x{k}" for k in range(len(nested.operand_types()))]
+        arguments += [f"i64 %n{k}" for k in range(len(nested.sizes))]
+        if isinstance(nested, Loop) and nested.count is not None:
+            arguments.append("i64 %count")
+        super().__init__(name, arguments, module)
+        self.sizes = {symbol: f"%n{k}" for k, (symbol, _) in enumerate(nested.sizes)}
+        self.allocated: list[str] = []
+        self.on_stack = 0
+
+    def body(self, program: Program, label: str) -> _Body:
+        """Write the function of a Program inside."""
+        return _Body(self, program, f"{self.name}_{label}", [*self.sizes])
+
+    def size(self, extent: Extent) -> str:
+        """An ``i64`` for an extent inside."""
+        if not isinstance(extent, Size):
+            return str(extent)
+        total = "0"
+        for monomial, coefficient in extent.terms:
+            term = str(coefficient)
+            for symbol in monomial:
+                term = self.value(f"mul i64 {term}, {self.sizes[symbol]}")
+            total = self.value(f"add i64 {total}, {term}")
+        return total
+
+    def count(self, array_type: ArrayType) -> Extent:
+        """The number of elements, a number where it is known."""
+        total: Extent = 1
+        for extent in array_type.shape:
+            total = total * extent
+        return total
+
+    def memory(self, array_type: ArrayType) -> str:
+        """Take memory for an array, on the stack if it is small; it is given back at the end."""
+        count = self.count(array_type)
+        kind = memory_type(array_type.dtype)
+        if isinstance(count, int) and count <= STACK_LIMIT and self.on_stack < MAX_ON_STACK:
+            self.on_stack += count
+            self.counter += 1
+            self.head.append(f"  %s{self.counter} = alloca [{max(count, 1)} x {kind}], align 64")
+            return f"%s{self.counter}"
+        pointer = self.allocate(kind, self.size(count), MEMORY, *self.allocated)
+        self.allocated.append(pointer)
+        return pointer
+
+    def scratch(self, body: _Body) -> list[str]:
+        """Take memory for the intermediate arrays of a Program inside."""
+        storage = body.schedule.storage
+        return [
+            self.memory(ArrayType(storage[name].shape, storage[name].dtype))
+            for name in body.schedule.scratch
+        ]
+
+    def constants(self, body: _Body) -> list[str]:
+        """Put the constants of a Program inside into the module."""
+        return [self.module.constant(data) for data in body.program.constants.values()]
+
+    def run(
+        self, body: _Body, inputs: Sequence[str], outputs: Sequence[str], scratch: Sequence[str]
+    ) -> str:
+        """Call a Program inside; give its status."""
+        pointers = [*inputs, *self.constants(body), *outputs, *scratch]
+        arguments = [f"ptr {p}" for p in pointers]
+        arguments += [f"i64 {self.sizes[symbol]}" for symbol in body.sizes]
+        return self.value(f"call i32 @{body.name}({', '.join(arguments)})")
+
+    def copy_array(self, array_type: ArrayType, target: str, source: str) -> None:
+        """Copy a whole array."""
+        kind = memory_type(array_type.dtype)
+        if not array_type.shape:
+            self.store(kind, self.load(kind, source), target)
+        else:
+            self.copy(kind, target, source, self.size(self.count(array_type)))
+
+    def or_own(self, pointer: str, array_type: ArrayType) -> str:
+        """Take memory of its own for a result that nobody wants."""
+        own = self.memory(array_type)
+        is_null = self.value(f"icmp eq ptr {pointer}, null")
+        return self.value(f"select i1 {is_null}, ptr {own}, ptr {pointer}")
+
+    def give(self, pointer: str, array_type: ArrayType, source: str) -> None:
+        """Copy a result to where it is wanted, if it is."""
+        with self.when(self.value(f"icmp ne ptr {pointer}, null")):
+            self.copy_array(array_type, pointer, source)
+
+    def finish(self, status: str) -> None:
+        """Give memory back and return a status."""
+        self.release(*self.allocated)
+        self.add(f"ret i32 {status}")
+        self.lines.append("after:")  # which nothing reaches
+
+
+class _LoopCode:
+    """Writes a loop."""
+
+    def __init__(self, code: _Code, loop: Loop) -> None:
+        self.code, self.loop = code, loop
+        c, step = code, loop.step
+        self.body = c.body(step, "step")
+        self.first = 1 if loop.has_limit else 0
+        self.carried = [step.types[name] for name in loop.carried]
+        self.stacked = [step.types[name] for name in loop.stacked]
+        self.now = [c.memory(t) for t in self.carried]
+        self.next = [c.memory(t) for t in self.carried]
+        for k, t in enumerate(self.carried):
+            c.copy_array(t, self.now[k], f"%x{self.first + loop.n_shared + k}")
+        # Numbers stay in their places, and become registers; of arrays the buffers change places.
+        self.places = [self._place(p, t) for p, t in zip(self.now, self.carried, strict=True)]
+        self.others = [self._place(p, t) for p, t in zip(self.next, self.carried, strict=True)]
+        self.scratch = c.scratch(self.body)
+        self.rows = [c.memory(t) for t in self.stacked]
+        self.strides = [c.size(c.count(t)) for t in self.stacked]
+        self.limit = "%count" if loop.count is not None else None
+        if loop.has_limit:
+            self.limit = c.load("i64", "%x0")
+        self.number = c.stack("i64")
+        self.done = c.variable("i64", "0")
+        self.status = c.variable("i32", "0")
+
+    def _place(self, pointer: str, array_type: ArrayType) -> Variable | None:
+        return self.code.variable("ptr", pointer) if array_type.shape else None
+
+    def place(self, k: int) -> str:
+        """Where a carried array is now."""
+        variable = self.places[k]
+        return self.now[k] if variable is None else variable.get()
+
+    def goes_on(self) -> str:
+        """Whether there is another step."""
+        c = self.code
+        holds = c.value(f"icmp eq i32 {self.status.get()}, 0")
+        if self.limit is not None:
+            is_below = c.value(f"icmp slt i64 {self.done.get()}, {self.limit}")
+            holds = c.value(f"and i1 {holds}, {is_below}")
+        if self.loop.has_condition:
+            go = c.value(f"icmp ne i8 {c.load('i8', self.place(0))}, 0")
+            holds = c.value(f"and i1 {holds}, {go}")
+        return holds
+
+    def row(self, k: int, i: str) -> str:
+        """Where a step puts what is stacked."""
+        c = self.code
+        pointer = f"%o{self.loop.n_carried + k}"
+        offset = c.value(f"mul i64 {i}, {self.strides[k]}")
+        row = c.at(memory_type(self.stacked[k].dtype), pointer, offset)
+        is_null = c.value(f"icmp eq ptr {pointer}, null")
+        return c.value(f"select i1 {is_null}, ptr {self.rows[k]}, ptr {row}")
+
+    def step(self) -> None:
+        """Do one step."""
+        c, loop = self.code, self.loop
+        at = self.done.get()
+        i = at
+        if loop.is_reversed:
+            i = c.value(f"sub i64 {c.value(f'sub i64 {self.limit}, 1')}, {at}")
+        c.store("i64", i, self.number)
+        shared = [f"%x{self.first + k}" for k in range(loop.n_shared)]
+        sources = [self.place(k) for k in range(loop.n_carried)]
+        targets = [
+            here if v is None else v.get() for v, here in zip(self.others, self.next, strict=True)
+        ]
+        rows = [self.row(k, i) for k in range(len(self.stacked))]
+        inputs = [self.number, *shared, *sources]
+        self.status.set(c.run(self.body, inputs, [*targets, *rows], self.scratch))
+        for k, t in enumerate(self.carried):
+            before, after = self.places[k], self.others[k]
+            if before is None or after is None:
+                c.copy_array(t, self.now[k], self.next[k])
+            else:
+                before.set(targets[k])
+                after.set(sources[k])
+        self.done.set(c.value(f"add i64 {at}, 1"))
+
+
+def _loop(c: _Code, loop: Nested) -> None:
+    assert isinstance(loop, Loop)
+    writer = _LoopCode(c, loop)
+    with c.loop_while(writer.goes_on):
+        writer.step()
+    for k, t in enumerate(writer.carried):
+        c.give(f"%o{k}", t, writer.place(k))
+    last = loop.n_carried + len(writer.stacked)
+    c.give(f"%o{last}", ArrayType((), "int64"), writer.done.slot)
+    c.finish(writer.status.get())
+
+
+def _branch(c: _Code, branch: Nested) -> None:
+    assert isinstance(branch, Branch)
+    bodies = [c.body(p, label) for p, label in zip(branch.programs, ("true", "false"), strict=True)]
+    inputs = [f"%x{1 + k}" for k in range(len(branch.on_true.inputs))]
+    types = [branch.on_true.types[name] for name in branch.on_true.outputs]
+    outputs = [c.or_own(f"%o{k}", t) for k, t in enumerate(types)]
+    common = list(c.allocated)
+    test = c.value(f"icmp ne i8 {c.load('i8', '%x0')}, 0")
+    for body in bodies:
+        with c.when(test):
+            c.allocated = list(common)
+            scratch = c.scratch(body)
+            c.finish(c.run(body, inputs, outputs, scratch))
+            c.lines[-1] = f"after_{body.name}:"
+        test = "true"
+    c.allocated = common
+
+
+def _run(c: _Code, run: Nested) -> None:
+    assert isinstance(run, Run)
+    c.sizes[run.symbol] = c.load("i64", "%x0")
+    body = c.body(run.program, "body")
+    types = [run.program.types[name] for name in run.program.outputs]
+    outputs = [c.or_own(f"%o{k}", t) for k, t in enumerate(types)]
+    inputs = [f"%x{k}" for k in range(len(run.program.inputs))]
+    c.finish(c.run(body, inputs, outputs, c.scratch(body)))
+
+
+def llvm_constant(data: np.ndarray) -> str:
+    """Write an array as a constant of LLVM, byte by byte."""
+    text = "".join(f"\\{byte:02X}" for byte in np.ascontiguousarray(data).tobytes())
+    return f'c"{text}"'

@@ -19,6 +19,7 @@ __all__ = [
     "lu",
     "lu_sign",
     "lu_solve",
+    "put",
     "qr",
     "recurrence",
     "searchsorted",
@@ -113,3 +114,10 @@ def qr(columns: Any, wide: bool = False) -> Any:
     padded = np.zeros_like(columns)
     padded[:, : len(r)] = r.T
     return np.concatenate([q.T.ravel(), padded.ravel()])
+
+
+def put(a: Any, value: Any, *places: Any) -> Any:
+    """Set a part, given by its first indices."""
+    changed = a.copy()
+    changed[places] = value
+    return changed

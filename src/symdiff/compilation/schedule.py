@@ -8,7 +8,7 @@ produces, the element read is finished in the same iteration.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -70,7 +70,8 @@ class Storage:
     Attributes
     ----------
     kind : str
-        ``input``, ``constant``, ``output``, ``scratch`` or ``register``.
+        ``input``, ``constant``, ``output``, ``scratch``, ``register``, or ``shared`` for an array
+        in the memory of another.
     axes : tuple of int
         The axes that exist in memory; the others are fixed by the loops around every use.
     shape : tuple
@@ -99,6 +100,8 @@ class Schedule:
     program: Program
     body: list[Node]
     storage: dict[str, Storage]
+    in_place: dict[str, str] = field(default_factory=dict)
+    """The arrays that are changed in place, and the array whose memory they have."""
 
     @property
     def scratch(self) -> list[str]:
@@ -111,13 +114,20 @@ class Schedule:
         return any(isinstance(node, Loop) for node in self.body)
 
 
-def schedule(program: Program) -> Schedule:
-    """Place the equations of an optimised Program."""
+def schedule(program: Program, carried: Mapping[str, str] | None = None) -> Schedule:
+    """Place the equations of an optimised Program.
+
+    Parameters
+    ----------
+    carried : Mapping, optional
+        For inputs that nobody needs afterwards: the outputs that may take over their memory.
+    """
     builder = _Builder(program)
     for equation in numbers_first(program.equations):
         builder.place(equation)
-    storage = _Placement(program, builder).storage()
-    return Schedule(program, builder.body, storage)
+    placement = _Placement(program, builder, carried or {})
+    storage = placement.storage()
+    return Schedule(program, builder.body, storage, placement.in_place)
 
 
 def numbers_first(equations: Sequence[Equation]) -> list[Equation]:
@@ -310,9 +320,11 @@ def _axis_fixed_by(loop: Loop, uses: Sequence[tuple[Statement, Sequence[Index]]]
 class _Placement:
     """Chooses storage, and adds what starts and stores the arrays to the nests."""
 
-    def __init__(self, program: Program, builder: _Builder) -> None:
+    def __init__(self, program: Program, builder: _Builder, carried: Mapping[str, str]) -> None:
         self.program = program
         self.builder = builder
+        self.carried = carried
+        self.in_place: dict[str, str] = {}
         self.outputs = set(program.outputs)
         self._before: dict[int, list[Node]] = {}
         self._after: dict[int, list[Node]] = {}
@@ -326,11 +338,98 @@ class _Placement:
             result[name] = Storage(kind, dtype, tuple(range(len(shape))), shape)
         for name in self.builder.writes:
             result[name] = self._place(name)
+        updated = self._share(result)
         for name, storage in result.items():
             if storage.kind not in ("input", "constant"):
-                self._start(name, storage)
+                self._start(name, storage, is_update=name in updated)
         self._insert(self.builder.body)
         return result
+
+    def _share(self, storage: dict[str, Storage]) -> set[str]:
+        """Let arrays take over the memory of those that they change a part of.
+
+        Returns
+        -------
+        set
+            The arrays that begin with what is in their memory.
+        """
+        updated: set[str] = set()
+        for new in reversed([*self.builder.writes]):  # so that where a chain ends is known
+            old = self._changed_array(new, storage)
+            if old is None:
+                continue
+            end = self.in_place.get(new, new)
+            if old in self.carried and self.carried[old] != end:
+                continue
+            kept: list[Statement] = []
+            for statement in self.builder.writes[new]:
+                if _is_same_part(statement, old):
+                    self._drop(statement, old)
+                    updated.add(new)
+                else:
+                    kept.append(statement)
+            self.builder.writes[new] = kept
+            self.in_place[old] = end
+            if storage[old].kind == "scratch":
+                storage[old].kind = "shared"
+        return updated
+
+    def _changed_array(self, new: str, storage: Mapping[str, Storage]) -> str | None:
+        """The array of which another is a changed copy, if nothing reads it afterwards."""
+        writes = self.builder.writes[new]
+        sources = {r.array for s in writes if (r := _whole_source(s)) is not None}
+        if len(sources) != 1:
+            return None
+        (old,) = sources
+        if not all(self._has_memory(name, storage) for name in (old, new)):
+            return None
+        if storage[old].kind != "scratch" and old not in self.carried:
+            return None
+        if self.program.types[old] != self.program.types[new] or old in self.in_place:
+            return None
+        is_put = isinstance(writes[0].equation.pattern, Block)
+        if not is_put:
+            same = [s.equation for s in writes if _is_same_part(s, old)]
+            is_sum = all(s.equation.operator == "+=" for s in writes)
+            shape = self.program.types[new].shape
+            has_all = len(same) == 1 and same[0].is_whole and same[0].extents == shape
+            if len(writes) < 2 or not (has_all if is_sum else self._covers(new, writes)):
+                return None
+        return old if self._is_done_with(old, writes) else None
+
+    def _has_memory(self, name: str, storage: Mapping[str, Storage]) -> bool:
+        """Whether an array lies in memory as a whole, outside of all loops."""
+        place = storage[name]
+        rank = len(self.program.types[name].shape)
+        return rank > 0 and len(place.axes) == rank and not place.has_register and not place.level
+
+    def _is_done_with(self, old: str, writes: Sequence[Statement]) -> bool:
+        """Whether all reads of an array come before the first of some writes."""
+        first = min(self._top(s) for s in writes)
+        for statement, _ in self.builder.reads.get(old, ()):
+            is_change = any(statement is s for s in writes) and _whole_source(statement) is not None
+            if is_change and sum(r.array == old for r in statement.equation.reads) == 1:
+                continue
+            if self._top(statement) >= first:
+                return False
+        return all(self._top(s) < first for s in self.builder.writes.get(old, ()))
+
+    def _top(self, statement: Statement) -> int:
+        """Where the nest of a statement stands."""
+        node: Node = statement.path[0] if statement.path else statement
+        return self.builder.position[id(node)]
+
+    def _drop(self, statement: Statement, old: str) -> None:
+        """Take a statement out of its nest, and loops without a body with it."""
+        reads = self.builder.reads
+        reads[old] = [(s, r) for s, r in reads[old] if s is not statement]
+        node: Node = statement
+        for loop in reversed(statement.path):
+            loop.body[:] = [n for n in loop.body if n is not node]
+            if loop.body:
+                return
+            node = loop
+        self.builder.body[:] = [n for n in self.builder.body if n is not node]
 
     def _insert(self, body: list[Node]) -> None:
         """Put what starts and stores arrays into their places."""
@@ -379,9 +478,11 @@ class _Placement:
             level.append(loop)
         return tuple(level), tuple(bound)
 
-    def _start(self, name: str, storage: Storage) -> None:
+    def _start(self, name: str, storage: Storage, *, is_update: bool) -> None:
         """Add a Fill before the first write, or mark it as the first; store a register at last."""
         writes = self.builder.writes[name]
+        if is_update:
+            return
         depth = len(storage.level)
         nodes = [s.path[depth] if len(s.path) > depth else s for s in writes]
         position = self.builder.position
@@ -412,6 +513,32 @@ class _Placement:
         for statement in writes:
             total = total + _product(statement.equation.extents)
         return total == _product(self.program.types[name].shape)
+
+
+def _whole_source(statement: Statement) -> Read | None:
+    """What a statement changes a part of, or copies to the same place."""
+    equation = statement.equation
+    first = equation.operands[0] if equation.operands else None
+    if not isinstance(first, Read):
+        return None
+    if isinstance(equation.pattern, Block):
+        return first if equation.pattern.name == "put" and not equation.extents else None
+    return first if _is_same_part(statement, first.array) else None
+
+
+def _is_same_part(statement: Statement, old: str) -> bool:
+    """Whether a statement copies elements to where they are in another array."""
+    equation = statement.equation
+    if isinstance(equation.pattern, Block) or not equation.pattern.is_copy:
+        return False
+    source = equation.operands[0]
+    return (
+        isinstance(source, Read)
+        and source.array == old
+        and equation.operator in ("=", "+=")
+        and source.indices == equation.target
+        and all(isinstance(i, Affine) for i in equation.target)
+    )
 
 
 def _product(extents: Sequence[Extent]) -> Extent:

@@ -148,6 +148,8 @@ class _Writer:
         for name in program.types:
             self.names[name] = fresh_name(_identifier(name), taken)
             taken.add(self.names[name])
+        for name, end in self.schedule.in_place.items():
+            self.names[name] = self.names[end]
         self.sizes: dict[str, str] = {}
         for name in program.size_sources:
             self.sizes[name] = fresh_name(name, taken)
@@ -238,7 +240,7 @@ class _Writer:
             name = fresh_name(block.name, {*self.names.values(), *others, *taken})
             self.blocks[block] = name
         if block.name in BLOCKS:
-            arguments += [f"{a}=True" for a in block.attributes]
+            arguments += [f"{a}=True" for a in block.attributes if isinstance(a, str)]
         return f"{name}({', '.join(arguments)})"
 
     def _imports(self) -> list[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "Block",
     "Kind",
     "Rule",
+    "core_ranks",
     "core_shape",
     "dump_block",
     "load_block",
@@ -101,6 +102,7 @@ class Block:
 
 
 Shape = tuple[Extent, ...]
+MAX_RANK = 64
 
 
 class Kind(NamedTuple):
@@ -108,9 +110,11 @@ class Kind(NamedTuple):
 
     ranks: tuple[int, ...]
     rank: int
-    attributes: frozenset[str]
+    attributes: frozenset[Any]
     shape: Callable[[Sequence[Shape], tuple[Any, ...]], Shape | None]
     is_integer: bool = False
+    places: int = 0
+    """From which operand on they are integers; 0 for none."""
 
 
 def _like(number: int) -> Callable[[Sequence[Shape], tuple[Any, ...]], Shape | None]:
@@ -161,6 +165,11 @@ def _qr(shapes: Sequence[Shape], attributes: tuple[Any, ...]) -> Shape | None:
     return (k * m + n * m,)
 
 
+def _put(shapes: Sequence[Shape], _: tuple[Any, ...]) -> Shape | None:
+    array, value, *places = shapes
+    return array if value == array[len(places) :] else None
+
+
 BLOCKS: dict[str, Kind] = {
     "argsort": Kind((1,), 1, frozenset(), _like(0), is_integer=True),
     "searchsorted": Kind((1, 0), 0, frozenset(["right"]), _number, is_integer=True),
@@ -174,6 +183,7 @@ BLOCKS: dict[str, Kind] = {
     "eigh": Kind((2,), 2, frozenset(["upper"]), _one_row_more),
     "svd": Kind((2,), 1, frozenset(["wide"]), _svd),
     "qr": Kind((2,), 1, frozenset(["wide"]), _qr),
+    "put": Kind((), 0, frozenset(range(MAX_RANK + 1)), _put, places=2),
 }
 """The blocks that targets know. Matrices are given row by row.
 
@@ -189,7 +199,26 @@ BLOCKS: dict[str, Kind] = {
 - ``svd``: values, left vectors ``(m, k)``, and right ones ``(k, n)``, one after the other.
 - ``qr`` of a matrix given by columns: ``q`` by columns ``(k, m)``, then ``r`` by columns
   ``(n, m)``, with rubbish below the diagonal.
+- ``put(a, v, k, ...)``: `a` with ``a[k, ...] = v``. Its attributes are the rank of `a` and the
+  number of integers.
 """
+
+
+def core_ranks(name: str, attributes: tuple[Any, ...]) -> tuple[tuple[int, ...], int]:
+    """How many axes a block that targets know takes of each operand, and how many it gives.
+
+    Raises
+    ------
+    ValueError
+        There is no such block.
+    """
+    kind = BLOCKS[name]
+    if name != "put":
+        return kind.ranks, kind.rank
+    rank, places = attributes
+    if not 0 < places <= rank:
+        raise ValueError(f"put with {places} integers into an array of rank {rank}")
+    return (rank, rank - places, *[0] * places), rank
 
 
 def core_shape(block: Block, shapes: Sequence[Shape]) -> Shape:
@@ -240,6 +269,10 @@ def load_block(data: Any) -> Block:
     kind = BLOCKS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise CacheError(f"unknown block {name!r:.80}")
-    if not all(isinstance(a, str) and a in kind.attributes for a in attributes):
+    if not all(isinstance(a, (str, int)) and a in kind.attributes for a in attributes):
         raise CacheError(f"block {name} with attributes {attributes!r:.80}")
-    return Block(name, kind.ranks, kind.rank, tuple(attributes))
+    try:
+        ranks, rank = core_ranks(name, tuple(attributes))
+    except ValueError as error:
+        raise CacheError(str(error)) from None
+    return Block(name, ranks, rank, tuple(attributes))

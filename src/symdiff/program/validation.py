@@ -9,7 +9,7 @@ import numpy as np
 
 from symdiff.errors import CacheError
 from symdiff.program.affine import Affine
-from symdiff.program.blocks import Block, core_shape, result_dtype
+from symdiff.program.blocks import BLOCKS, Block, core_shape, result_dtype
 from symdiff.program.equations import ArrayType, Equation, Index, IndexValue, Read, Whole
 from symdiff.program.sizes import Extent, Size
 
@@ -101,7 +101,11 @@ def _validate_whole_axes(equation: Equation, types: Mapping[str, ArrayType]) -> 
         result = core_shape(body, shapes[1:])
     except ValueError as error:
         raise CacheError(f"{equation.array!r:.80}: {error}") from None
-    dtypes = {types[o.array].dtype for o in equation.operands if isinstance(o, Read)}
+    given = [types[o.array].dtype for o in equation.operands if isinstance(o, Read)]
+    first = BLOCKS[body.name].places or len(given)
+    if any(dtype != "int64" for dtype in given[first:]):
+        raise CacheError(f"the places of {equation.array!r:.80} are no integers")
+    dtypes = {*given[:first]}
     if shapes[0] != result or len(dtypes) != 1:
         raise CacheError(f"the block of {equation.array!r:.80} does not give its shape")
     if types[equation.array].dtype != result_dtype(body, *dtypes):

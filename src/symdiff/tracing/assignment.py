@@ -11,15 +11,17 @@ import sympy as sp
 from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.program import functions as fn
 from symdiff.program.affine import Affine, constant, identity, index
-from symdiff.program.equations import Index, IndexValue, Read, compose, is_plain
+from symdiff.program.blocks import Block
+from symdiff.program.equations import Index, IndexValue, Literal, Read, compose, is_plain
 from symdiff.program.patterns import pattern, placeholder
 from symdiff.program.sizes import Extent, evaluate
 from symdiff.tracing.buffers import Box, Part, box_of, uncovered
 from symdiff.tracing.context import Context, active_context
-from symdiff.tracing.indexing import getitem, select
+from symdiff.tracing.indexing import from_end, getitem, select
 from symdiff.tracing.masked import Masked, is_same_value
 from symdiff.tracing.operations import COPY, SELECT
 from symdiff.tracing.pointwise import where
+from symdiff.tracing.rules import TracedRule, apply_block, named_block
 from symdiff.tracing.shapes import broadcast_to, ravel, reshape
 from symdiff.tracing.tracer import TracedArray, as_traced, astype, elementwise
 
@@ -281,6 +283,8 @@ def _whole(x: TracedArray) -> str:
 
 def _assign_where(x: TracedArray, keys: tuple[Any, ...], value: TracedArray) -> None:
     """Write where a traced mask holds, or at traced integers."""
+    if _put(x, keys, value):
+        return
     if len(keys) == 1 and keys[0].dtype.kind == "b":
         mask, wide = _mask(x, keys[0]), _behind_mask(x, keys[0], value)
     else:
@@ -299,6 +303,70 @@ def _assign_where(x: TracedArray, keys: tuple[Any, ...], value: TracedArray) -> 
                 new = where(k == k, new, getitem(x, tuple(places)))  # noqa: PLR0124
         wide = getitem(new, spread)
     setitem(x, Ellipsis, where(mask, wide, x))
+
+
+def _zeros_like(x: TracedArray) -> TracedArray:
+    context = x.context
+    name = context.emit(COPY, [Literal(0, x.dtype_)], x.shape_, x.dtype_)
+    return TracedArray(context, name, x.shape_, x.dtype_)
+
+
+def _put_tangent(
+    block: Block, _: Any, operands: Sequence[Any], tangents: Sequence[Any]
+) -> TracedArray:
+    """The tangents are put as the values were."""
+    given = [
+        t if t is not None else _zeros_like(x) for t, x in zip(tangents, operands[:2], strict=False)
+    ]
+    return apply_block(block, [*given, *operands[2:]])
+
+
+def _put_transpose(block: Block, operands: Sequence[Any], cotangent: Any) -> TracedArray:
+    """What was there before gets nothing where it was overwritten."""
+    return apply_block(block, [cotangent, _zeros_like(operands[1]), *operands[2:]])
+
+
+def _put_value_transpose(_: Block, operands: Sequence[Any], cotangent: Any) -> TracedArray:
+    return getitem(cotangent, tuple(operands[2:]))
+
+
+_PUT = TracedRule(None, _put_tangent, {0: _put_transpose, 1: _put_value_transpose})
+
+
+def _put(x: TracedArray, keys: tuple[Any, ...], value: TracedArray) -> bool:
+    """Write at integers on the first axes, if that is what the keys are."""
+    if any(k.dtype.kind == "b" for k in keys if isinstance(k, TracedArray)) or x.dtype_ == "bool":
+        return False
+    places = _filled(x, keys)
+    count = sum(not isinstance(k, slice) for k in places)
+    if any(isinstance(k, slice) for k in places[:count]) or not _is_front_of_memory(x):
+        return False
+    context = x.context
+    whole = settle(x)
+    memory = context.types[whole].shape
+    fixed = len(memory) - x.ndim
+    numbers: list[TracedArray] = []
+    for i in x.map[:fixed]:
+        assert isinstance(i, Affine)
+        name = context.emit(COPY, [IndexValue(constant(i.offset))], (), "int64")
+        numbers.append(TracedArray(context, name, (), "int64"))
+    for k, extent in zip(places[:count], x.shape_, strict=False):
+        numbers.append(from_end(k, extent))
+    new = _broadcast(context, value, x.shape_[count:])
+    block = named_block("put", len(memory), fixed + count, rule=_PUT)
+    array = TracedArray(context, whole, memory, x.dtype_)
+    x.buffer.replace(apply_block(block, [array, new, *numbers]).array)
+    return True
+
+
+def _is_front_of_memory(x: TracedArray) -> bool:
+    """Whether a view is its memory, or one part of it at fixed places of the first axes."""
+    memory = x.context.types[x.buffer.array].shape
+    fixed = len(memory) - x.ndim
+    if fixed < 0 or memory[fixed:] != x.shape_:
+        return False
+    front, behind = x.map[:fixed], x.map[fixed:]
+    return is_plain(behind) and all(isinstance(i, Affine) and not i.terms for i in front)
 
 
 def _assign_masked(x: TracedArray, keys: tuple[Any, ...], value: Masked) -> None:

@@ -17,7 +17,7 @@ from symdiff.tracing.masked import Masked
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, elementwise
 
-__all__ = ["compose_affine", "getitem", "select"]
+__all__ = ["compose_affine", "from_end", "getitem", "select"]
 
 
 def compose_affine(indices: Sequence[Index], by: Sequence[Affine]) -> tuple[Index, ...]:
@@ -265,7 +265,7 @@ def _gather(
     if isinstance(key, TracedArray):
         places = key if key.context is context else as_traced(key, context)
         if places.dtype.kind == "i":
-            places = _wrapped(places, extent)
+            places = from_end(places, extent)
     else:
         places = _constant_places(x, key, axis, extent)
     rank = len(places.shape_)
@@ -279,10 +279,11 @@ def _gather(
     return Read(places.array, composed)
 
 
-def _wrapped(places: TracedArray, extent: Extent) -> TracedArray:
+def from_end(places: Any, extent: Extent) -> TracedArray:
     """Count negative places from the end."""
-    operands = [astype(places, "int64"), IndexValue(constant(extent))]
-    return elementwise(places.context, _FROM_END, operands, "int64")
+    traced = astype(places, "int64")
+    operands = [traced, IndexValue(constant(extent))]
+    return elementwise(traced.context, _FROM_END, operands, "int64")
 
 
 def _constant_places(x: TracedArray, key: np.ndarray, axis: int, extent: Extent) -> TracedArray:

@@ -75,6 +75,11 @@ def _arange(*args: Any, dtype: Any = None, **_: Any) -> TracedArray:
     numbers = [args[0] if args else 0, *args[1:]]
     if len(numbers) == 1:
         numbers = [0, *numbers]
+    if any(
+        isinstance(a, float) and a.is_integer() for a in numbers
+    ):  # np.arange(1.0, n + 1): whole numbers too
+        whole = [int(a) if isinstance(a, float) and a.is_integer() else a for a in numbers]
+        return _arange(*whole, dtype=dtype or float)
     low, high = numbers[:2]
     is_known = all(isinstance(a, (int, np.integer, TracedSize)) for a in (low, high))
     if not is_known or (len(numbers) > 2 and numbers[2] != 1):

@@ -13,7 +13,7 @@ from typing import Any
 
 from symdiff.errors import TracingError
 from symdiff.program.affine import Affine, index
-from symdiff.program.blocks import BLOCKS, Block, Rule, core_shape, result_dtype
+from symdiff.program.blocks import Block, Rule, core_ranks, core_shape, result_dtype
 from symdiff.program.equations import WHOLE, ArrayType, Index, Read
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, evaluate
@@ -163,10 +163,10 @@ def _example_sizes(block: Block, types: Sequence[ArrayType]) -> dict[str, int]:
     return values
 
 
-def named_block(name: str, *attributes: str, rule: Rule | None = None) -> Block:
+def named_block(name: str, *attributes: Any, rule: Rule | None = None) -> Block:
     """Make one of the blocks that targets know."""
-    kind = BLOCKS[name]
-    return Block(name, kind.ranks, kind.rank, attributes, rule)
+    ranks, rank = core_ranks(name, attributes)
+    return Block(name, ranks, rank, attributes, rule)
 
 
 def apply_block(

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from symdiff.compilation.cpu.assembler import Assembler, Declarer
 from symdiff.compilation.cpu.operations import llvm_type
-from symdiff.compilation.status import MEMORY, NOT_CONVERGED, NOT_POSITIVE, SINGULAR
-from symdiff.program.blocks import Block
+from symdiff.compilation.status import INDEX, MEMORY, NOT_CONVERGED, NOT_POSITIVE, SINGULAR
+from symdiff.program.blocks import BLOCKS, Block
 
 __all__ = ["FUNCTIONS", "LAPACK_PREFIX", "block_function", "callback_function"]
 
@@ -30,8 +30,10 @@ class _Code(Assembler):
         self.block = block
         arguments = ["ptr %out"]
         sizes: list[str] = []
+        places = BLOCKS[block.name].places
         for n, rank in enumerate(block.ranks):
-            arguments.append(f"{'ptr' if rank else self.kind} %x{n}")
+            number = "i64" if places and n >= places else self.kind
+            arguments.append(f"{'ptr' if rank else number} %x{n}")
             sizes += [f"%n{n}_{axis}" for axis in range(rank)]
         super().__init__(name, [*arguments, *[f"i64 {s}" for s in sizes]], declarer)
 
@@ -352,6 +354,24 @@ def _qr(c: _Code) -> None:
     c.release(scales)
 
 
+def _put(c: _Code) -> None:
+    """Copy, unless it is done in place, and set a part."""
+    rank, count = c.block.attributes
+    with c.when(c.value("icmp ne ptr %out, %x0")):
+        c.copy(c.kind, "%out", "%x0", c.product(*[f"%n0_{axis}" for axis in range(rank)]))
+    place = "0"
+    for axis in range(count):
+        is_outside = c.value(f"icmp uge i64 %x{2 + axis}, %n0_{axis}")
+        c.fail_if(is_outside, INDEX)
+        scaled = c.value(f"mul i64 {place}, %n0_{axis}")
+        place = c.value(f"add i64 {scaled}, %x{2 + axis}")
+    if count == rank:
+        c.store(c.kind, "%x1", "%out", place)
+        return
+    width = c.product(*[f"%n0_{axis}" for axis in range(count, rank)])
+    c.copy(c.kind, c.at(c.kind, "%out", c.product(place, width)), "%x1", width)
+
+
 FUNCTIONS: dict[str, Callable[[_Code], None]] = {
     "argsort": _argsort,
     "searchsorted": _searchsorted,
@@ -365,12 +385,14 @@ FUNCTIONS: dict[str, Callable[[_Code], None]] = {
     "eigh": _eigh,
     "svd": _svd,
     "qr": _qr,
+    "put": _put,
 }
 
 
 def block_function(block: Block, dtype: str, declarer: Declarer) -> tuple[str, str]:
     """Write the function of a block for operands of a dtype; give its name and text."""
-    name = f"block_{block.label}_{dtype}"
+    numbers = "".join(f"_{a}" for a in block.attributes if isinstance(a, int))
+    name = f"block_{block.label}{numbers}_{dtype}"
     code = _Code(name, block, dtype, declarer)
     FUNCTIONS[block.name](code)
     return name, code.text()

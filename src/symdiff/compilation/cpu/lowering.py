@@ -197,6 +197,8 @@ class _Function:
             self.pointers[array] = f"%a{number}"
             attributes = "noalias readonly" if kind in ("input", "constant") else "noalias"
             arguments.append(f"ptr {attributes} %a{number}")
+        for array, end in self.schedule.in_place.items():
+            self.pointers[array] = self.pointers[end]
         for number, size in enumerate(self.size_names):
             self.sizes[symbol(size)] = f"%n{number}"
             arguments.append(f"i64 %n{number}")

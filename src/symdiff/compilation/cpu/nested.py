@@ -8,7 +8,7 @@ between two buffers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,11 +51,18 @@ def memory_type(dtype: str) -> str:
 class _Body:
     """A Program inside, as a function."""
 
-    def __init__(self, code: _Code, program: Program, name: str, sizes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        code: _Code,
+        program: Program,
+        name: str,
+        sizes: Sequence[str],
+        carried: Mapping[str, str],
+    ) -> None:
         self.program = program
         self.name = name
         self.sizes = sizes
-        self.schedule = schedule(program)
+        self.schedule = schedule(program, carried)
         code.lower_body(self.schedule, name, sizes)
 
 
@@ -76,9 +83,9 @@ class _Code(Assembler):
         self.allocated: list[str] = []
         self.on_stack = 0
 
-    def body(self, program: Program, label: str) -> _Body:
+    def body(self, program: Program, label: str, carried: Mapping[str, str] | None = None) -> _Body:
         """Write the function of a Program inside."""
-        return _Body(self, program, f"{self.name}_{label}", [*self.sizes])
+        return _Body(self, program, f"{self.name}_{label}", [*self.sizes], carried or {})
 
     def size(self, extent: Extent) -> str:
         """An ``i64`` for an extent inside."""
@@ -165,12 +172,18 @@ class _LoopCode:
     def __init__(self, code: _Code, loop: Loop) -> None:
         self.code, self.loop = code, loop
         c, step = code, loop.step
-        self.body = c.body(step, "step")
+        pairs = zip(loop.carried, loop.carried_out, strict=True)
+        self.body = c.body(step, "step", dict(pairs))
         self.first = 1 if loop.has_limit else 0
         self.carried = [step.types[name] for name in loop.carried]
         self.stacked = [step.types[name] for name in loop.stacked]
         self.now = [c.memory(t) for t in self.carried]
-        self.next = [c.memory(t) for t in self.carried]
+        # An array that a step changes in place has one buffer only.
+        in_place = self.body.schedule.in_place
+        self.next = [
+            here if name in in_place else c.memory(t)
+            for here, name, t in zip(self.now, loop.carried, self.carried, strict=True)
+        ]
         for k, t in enumerate(self.carried):
             c.copy_array(t, self.now[k], f"%x{self.first + loop.n_shared + k}")
         # Numbers stay in their places, and become registers; of arrays the buffers change places.

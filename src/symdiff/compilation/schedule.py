@@ -9,9 +9,11 @@ produces, the element read is finished in the same iteration.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from symdiff.compilation.updates import is_same_part, prepared, updated_array
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Equation, Index, Read, Whole, is_plain
@@ -122,24 +124,29 @@ def schedule(program: Program, carried: Mapping[str, str] | None = None) -> Sche
     carried : Mapping, optional
         For inputs that nobody needs afterwards: the outputs that may take over their memory.
     """
+    program, changed = prepared(program, carried or {})
     builder = _Builder(program)
-    for equation in numbers_first(program.equations):
+    for equation in numbers_first(program.equations, changed):
         builder.place(equation)
     placement = _Placement(program, builder, carried or {})
     storage = placement.storage()
     return Schedule(program, builder.body, storage, placement.in_place)
 
 
-def numbers_first(equations: Sequence[Equation]) -> list[Equation]:
+def numbers_first(
+    equations: Sequence[Equation], changed: AbstractSet[str] = frozenset()
+) -> list[Equation]:
     """Move equations without loops in front of the loops that they do not need.
 
-    A number that stands between two loops would keep them apart.
+    A number that stands between two loops would keep them apart. Those of arrays that are changed
+    in place stay where they are.
     """
     stages: dict[str, int] = {}
     after: dict[str, int] = {}
     keyed: list[tuple[int, bool, Equation]] = []
     for equation in equations:
-        has_loops = bool(equation.extents)
+        has_loops = bool(equation.extents) or equation.array in changed
+        has_loops = has_loops or isinstance(equation.pattern, Block)
         known = stages if has_loops else after
         stage = max((known.get(r.array, 0) for r in equation.reads), default=0)
         name = equation.array
@@ -363,12 +370,16 @@ class _Placement:
                 continue
             kept: list[Statement] = []
             for statement in self.builder.writes[new]:
-                if _is_same_part(statement, old):
+                if is_same_part(statement.equation, old):
                     self._drop(statement, old)
                     updated.add(new)
                 else:
                     kept.append(statement)
             self.builder.writes[new] = kept
+            if not kept:
+                rank = len(storage[new].axes)
+                storage[new].level, storage[new].bound = (), (None,) * rank
+                storage[new].has_register = False
             self.in_place[old] = end
             if storage[old].kind == "scratch":
                 storage[old].kind = "shared"
@@ -377,11 +388,15 @@ class _Placement:
     def _changed_array(self, new: str, storage: Mapping[str, Storage]) -> str | None:
         """The array of which another is a changed copy, if nothing reads it afterwards."""
         writes = self.builder.writes[new]
-        sources = {r.array for s in writes if (r := _whole_source(s)) is not None}
+        sources = {a for s in writes if (a := updated_array(s.equation)) is not None}
         if len(sources) != 1:
             return None
         (old,) = sources
-        if not all(self._has_memory(name, storage) for name in (old, new)):
+        is_copy = all(is_same_part(s.equation, old) for s in writes)
+        has_axes = len(storage[new].axes) == len(self.program.types[new].shape) > 0
+        if not self._has_memory(old, storage):
+            return None
+        if not (has_axes if is_copy else self._has_memory(new, storage)):
             return None
         if storage[old].kind != "scratch" and old not in self.carried:
             return None
@@ -389,11 +404,11 @@ class _Placement:
             return None
         is_put = isinstance(writes[0].equation.pattern, Block)
         if not is_put:
-            same = [s.equation for s in writes if _is_same_part(s, old)]
+            same = [s.equation for s in writes if is_same_part(s.equation, old)]
             is_sum = all(s.equation.operator == "+=" for s in writes)
             shape = self.program.types[new].shape
             has_all = len(same) == 1 and same[0].is_whole and same[0].extents == shape
-            if len(writes) < 2 or not (has_all if is_sum else self._covers(new, writes)):
+            if not (has_all if is_sum else self._covers(new, writes)):
                 return None
         return old if self._is_done_with(old, writes) else None
 
@@ -407,7 +422,10 @@ class _Placement:
         """Whether all reads of an array come before the first of some writes."""
         first = min(self._top(s) for s in writes)
         for statement, _ in self.builder.reads.get(old, ()):
-            is_change = any(statement is s for s in writes) and _whole_source(statement) is not None
+            is_change = (
+                any(statement is s for s in writes)
+                and updated_array(statement.equation) is not None
+            )
             if is_change and sum(r.array == old for r in statement.equation.reads) == 1:
                 continue
             if self._top(statement) >= first:
@@ -513,32 +531,6 @@ class _Placement:
         for statement in writes:
             total = total + _product(statement.equation.extents)
         return total == _product(self.program.types[name].shape)
-
-
-def _whole_source(statement: Statement) -> Read | None:
-    """What a statement changes a part of, or copies to the same place."""
-    equation = statement.equation
-    first = equation.operands[0] if equation.operands else None
-    if not isinstance(first, Read):
-        return None
-    if isinstance(equation.pattern, Block):
-        return first if equation.pattern.name == "put" and not equation.extents else None
-    return first if _is_same_part(statement, first.array) else None
-
-
-def _is_same_part(statement: Statement, old: str) -> bool:
-    """Whether a statement copies elements to where they are in another array."""
-    equation = statement.equation
-    if isinstance(equation.pattern, Block) or not equation.pattern.is_copy:
-        return False
-    source = equation.operands[0]
-    return (
-        isinstance(source, Read)
-        and source.array == old
-        and equation.operator in ("=", "+=")
-        and source.indices == equation.target
-        and all(isinstance(i, Affine) for i in equation.target)
-    )
 
 
 def _product(extents: Sequence[Extent]) -> Extent:

@@ -9,7 +9,8 @@ all steps share. A loop that finds out by itself how many steps it does is done 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,7 +39,7 @@ from symdiff.program.nested import (
 )
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program, remove_dead_equations
-from symdiff.program.sizes import Extent, put_sizes, symbol
+from symdiff.program.sizes import Extent, Size, evaluate, put_sizes, symbol
 from symdiff.program.splicing import Binding, make_room, shifted, size_symbols
 
 if TYPE_CHECKING:
@@ -357,6 +358,7 @@ def _pull_loop(
     pullback: Transform,
 ) -> None:
     """Append the loop backwards."""
+    loop = _with_gathers(loop)
     step = loop.step
     active_operands = {*_active_operands(walk, place)}
     _, of_shared, of_carried = _split(
@@ -370,9 +372,7 @@ def _pull_loop(
     outputs = [*[loop.carried_out[k] for k in kept], *[loop.stacked[k] for k in rows]]
     body, given = pullback(step, [*carried, *shared], outputs, shared)
     starts = body.inputs[len(step.inputs) : len(step.inputs) + len(shared)]
-    body = remove_dead_equations(body)
-    used = {r.array for e in body.equations for r in e.reads}
-    recorded = [k for k, name in enumerate(loop.carried) if name in used]
+    body, recorded = _what_to_record(loop, remove_dead_equations(body))
     known = dict(loop.sizes)
     assert loop.count is not None
     count: Extent = loop.count
@@ -383,10 +383,7 @@ def _pull_loop(
     body, rows_in = _read_rows(
         body,
         count,
-        [
-            *[loop.carried[k] for k in recorded],
-            *[given[loop.stacked[k]] for k in rows],
-        ],
+        [*recorded, *[given[loop.stacked[k]] for k in rows]],
     )
     inputs = (
         step.inputs[0],
@@ -407,8 +404,8 @@ def _pull_loop(
     rank = place.batch_rank
     lead = shifted(identity(len(place.extents) - rank), rank)
     reads = [
-        _whole(name, lead, 1 + len(step.types[loop.carried[k]].shape))
-        for name, k in zip(records, recorded, strict=True)
+        _whole(states, lead, 1 + len(step.types[name].shape))
+        for states, name in zip(records, recorded, strict=True)
     ]
     first = 1 if loop.has_limit else 0
     all_shared = place.operands[first : first + loop.n_shared]
@@ -424,6 +421,88 @@ def _pull_loop(
     wanted = [(n, positions[name]) for n, name in enumerate([*carried, *shared])]
     results = [(n, k) for n, k in wanted if k in active_operands]
     _pull_some(walk, place, backward, operands, results)
+
+
+def _with_gathers(loop: Loop) -> Loop:
+    """Give what a step reads of a large carried array a name, so that it can be recorded."""
+    step = loop.step
+    large = {n for n in loop.carried if step.types[n].shape}
+    if not large:
+        return loop
+    types = dict(step.types)
+    equations: list[Equation] = []
+    for e in step.equations:
+        if _is_changed_copy(e, large) and types[e.array].shape:
+            large.add(e.array)
+        operands = list(e.operands)
+        for k, o in enumerate(operands):
+            is_part = isinstance(o, Read) and o.array in large and not isinstance(e.pattern, Block)
+            if not is_part or e.array in large:
+                continue
+            assert isinstance(o, Read)
+            if not _count(e.extents) < _count(types[o.array].shape):
+                continue
+            name = fresh_name("part", types.keys())
+            types[name] = ArrayType(e.extents, types[o.array].dtype)
+            whole = identity(len(e.extents))
+            equations.append(Equation(name, whole, "=", COPY, (o,), e.extents, e.location))
+            operands[k] = Read(name, whole)
+        equations.append(e._replace(operands=tuple(operands)))
+    if len(equations) == len(step.equations):
+        return loop
+    return replace(loop, step=step.replace(types=types, equations=tuple(equations)))
+
+
+def _what_to_record(loop: Loop, body: Program) -> tuple[Program, list[str]]:
+    """Choose what the forward loop records for the pullback of its step.
+
+    That is what the step is given; but where it reads little of a large array, it is what was
+    read. Filling an array element by element would otherwise record all of it at each step.
+    """
+    step = loop.step
+    live = {r.array for e in body.equations for r in e.reads}
+    large = {n for n in loop.carried if n in live and step.types[n].shape}
+    read: dict[str, None] = {}
+    mine = {id(e) for e in step.equations}
+    for e in body.equations:
+        if id(e) not in mine or not any(r.array in large for r in e.reads):
+            continue
+        if _is_changed_copy(e, large) and step.types[e.array].shape:
+            large.add(e.array)
+        elif e.array not in large:
+            read[e.array] = None
+    given = [n for n in loop.carried if n in live]
+    if not large or not _size(step, read) < _size(step, [n for n in given if n in large]):
+        return body, given
+    kept = [e for e in body.equations if e.array not in read or id(e) not in mine]
+    smaller = remove_dead_equations(
+        body.replace(inputs=(*body.inputs, *read), equations=tuple(kept))
+    )
+    live = {r.array for e in smaller.equations for r in e.reads}
+    return smaller, [n for n in (*loop.carried, *read) if n in live]
+
+
+def _is_changed_copy(equation: Equation, arrays: AbstractSet[str]) -> bool:
+    """Whether an equation copies an array to the same places, or puts something into it."""
+    source = equation.operands[0] if equation.operands else None
+    if not isinstance(source, Read) or source.array not in arrays:
+        return False
+    if isinstance(equation.pattern, Block):
+        return equation.pattern.name == "put"
+    return equation.pattern.is_copy and source.indices == equation.target
+
+
+def _size(program: Program, names: Iterable[str]) -> int:
+    """How many elements some arrays have, with a large number for each size."""
+    return sum(_count(program.types[name].shape) for name in names)
+
+
+def _count(extents: Sequence[Extent]) -> int:
+    count: Extent = 1
+    for extent in extents:
+        count = count * extent
+    symbols = {s for m, _ in count.terms for s in m} if isinstance(count, Size) else ()
+    return evaluate(count, dict.fromkeys(symbols, 1000))
 
 
 def _pull_some(
@@ -476,22 +555,21 @@ def _read_rows(body: Program, count: Extent, names: Sequence[str]) -> tuple[Prog
 
 
 def _record(
-    walk: Reverse, members: Sequence[Equation], loop: Loop, carried: Sequence[int]
+    walk: Reverse, members: Sequence[Equation], loop: Loop, names: Sequence[str]
 ) -> list[str]:
-    """Let the forward loop stack what it carries into each step; give the arrays' names."""
+    """Let the forward loop stack arrays of each step; give the names of what it stacks."""
     step = loop.step
     types = dict(step.types)
     equations = list(step.equations)
     outputs = list(step.outputs)
-    for k in carried:
-        name = loop.carried[k]
+    for name in names:
         shape, dtype = types[name]
-        record = fresh_name(f"{name}_before", types.keys())
+        record = fresh_name(f"{name}_now", types.keys())
         types[record] = ArrayType(shape, dtype)
         whole = identity(len(shape))
         equations.append(Equation(record, whole, "=", COPY, (Read(name, whole),), shape))
         outputs.append(record)
-    more = len(carried)
+    more = len(names)
     if not more:
         return []
     body = step.replace(types=types, equations=tuple(equations), outputs=tuple(outputs))
@@ -500,13 +578,13 @@ def _record(
     key = group_key(members[0])
     place = _place(members[0], ())
     made: list[Equation] = []
-    names: list[str] = []
-    for n, k in enumerate(carried):
+    states: list[str] = []
+    for n, name in enumerate(names):
         shape, dtype = recording.results()[first + n]
-        names.append(walk.new_array(f"{loop.carried[k]}_states", (*place.extents, *shape), dtype))
+        states.append(walk.new_array(f"{name}_states", (*place.extents, *shape), dtype))
         made.append(
             members[0]._replace(
-                array=names[-1],
+                array=states[-1],
                 target=(*identity(len(place.extents)), *[WHOLE] * len(shape)),
                 pattern=nested_block(recording, first + n),
             )
@@ -522,7 +600,7 @@ def _record(
         changed += made
         made = []
     walk.equations[:] = changed
-    return names
+    return states
 
 
 def _pull_unknown(

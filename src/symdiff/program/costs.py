@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation
+from symdiff.program.nested import Loop, Nested, group_key, nested_of
 from symdiff.program.patterns import Pattern
-from symdiff.program.sizes import Extent, Size, evaluate
+from symdiff.program.sizes import Extent, Size, evaluate, put_sizes
 
 if TYPE_CHECKING:
     from symdiff.program.program import Program
@@ -34,7 +35,8 @@ class Cost:
     operations : Mapping[str, Extent]
         How often each primitive operation is done, most frequent first. An accumulation counts
         as the operation it does; copies and literals are free. A block (a Cholesky factor, a
-        sort) counts as one.
+        sort) counts as one. A loop counts all its steps, or one where only the call tells how many
+        there are; a branch counts its longer side.
     bytes_read, bytes_written : Extent
         Size of the inputs and constants, and of the outputs, each touched once.
 
@@ -78,17 +80,7 @@ class Cost:
 
 def count(program: Program) -> Cost:
     """Count what a Program does when it is evaluated as it stands, equation by equation."""
-    operations: dict[str, Extent] = {}
-    written: set[str] = set()
-    for equation in program.equations:
-        points = _product(equation.extents)
-        for name, times in _counts(equation.pattern):
-            operations[name] = operations.get(name, 0) + times * points
-        if equation.operator in _ACCUMULATIONS:
-            name = _ACCUMULATIONS[equation.operator]
-            first = 0 if equation.array in written else _first_writes(equation)
-            operations[name] = operations.get(name, 0) + points - first
-        written.add(equation.array)
+    operations = _operations(program)
     kept = {name: times for name, times in operations.items() if times != 0}
     ordered = sorted(kept, key=lambda name: (-_magnitude(kept[name]), name))
     sources = [*program.inputs, *program.constants]
@@ -99,12 +91,45 @@ def count(program: Program) -> Cost:
     )
 
 
+def _operations(program: Program) -> dict[str, Extent]:
+    operations: dict[str, Extent] = {}
+    written: set[str] = set()
+    done: set[Any] = set()
+    for equation in program.equations:
+        points = _product(equation.extents)
+        nested = nested_of(equation.pattern)
+        if nested is not None:
+            key = group_key(equation)
+            counts = {} if key in done else _inside(nested)
+            done.add(key)
+        else:
+            counts = _counts(equation.pattern)
+        for name, times in counts.items():
+            operations[name] = operations.get(name, 0) + times * points
+        if equation.operator in _ACCUMULATIONS:
+            name = _ACCUMULATIONS[equation.operator]
+            first = 0 if equation.array in written else _first_writes(equation)
+            operations[name] = operations.get(name, 0) + points - first
+        written.add(equation.array)
+    return operations
+
+
+def _inside(nested: Nested) -> dict[str, Extent]:
+    """Count what a loop, a branch or a run does, in the sizes outside."""
+    known = dict(nested.sizes)
+    sides: list[dict[str, Extent]] = []
+    for program in nested.programs:
+        counts = _operations(program)
+        times = nested.count if isinstance(nested, Loop) and nested.count is not None else 1
+        sides.append({name: put_sizes(n, known) * times for name, n in counts.items()})
+    return max(sides, key=lambda counts: sum(map(_magnitude, counts.values())))
+
+
 @cache
-def _counts(pattern: Pattern | Block) -> tuple[tuple[str, int], ...]:
+def _counts(pattern: Pattern | Block) -> dict[str, int]:
     if isinstance(pattern, Block):
-        return ((pattern.label, 1),)
-    counts = Counter(step.name for step in pattern.steps if step.name not in _FREE)
-    return tuple(counts.items())
+        return {pattern.label: 1}
+    return dict(Counter(step.name for step in pattern.steps if step.name not in _FREE))
 
 
 def _first_writes(equation: Equation) -> Extent:

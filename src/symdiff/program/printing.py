@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import count
 from typing import TYPE_CHECKING
@@ -10,6 +11,16 @@ from symdiff.errors import ProgramTooLargeError
 from symdiff.program.affine import Affine
 from symdiff.program.equations import Equation, Index, Read
 from symdiff.program.latex import Latex
+from symdiff.program.nested import (
+    Branch,
+    Loop,
+    Nested,
+    Run,
+    group_key,
+    group_members,
+    nested_of,
+    result_number,
+)
 from symdiff.program.notation import COMPARE, MUL, Notation, Text
 from symdiff.program.sizes import Size
 from symdiff.program.temporaries import Line, put_back
@@ -63,9 +74,91 @@ def to_text(program: Program) -> str:
     lines = [f"{program.name}({', '.join(_declare(program, text, n) for n in program.inputs)}):"]
     for name, data in program.constants.items():
         lines.append(f"    constant {_declare(program, text, name)}{_show_values(text, data)}")
-    lines += [f"    {to_line(program, text, line)}" for line in put_back(program)]
+    lines += [f"    {line}" for line in _body(program, text)]
     lines.append(f"    return {', '.join(program.outputs)}")
     return "\n".join(lines)
+
+
+def _body(program: Program, text: Text) -> list[str]:
+    """Write all equations; those of one loop or branch together, around what it does."""
+    groups = group_members(program.equations)
+    done: set[int] = set()
+    lines: list[str] = []
+    for line in put_back(program):
+        equation = line.equation
+        nested = nested_of(equation.pattern)
+        if nested is None:
+            lines.append(to_line(program, text, line))
+        elif id(equation) not in done:
+            members = groups[group_key(equation)]
+            done.update(id(m) for m in members)
+            lines += _nested_lines(text, nested, line, members)
+    return lines
+
+
+def _nested_lines(text: Text, nested: Nested, line: Line, members: Sequence[Equation]) -> list[str]:
+    """Write a loop, a branch or a run as Python would have it."""
+    operands = [text.term(o)[0] for o in line.operands]
+    results = {
+        result_number(m): text.element(m.array, [text.subscript(i) for i in m.target])
+        for m in members
+    }
+    if isinstance(nested, Loop):
+        lines = _loop_lines(nested, operands, results, text)
+    elif isinstance(nested, Branch):
+        lines = [f"if {operands[0]}:"]
+        lines += _inside(nested.on_true, operands[1:], results)
+        lines += ["else:", *_inside(nested.on_false, operands[1:], results)]
+    else:
+        assert isinstance(nested, Run)
+        head = f"with {nested.symbol} = {operands[0]}:"
+        lines = [head, *_inside(nested.program, operands, results)]
+    ranges = ", ".join(
+        f"{text.index_names[i]} < {text.extent(e)}" for i, e in enumerate(line.equation.extents)
+    )
+    return [f"for {ranges}:", *[f"    {row}" for row in lines]] if ranges else lines
+
+
+def _inside(program: Program, operands: Sequence[str], results: Mapping[int, str]) -> list[str]:
+    text = Text(index_names(program))
+    lines = _bound(program.inputs, operands)
+    lines += _body(program, text)
+    lines += [f"{name} = {program.outputs[k]}" for k, name in sorted(results.items())]
+    return [f"    {row}" for row in lines]
+
+
+def _bound(names: Sequence[str], operands: Sequence[str]) -> list[str]:
+    """Say what the names inside are, where they are not the same outside."""
+    pairs = zip(names, operands, strict=True)
+    return [f"{n} = {o}" for n, o in pairs if o.replace("[:]", "").replace("[:,:]", "") != n]
+
+
+def _loop_lines(
+    loop: Loop, operands: Sequence[str], results: Mapping[int, str], text: Text
+) -> list[str]:
+    first = 1 if loop.has_limit else 0
+    lines = _bound((*loop.shared, *loop.carried), operands[first:])
+    number = loop.step.inputs[0]
+    limit = operands[0] if first else None if loop.count is None else text.extent(loop.count)
+    order = ", backwards" if loop.is_reversed else ""
+    head = f"for {number} < {limit}{order}" if limit is not None else "while"
+    if loop.has_condition:
+        head += f"{', while' if limit is not None else ''} {loop.carried[0]}"
+    lines.append(f"{head}:")
+    inner = Text(index_names(loop.step))
+    body = _body(loop.step, inner)
+    body += [
+        f"next {name} = {out}" for name, out in zip(loop.carried, loop.carried_out, strict=True)
+    ]
+    stacked = {k: n for k, n in results.items() if loop.n_carried <= k < len(loop.step.outputs)}
+    body += [f"stack {name} = {loop.step.outputs[k]}" for k, name in sorted(stacked.items())]
+    lines += [f"    {row}" for row in body]
+    for k, name in sorted(results.items()):
+        if k < loop.n_carried:
+            lines.append(f"{name} = {loop.carried[k]}")
+        elif k == len(loop.step.outputs):
+            lines.append(f"{name} = steps done")
+    return lines
 
 
 def to_line(program: Program, text: Text, line: Line) -> str:

@@ -17,6 +17,7 @@ import sympy as sp
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Equation, IndexValue, Literal, Operand, Read, substitute
+from symdiff.program.nested import nested_of
 from symdiff.program.patterns import Pattern, placeholder
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ def _can_move(
     program: Program, equation: Equation, position: int, last_write: dict[str, int]
 ) -> bool:
     """Whether the value is the same wherever it is computed later."""
+    if nested_of(equation.pattern) is not None:  # which has lines of its own
+        return False
     settled = all(last_write.get(r.array, -1) < position for r in equation.reads)
     return settled and not _is_lossy_cast(program, equation)
 

@@ -246,6 +246,9 @@ def _pruned_branch(
         remove_dead_equations(p.replace(outputs=tuple([p.outputs[k] for k in numbers])))
         for p in branch.programs
     ]
+    first = {operand: k for k, operand in reversed([*enumerate(operands[1:])])}
+    same = {k: first[operand] for k, operand in enumerate(operands[1:]) if first[operand] != k}
+    bodies = [_renamed(p, {p.inputs[k]: p.inputs[n] for k, n in same.items()}) for p in bodies]
     used = [{r.array for e in p.equations for r in e.reads} for p in bodies]
     kept = [
         k

@@ -278,4 +278,4 @@ def leaf_names(tree: Tree, names: Sequence[str]) -> list[str]:
     if names and len(names) == len(tree.children):
         parts = zip(names, tree.children, strict=True)
         return [path for name, child in parts for path in child.paths(name)]
-    return [f"carried value {n}" for n in range(tree.n_leaves)]
+    return [f"state_{n}" if tree.n_leaves > 1 else "state" for n in range(tree.n_leaves)]

@@ -82,6 +82,8 @@ class Context:
         self.guards: dict[Guard, None] = {}
         self.values: dict[str, int] = {}
         self.captured: dict[str, TracedArray] = {}
+        self.natural: set[str] = set()
+        """Integers that are known not to be negative."""
         self.reserved: frozenset[str] = frozenset()
         self._counter = 0
         self._constant_names: dict[int, tuple[str, np.ndarray]] = {}
@@ -266,7 +268,8 @@ class Context:
             ):
                 return name
         shape = tuple(self._adopt(e, outer.context) for e in outer.shape_)
-        name = self.add_input("captured", shape, outer.dtype_)
+        wanted = "captured" if outer.array.startswith("%") else outer.array
+        name = self.add_input(wanted, shape, outer.dtype_)
         self.captured[name] = outer.snapshot()
         return name
 

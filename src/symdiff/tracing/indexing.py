@@ -282,6 +282,8 @@ def _gather(
 def from_end(places: Any, extent: Extent) -> TracedArray:
     """Count negative places from the end."""
     traced = astype(places, "int64")
+    if traced.array in traced.context.natural:
+        return traced
     operands = [traced, IndexValue(constant(extent))]
     return elementwise(traced.context, _FROM_END, operands, "int64")
 

@@ -22,6 +22,7 @@ from symdiff.program.special_functions import NAMES, ORDERS, SPECIAL
 __all__ = [
     "COPY",
     "EXPONENTS",
+    "NATURAL",
     "PRODUCT",
     "SELECT",
     "SOFTPLUS",
@@ -41,6 +42,8 @@ COPY = pattern(p0, 1)
 PRODUCT = pattern(p0 * p1, 2)
 SQUARE = pattern(p0**2, 1)
 SELECT = pattern(fn.Select(p0, p1, p2), 3)
+NATURAL = frozenset([COPY, PRODUCT, pattern(p0 + p1, 2)])
+"""What gives a number that is not negative of those that are not."""
 SOFTPLUS = pattern(fn.Softplus(p0), 1)
 STOP = pattern(fn.StopGradient(p0), 1)
 

@@ -325,6 +325,7 @@ def _attempt(
     inside = Inside(context, f"{context.name}_step")
     with inside:
         number = inside.add_input("step", (), "int64")
+        inside.natural.add(number)
         i: Any = TracedArray(inside, number, (), "int64", is_weak=True)
         inputs = [number]
         given: list[Any] = []

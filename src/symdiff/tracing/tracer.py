@@ -9,11 +9,11 @@ import numpy as np
 
 from symdiff.errors import DTypeError, ShapeError, TracingError, at_user_line
 from symdiff.program.affine import constant, identity
-from symdiff.program.equations import IndexValue, Literal, Operand
+from symdiff.program.equations import IndexValue, Literal, Operand, Read
 from symdiff.program.patterns import Pattern
 from symdiff.program.sizes import Extent
 from symdiff.tracing.context import Context, active_context, check_dtype
-from symdiff.tracing.operations import COPY
+from symdiff.tracing.operations import COPY, NATURAL
 from symdiff.tracing.traced_array import TracedArray
 from symdiff.tracing.traced_size import TracedSize
 
@@ -185,7 +185,16 @@ def elementwise(
         for x in operands
     )
     name = context.emit(pattern, reads, shape, dtype)
+    if context.natural and pattern in NATURAL and all(_is_natural(context, o) for o in reads):
+        context.natural.add(name)
     return TracedArray(context, name, shape, dtype, is_weak=is_weak, owns=True)
+
+
+def _is_natural(context: Context, operand: Operand) -> bool:
+    """Whether an integer is known not to be negative."""
+    if isinstance(operand, Read):
+        return operand.array in context.natural
+    return isinstance(operand, Literal) and isinstance(operand.value, int) and operand.value >= 0
 
 
 def astype(x: Any, dtype: Any) -> TracedArray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import keyword
 import linecache
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from symdiff.compilation.schedule import Fill, Loop, Node, Statement, Storage, S
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import BLOCKS, Block
 from symdiff.program.equations import Equation, Operand, Read
+from symdiff.program.nested import Branch, Nested, Run, group_key, nested_of, result_number
+from symdiff.program.nested import Loop as LoopBlock
 from symdiff.program.notation import CALL, OR, Piece, Text, wrap
 from symdiff.program.printing import fresh_name, index_names
 from symdiff.program.program import Program
@@ -70,11 +72,13 @@ def compile_source(program: Program) -> Callable[..., Any]:
     filename = f"<symdiff {program.name} {id(program):x}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {}
-    for name, data in program.constants.items():
-        namespace[writer.names[name]] = data
-    for block, name in writer.blocks.items():
-        if block.name not in BLOCKS and block.attributes:
-            namespace[name] = block.attributes[0].function
+    for each in writer.all_writers():
+        for name, data in each.program.constants.items():
+            namespace[each.names[name]] = data
+    for each in writer.all_writers():
+        for block, name in each.blocks.items():
+            if block.name not in BLOCKS and block.attributes:
+                namespace[name] = block.attributes[0].function
     exec(compile(text, filename, "exec"), namespace)  # noqa: S102 - of names made here
     return namespace[writer.function]
 
@@ -133,27 +137,35 @@ class _Notation(Text):
 
 
 class _Writer:
-    """Writes one function."""
+    """Writes one function; those of Programs inside stand in front of it."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(
+        self, program: Program, sizes: Sequence[str] | None = None, function: str = ""
+    ) -> None:
         self.program = program
         self.schedule = schedule(program)
+        self.given_sizes = sizes
+        self.inner: list[_Writer] = []
+        self.nested_names: dict[Any, list[str]] = {}
         self.lines: list[str] = []
         self.blocks: dict[Block, str] = {}
         self.loops: dict[int, str] = {}
         self.index_names = index_names(program)
         taken = {*keyword.kwlist, *self.index_names, "np", "special", "range", program.name}
-        self.function = _identifier(program.name)
+        self.function = function or _identifier(program.name)
         self.names: dict[str, str] = {}
         for name in program.types:
-            self.names[name] = fresh_name(_identifier(name), taken)
+            is_global = bool(function) and name in program.constants
+            wanted = f"{function}_{name}" if is_global else name
+            self.names[name] = fresh_name(_identifier(wanted), taken)
             taken.add(self.names[name])
         for name, end in self.schedule.in_place.items():
             self.names[name] = self.names[end]
         self.sizes: dict[str, str] = {}
-        for name in program.size_sources:
-            self.sizes[name] = fresh_name(name, taken)
-            taken.add(self.sizes[name])
+        for size in program.size_sources if sizes is None else sizes:
+            self.sizes[size] = fresh_name(size, taken)
+            taken.add(self.sizes[size])
+        self.taken = taken
         self._registers: dict[str, str] = {}
         for name, storage in self.schedule.storage.items():
             if storage.has_register and storage.kind in ("output", "scratch") and storage.shape:
@@ -165,11 +177,32 @@ class _Writer:
         return self._registers.get(array, self.names[array])
 
     def text(self) -> str:
-        """Write the function."""
+        """Write the function, with what it needs."""
+        self.write()
+        body = "\n\n\n".join(self._definitions())
+        head = "import numpy as np\n" if "np." in body else ""
+        head += "".join(dict.fromkeys(line for w in self.all_writers() for line in w.imports()))
+        if "special." in body:
+            head += "from scipy import special\n"
+        return f"{head}\n\n{body}" if head else body
+
+    def all_writers(self) -> list[_Writer]:
+        """The writers of all Programs inside, and this one."""
+        return [w for inner in self.inner for w in inner.all_writers()] + [self]
+
+    def _definitions(self) -> list[str]:
+        return ["\n".join(w.lines) for w in self.all_writers()]
+
+    def write(self) -> None:
+        """Write the function's lines, and the functions of Programs inside."""
         program = self.program
-        self._add(0, f"def {self.function}({', '.join(self.names[n] for n in program.inputs)}):")
-        for name, (source, axis) in program.size_sources.items():
-            self._add(1, f"{self.sizes[name]} = {self.names[source]}.shape[{axis}]")
+        arguments = [self.names[n] for n in program.inputs]
+        if self.given_sizes is None:
+            for name, (source, axis) in program.size_sources.items():
+                self._add(1, f"{self.sizes[name]} = {self.names[source]}.shape[{axis}]")
+        else:
+            arguments += [self.sizes[name] for name in self.given_sizes]
+        self.lines.insert(0, f"def {self.function}({', '.join(arguments)}):")
         for name, data in program.constants.items():
             if data.size <= _EMBEDDED:
                 values = np.array2string(data, separator=", ", floatmode="unique")
@@ -184,12 +217,6 @@ class _Writer:
                 self._add(1, f"{self.names[name]} = {made}")
         self._nodes(self.schedule.body, 1)
         self._add(1, f"return {', '.join(self.names[n] for n in program.outputs)}")
-        body = "\n".join(self.lines)
-        head = "import numpy as np\n" if "np." in body else ""
-        head += "".join(self._imports())
-        if "special." in body:
-            head += "from scipy import special\n"
-        return f"{head}\n\n{body}" if head else body
 
     def _add(self, depth: int, line: str) -> None:
         self.lines.append("    " * depth + line)
@@ -200,8 +227,16 @@ class _Writer:
         return notation.extent(extent)
 
     def _nodes(self, nodes: Sequence[Node], depth: int) -> None:
-        for node in nodes:
-            if isinstance(node, Loop):
+        done: set[int] = set()
+        for position, node in enumerate(nodes):
+            if id(node) in done:
+                continue
+            nested = nested_of(node.equation.pattern) if isinstance(node, Statement) else None
+            if nested is not None and isinstance(node, Statement):
+                group = _group(nodes[position:], node)
+                done.update(id(n) for n in group)
+                self._nested(nested, group, depth)
+            elif isinstance(node, Loop):
                 name = self.index_names[depth - 1]
                 self.loops[node.variable] = name
                 self._add(depth, f"for {name} in range({self._extent(node.extent)}):")
@@ -243,7 +278,99 @@ class _Writer:
             arguments += [f"{a}=True" for a in block.attributes if isinstance(a, str)]
         return f"{name}({', '.join(arguments)})"
 
-    def _imports(self) -> list[str]:
+    def _nested(self, nested: Nested, group: Sequence[Statement], depth: int) -> None:
+        """Write a loop, a branch or a run around calls of the Programs inside."""
+        first = group[0]
+        notation = _Notation(self, first)
+        operands = [notation.term(o)[0] for o in first.equation.operands]
+        names = self._functions(nested)
+        sizes = [self._extent(extent) for _, extent in nested.sizes]
+        targets: dict[int, str] = {}
+        for statement in group:
+            equation = statement.equation
+            own = _Notation(self, statement)
+            target = own.memory(equation.array, Read(equation.array, equation.target))
+            if self.schedule.storage[equation.array].has_register:
+                target = self.register(equation.array)
+            targets[result_number(equation)] = target
+        if isinstance(nested, LoopBlock):
+            self._nested_loop(nested, names[0], operands, sizes, targets, depth)
+            return
+        if isinstance(nested, Branch):
+            test, *inputs = operands
+            for head, name in (("if " + test, names[0]), ("else", names[1])):
+                self._add(depth, f"{head}:")
+                self._call(name, [*inputs, *sizes], _left(nested, targets), depth + 1)
+            return
+        assert isinstance(nested, Run)
+        arguments = [*operands, *sizes, operands[0]]
+        self._call(names[0], arguments, _left(nested, targets), depth)
+
+    def _call(self, name: str, arguments: Sequence[str], left: str, depth: int) -> None:
+        self._add(depth, f"{left} = {name}({', '.join(arguments)})")
+
+    def _nested_loop(
+        self,
+        loop: LoopBlock,
+        name: str,
+        operands: Sequence[str],
+        sizes: Sequence[str],
+        targets: Mapping[int, str],
+        depth: int,
+    ) -> None:
+        first = 1 if loop.has_limit else 0
+        cut = first + loop.n_shared
+        carried = [self._fresh(n) for n in loop.carried]
+        for variable, start, t in zip(
+            carried, operands[cut:], loop.operand_types()[cut:], strict=True
+        ):
+            copied = f"np.array({start})" if t.shape else start
+            self._add(depth, f"{variable} = {copied}")
+        number, done = self._fresh(loop.step.inputs[0]), self._fresh("done")
+        limit = operands[0] if first else None
+        if loop.count is not None:
+            limit = self._extent(loop.count)
+        self._add(depth, f"{done} = 0")
+        tests = [f"{done} < {limit}"] if limit is not None else []
+        tests += [carried[0]] if loop.has_condition else []
+        self._add(depth, f"while {' and '.join(tests)}:")
+        value = f"{limit} - 1 - {done}" if loop.is_reversed else done
+        self._add(depth + 1, f"{number} = {value}")
+        rows: list[str] = []
+        for k in range(loop.n_carried, len(loop.step.outputs)):
+            target = targets.get(k)
+            rows.append("_" if target is None else _row(target, number))
+        arguments = [number, *operands[first:cut], *carried, *sizes]
+        left = ", ".join([*carried, *rows])
+        self._add(depth + 1, f"{left} = {name}({', '.join(arguments)})")
+        self._add(depth + 1, f"{done} += 1")
+        for k, variable in enumerate(carried):
+            if k in targets:
+                self._add(depth, f"{targets[k]} = {variable}")
+        if len(loop.step.outputs) in targets:
+            self._add(depth, f"{targets[len(loop.step.outputs)]} = {done}")
+
+    def _functions(self, nested: Nested) -> list[str]:
+        """Write the functions of the Programs inside, once; give their names."""
+        if nested not in self.nested_names:
+            sizes = [name for name, _ in nested.sizes]
+            if isinstance(nested, Run):
+                sizes.append(nested.symbol)
+            made: list[str] = []
+            for program in nested.programs:
+                made.append(self._fresh(f"{self.function}_{nested.kind}"))
+                writer = _Writer(program, sizes, made[-1])
+                writer.write()
+                self.inner.append(writer)
+            self.nested_names[nested] = made
+        return self.nested_names[nested]
+
+    def _fresh(self, wanted: str) -> str:
+        name = fresh_name(_identifier(wanted), self.taken)
+        self.taken.add(name)
+        return name
+
+    def imports(self) -> list[str]:
         """The imports of references, under names that no array bears."""
         found: list[str] = []
         for block, name in self.blocks.items():
@@ -284,6 +411,31 @@ class _Writer:
             if (loop := storage.bound[a]) is not None
         )
         self._add(depth, f"{self.names[store.array]}[{at}] = {self.register(store.array)}")
+
+
+def _group(nodes: Sequence[Node], first: Statement) -> list[Statement]:
+    """The statements that are results of the same loop, branch or run."""
+    key = group_key(first.equation)
+    return [
+        node
+        for node in nodes
+        if isinstance(node, Statement)
+        and nested_of(node.equation.pattern) is not None
+        and group_key(node.equation) == key
+        and node.loops == first.loops
+    ]
+
+
+def _left(nested: Nested, targets: Mapping[int, str]) -> str:
+    return ", ".join(targets.get(k, "_") for k in range(len(nested.results())))
+
+
+def _row(target: str, number: str) -> str:
+    """Write one row of what is stacked: the first of the axes that are taken whole."""
+    head, _, tail = target.partition("[")
+    indices = tail.removesuffix("]").split(",")
+    indices[indices.index(":")] = number
+    return f"{head}[{','.join(indices)}]"
 
 
 def _joined(target: str, operator: str, value: str, *, is_first: bool) -> str:

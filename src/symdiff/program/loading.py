@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,10 +27,14 @@ from symdiff.program.equations import (
     Operand,
     Read,
 )
+from symdiff.program.nested import Branch, Loop, Nested, Run, nested_block
 from symdiff.program.pattern_data import load_pattern
 from symdiff.program.patterns import Pattern
 from symdiff.program.sizes import Extent, symbol
 from symdiff.program.validation import validate
+
+if TYPE_CHECKING:
+    from symdiff.program.program import Program
 
 __all__ = ["DTYPES", "FORMAT", "VERSION", "from_dict"]
 
@@ -45,14 +49,23 @@ _RELATIONS = frozenset(["==", "!=", ">=", "<"])
 _MAX_DEPTH = 32
 
 
-def from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the parts of a Program from what `to_dict` gave.
+Make = Callable[[dict[str, Any]], "Program"]
 
-    Returns
-    -------
-    dict
-        ``name inputs outputs types equations constants guards``; guards are pairs of size and
-        relation.
+
+def from_dict(
+    data: Mapping[str, Any], make: Make, known: Iterable[str] = (), depth: int = 0
+) -> Program:
+    """Build a Program from what `to_dict` gave.
+
+    Parameters
+    ----------
+    make : callable
+        Makes a Program of its parts: ``name inputs outputs types equations constants guards``;
+        guards are pairs of size and relation.
+    known : iterable of str
+        Size symbols that need not be found in the inputs' shapes.
+    depth : int
+        In how many other Programs it stands.
 
     Raises
     ------
@@ -60,12 +73,14 @@ def from_dict(data: Mapping[str, Any]) -> dict[str, Any]:
         The data are not those of a Program, or of another version of the format.
     """
     _require_format(data)
+    if depth > _MAX_DEPTH:
+        raise CacheError(f"Programs are nested more than {_MAX_DEPTH} deep")
     try:
-        parts = _parts(data)
+        parts = _parts(data, make, depth)
     except KeyError as error:
         raise CacheError(f"a saved Program without {error}") from None
-    validate(parts)
-    return parts
+    validate(parts, known)
+    return make(parts)
 
 
 def _require_format(data: Any) -> None:
@@ -78,9 +93,10 @@ def _require_format(data: Any) -> None:
         )
 
 
-def _parts(data: Mapping[str, Any]) -> dict[str, Any]:
+def _parts(data: Mapping[str, Any], make: Make, depth: int) -> dict[str, Any]:
     types = {_name(n): _type(t) for n, t in _dict(data["types"]).items()}
-    patterns = [_pattern(p) for p in _list(data["patterns"])]
+    nested = [_nested(n, make, depth) for n in _list(data.get("nested", []))]
+    patterns = [_pattern(p, nested) for p in _list(data["patterns"])]
     files = [_string(f) for f in _list(data["files"])]
     return {
         "name": _string(data["name"]),
@@ -155,9 +171,68 @@ def _type(value: Any) -> ArrayType:
     return ArrayType(extents, _one_of(dtype, DTYPES, "dtype"))
 
 
-def _pattern(value: Any) -> Pattern | Block:
-    is_block = isinstance(value, list) and bool(value) and value[0] == "block"
-    return load_block(value) if is_block else load_pattern(value)
+def _pattern(value: Any, nested: list[Nested]) -> Pattern | Block:
+    kind = value[0] if isinstance(value, list) and value else None
+    if kind == "nested":
+        _, which, number = _list(value, 3)
+        held = nested[_below(which, len(nested), "nested Program")]
+        return nested_block(held, _below(number, len(held.results()), "result"))
+    return load_block(value) if kind == "block" else load_pattern(value)
+
+
+def _nested(value: Any, make: Make, depth: int) -> Nested:
+    """Build a loop, a branch or a run."""
+    kind, pairs, more, data = _list(value, 4)
+    sizes = tuple([(_name(_list(pair, 2)[0]), _extent(pair[1])) for pair in _list(pairs)])
+    known = [name for name, _ in sizes]
+    if kind == "run":
+        known.append(_name(_list(more, 1)[0]))
+    programs = [from_dict(_dict(p), make, known, depth + 1) for p in _list(data)]
+    return _nested_of_kind(kind, sizes, _list(more), programs)
+
+
+def _nested_of_kind(
+    kind: Any, sizes: tuple[tuple[str, Extent], ...], more: list[Any], programs: list[Program]
+) -> Nested:
+    if kind == "branch" and len(programs) == 2 and not more:
+        on_true, on_false = programs
+        inputs = [[p.types[n] for n in p.inputs] for p in programs]
+        outputs = [[p.types[n] for n in p.outputs] for p in programs]
+        if inputs[0] != inputs[1] or outputs[0] != outputs[1] or not outputs[0]:
+            raise CacheError("a branch whose sides have other inputs or outputs")
+        return Branch(sizes, on_true, on_false)
+    if kind == "run" and len(programs) == 1:
+        (program,) = programs
+        if not program.inputs or program.types[program.inputs[0]] != ((), "int64"):
+            raise CacheError("a run whose first input is no integer")
+        return Run(sizes, program, more[0])
+    if kind == "loop" and len(programs) == 1:
+        return _loop(sizes, more, programs[0])
+    raise CacheError(f"unknown kind of nested Program {kind!r:.80}")
+
+
+def _loop(sizes: tuple[tuple[str, Extent], ...], more: list[Any], step: Program) -> Loop:
+    n_shared, n_carried, count, *flags = _list(more, 6)
+    if not all(isinstance(flag, bool) for flag in flags):
+        raise CacheError(f"flags of a loop that are no truth values: {flags!r:.80}")
+    extent = None if count is None else _extent(count)
+    loop = Loop(sizes, step, _whole(n_shared, 0), _whole(n_carried, 0), extent, *flags)
+    types = step.types
+    if len(step.inputs) != 1 + loop.n_shared + loop.n_carried:
+        raise CacheError("a loop whose step has another number of inputs")
+    if types[step.inputs[0]] != ((), "int64") or len(step.outputs) < loop.n_carried:
+        raise CacheError("a loop whose step lacks its number or an output")
+    pairs = zip(loop.carried, loop.carried_out, strict=True)
+    if any(types[a] != types[b] for a, b in pairs):
+        raise CacheError("a loop that carries arrays of changing types")
+    is_endless = extent is None and not loop.has_limit and not loop.has_condition
+    if is_endless or (loop.is_reversed and extent is None and not loop.has_limit):
+        raise CacheError("a loop without an end")
+    if loop.stacked and extent is None:
+        raise CacheError("a loop of unknown length that stacks arrays")
+    if loop.has_condition and (not n_carried or types[loop.carried[0]] != ((), "bool")):
+        raise CacheError("a loop whose condition is no truth value")
+    return loop
 
 
 def _equation(value: Any, patterns: list[Pattern | Block], files: list[str]) -> Equation:

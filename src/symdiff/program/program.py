@@ -134,9 +134,12 @@ class Program:
         CacheError
             The data are not those of a Program, or of another version of the format.
         """
-        parts = serialization.from_dict(data)
-        guards = tuple(Guard(size, relation) for size, relation in parts.pop("guards"))
-        return cls(guards=guards, **parts)
+
+        def make(parts: dict[str, Any]) -> Program:
+            guards = tuple(Guard(size, relation) for size, relation in parts.pop("guards"))
+            return cls(guards=guards, **parts)
+
+        return serialization.from_dict(data, make)
 
     def to_sympy(self) -> Any:
         """Give the outputs as SymPy; see `sd.Function.formula`."""

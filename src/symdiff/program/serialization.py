@@ -22,6 +22,7 @@ from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block, dump_block
 from symdiff.program.equations import Equation, Index, IndexValue, Literal, Operand, Whole
 from symdiff.program.loading import FORMAT, VERSION, from_dict
+from symdiff.program.nested import Loop, Nested, Run, nested_of
 from symdiff.program.pattern_data import dump_pattern
 from symdiff.program.sizes import Extent, Size
 
@@ -44,6 +45,7 @@ def to_dict(program: Program) -> dict[str, Any]:
     """
     patterns: dict[Pattern | Block, int] = {}
     files: dict[str, int] = {}
+    nested: dict[Nested, int] = {}
     equations = [_equation(e, patterns, files) for e in program.equations]
     return {
         "format": FORMAT,
@@ -55,12 +57,33 @@ def to_dict(program: Program) -> dict[str, Any]:
             name: [[_extent(e) for e in shape], dtype]
             for name, (shape, dtype) in program.types.items()
         },
-        "patterns": [dump_block(p) if isinstance(p, Block) else dump_pattern(p) for p in patterns],
+        "patterns": [_pattern(p, nested) for p in patterns],
+        "nested": [_nested(n) for n in nested],
         "files": list(files),
         "equations": equations,
         "constants": {name: _array(data) for name, data in program.constants.items()},
         "guards": [[_extent(guard.size), guard.relation] for guard in program.guards],
     }
+
+
+def _pattern(p: Pattern | Block, known: dict[Nested, int]) -> Any:
+    nested = nested_of(p)
+    if nested is not None and isinstance(p, Block):
+        return ["nested", known.setdefault(nested, len(known)), p.attributes[1]]
+    return dump_block(p) if isinstance(p, Block) else dump_pattern(p)
+
+
+def _nested(nested: Nested) -> list[Any]:
+    """Say a loop, a branch or a run, with the Programs inside."""
+    sizes = [[name, _extent(extent)] for name, extent in nested.sizes]
+    more: list[Any] = []
+    if isinstance(nested, Loop):
+        count = None if nested.count is None else _extent(nested.count)
+        flags = [nested.has_limit, nested.has_condition, nested.is_reversed]
+        more = [nested.n_shared, nested.n_carried, count, *flags]
+    elif isinstance(nested, Run):
+        more = [nested.symbol]
+    return [nested.kind, sizes, more, [to_dict(p) for p in nested.programs]]
 
 
 def _equation(

@@ -11,13 +11,19 @@ from symdiff.errors import CacheError
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import BLOCKS, Block, core_shape, result_dtype
 from symdiff.program.equations import ArrayType, Equation, Index, IndexValue, Read, Whole
+from symdiff.program.nested import Nested, nested_of, result_number
 from symdiff.program.sizes import Extent, Size
 
 __all__ = ["validate"]
 
 
-def validate(parts: Mapping[str, Any]) -> None:
+def validate(parts: Mapping[str, Any], known: Iterable[str] = ()) -> None:
     """Check the parts that `from_dict` built.
+
+    Parameters
+    ----------
+    known : iterable of str
+        Size symbols that need not be found in the inputs' shapes.
 
     Raises
     ------
@@ -35,7 +41,7 @@ def validate(parts: Mapping[str, Any]) -> None:
         if (data.shape, data.dtype.name) != types[name]:
             raise CacheError(f"constant {name!r:.80} is not of its type {types[name]}")
     symbols = _symbols(e for name in parts["inputs"] for e in types[name].shape)
-    unknown = _symbols(_all_extents(parts)) - symbols
+    unknown = _symbols(_all_extents(parts)) - symbols - {*known}
     if unknown:
         raise CacheError(f"sizes that no input has: {', '.join(sorted(unknown))}")
     _validate_order(parts["equations"], types, set(sources))
@@ -97,6 +103,10 @@ def _validate_whole_axes(equation: Equation, types: Mapping[str, ArrayType]) -> 
         ]:
             raise CacheError(f"{array!r:.80} is not taken whole in its last {rank} axes")
         shapes.append(types[array].shape[lead:])
+    nested = nested_of(body)
+    if nested is not None:
+        _validate_nested(equation, nested, shapes, types)
+        return
     try:
         result = core_shape(body, shapes[1:])
     except ValueError as error:
@@ -110,6 +120,21 @@ def _validate_whole_axes(equation: Equation, types: Mapping[str, ArrayType]) -> 
         raise CacheError(f"the block of {equation.array!r:.80} does not give its shape")
     if types[equation.array].dtype != result_dtype(body, *dtypes):
         raise CacheError(f"the block of {equation.array!r:.80} does not give its dtype")
+
+
+def _validate_nested(
+    equation: Equation,
+    nested: Nested,
+    shapes: Sequence[tuple[Extent, ...]],
+    types: Mapping[str, ArrayType],
+) -> None:
+    """Check that a loop, a branch or a run is given, and gives, what it says."""
+    wanted = [nested.results()[result_number(equation)]]
+    wanted += [nested.outside(t) for t in nested.operand_types()]
+    arrays = [equation.array, *[o.array for o in equation.operands if isinstance(o, Read)]]
+    found = [ArrayType(shape, types[n].dtype) for shape, n in zip(shapes, arrays, strict=True)]
+    if found != wanted:
+        raise CacheError(f"the {nested.kind} of {equation.array!r:.80} has operands of other types")
 
 
 def _validate_indices(
@@ -168,6 +193,9 @@ def _all_extents(parts: Mapping[str, Any]) -> Iterable[Extent]:
         yield from shape
     for equation in parts["equations"]:
         yield from equation.extents
+        nested = nested_of(equation.pattern)
+        if nested is not None:
+            yield from (extent for _, extent in nested.sizes)
         for operand in equation.operands:
             if isinstance(operand, IndexValue):
                 yield from _in_index(operand.value)

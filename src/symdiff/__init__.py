@@ -44,8 +44,11 @@ from symdiff.runtime.transforms import (
     value_and_grad,
     vjp,
 )
+from symdiff.tracing.conversion import as_written
 from symdiff.tracing.custom import custom_derivative, primitive
 from symdiff.tracing.pointwise import stop_gradient
+from symdiff.tracing.statements import keep as loop
+from symdiff.tracing.statements import unroll
 from symdiff.tracing.structured import cond, fori_loop, scan, while_loop
 
 __all__ = [
@@ -61,6 +64,7 @@ __all__ = [
     "TracingError",
     "UnsupportedOperationError",
     "__version__",
+    "as_written",
     "check_derivatives",
     "cond",
     "config",
@@ -75,11 +79,13 @@ __all__ = [
     "jvp",
     "least_squares",
     "load",
+    "loop",
     "primitive",
     "scan",
     "spec",
     "stop_gradient",
     "trace",
+    "unroll",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -17,6 +17,9 @@ class Config:
     max_equations : int
         A trace that passes this many operations stops with `ProgramTooLargeError`; environment
         ``SYMDIFF_MAX_EQUATIONS``.
+    unroll_limit : int
+        Loops of up to so many steps over a range that is known are unrolled, others stay loops;
+        environment ``SYMDIFF_UNROLL_LIMIT``.
     precise_math : bool
         Compile without vector functions, whose error is up to 4 units in the last place instead of
         1; environment ``SYMDIFF_PRECISE_MATH``.
@@ -29,6 +32,7 @@ class Config:
     """
 
     max_equations: int = 200_000
+    unroll_limit: int = 16
     precise_math: bool = False
 
 
@@ -37,6 +41,9 @@ def _from_environment() -> Config:
     limit = os.environ.get("SYMDIFF_MAX_EQUATIONS")
     if limit:
         made.max_equations = int(limit)
+    unrolled = os.environ.get("SYMDIFF_UNROLL_LIMIT")
+    if unrolled:
+        made.unroll_limit = int(unrolled)
     made.precise_math = os.environ.get("SYMDIFF_PRECISE_MATH", "0") not in ("", "0")
     return made
 

@@ -138,12 +138,6 @@ def test_plain_numpy_gives_bundle_adjustments_published_value():
     close(flat(models.ba_by_observation(*data)), models.expected("ba/test")[0], 1e-12)
 
 
-branches = pytest.mark.xfail(
-    strict=True, raises=sd.TracingError, reason="Python's if on a traced value"
-)
-
-
-@branches
 def test_one_observation():
     data = models.read_ba("ba/test")
     args = data.cams[0], data.points[0], data.w[0], data.feats[0]
@@ -153,7 +147,6 @@ def test_one_observation():
     assert sd.grad(models.weight_error)(data.w[0]) == pytest.approx(-2 * data.w[0], rel=1e-15)
 
 
-@branches
 def test_one_observation_without_rotation():
     """Another path is taken than the one that was traced first, and then the first again."""
     data = models.read_ba("ba/test")
@@ -187,7 +180,7 @@ ways = pytest.mark.parametrize(
     "f",
     [
         pytest.param(OBSERVATIONS[0], id="at once"),
-        pytest.param(OBSERVATIONS[1], id="one by one", marks=branches),
+        pytest.param(OBSERVATIONS[1], id="one by one"),
     ],
 )
 

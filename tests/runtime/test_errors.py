@@ -58,9 +58,16 @@ def escape() -> Any:
 
 
 TRACING = [
-    case("if", sd.TracingError, lambda: sd.jit(branch)(1.0), "np.where", "branch"),
-    case("and", sd.TracingError, lambda: sd.jit(lambda x: x > 0 and x < 1)(1.0), "np.logical_and"),
-    case("not", sd.TracingError, lambda: sd.jit(lambda x: not x)(1.0), "np.logical_not"),
+    case("if", sd.TracingError, lambda: sd.jit(sd.as_written(branch))(1.0), "np.where", "branch"),
+    case(
+        "and",
+        sd.TracingError,
+        lambda: sd.jit(sd.as_written(lambda x: x > 0 and x < 1))(1.0),
+        "np.logical_and",
+    ),
+    case(
+        "not", sd.TracingError, lambda: sd.jit(sd.as_written(lambda x: not x))(1.0), "logical_not"
+    ),
     case("float", sd.TracingError, lambda: sd.jit(float)(1.0), "float()"),
     case("int", sd.TracingError, lambda: sd.jit(int)(1.0), "int()", ".astype(int)"),
     case("range", sd.TracingError, lambda: sd.jit(lambda n: sum(range(n)))(3), "range"),
@@ -74,7 +81,10 @@ TRACING = [
     ),
     case("+= into NumPy", sd.TracingError, lambda: sd.jit(into_numpy)(X), "inside the function"),
     case(
-        "math", sd.TracingError, lambda: sd.jit(lambda x: __import__("math").sin(x))(1.0), "float"
+        "math",
+        sd.TracingError,
+        lambda: sd.jit(sd.as_written(lambda x: __import__("math").sin(x)))(1.0),
+        "float",
     ),
 ]
 UNSUPPORTED = [
@@ -360,7 +370,7 @@ def test_a_runaway_loop_is_stopped(monkeypatch):
     monkeypatch.setattr(sd.config, limit[0], 100)
 
     def f(x):
-        for _ in range(1000):
+        for _ in sd.unroll(range(1000)):
             x = np.sin(x)
         return x
 

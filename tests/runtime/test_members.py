@@ -106,7 +106,7 @@ def test_formulas_of_several_outputs_and_of_arrays():
 
 def test_a_formula_too_large_to_read_is_refused():
     def f(x):
-        for _ in range(60):
+        for _ in sd.unroll(range(60)):
             x = x * np.sin(x) + x
         return x
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from symdiff.errors import SymdiffError
 from symdiff.runtime.transforms import grad, jvp, vjp
+from symdiff.tracing.conversion import convert
 from symdiff.trees import Tree, flatten, unflatten
 
 __all__ = ["check_derivatives"]
@@ -75,8 +76,10 @@ def _derivative(
     leaves, _ = flatten(inner(*point))
     weights = [rng.standard_normal(np.shape(x)) for x in leaves]
 
+    traced = convert(inner)
+
     def pulled(*at: Any) -> Any:
-        values, _ = flatten(inner(*at))
+        values, _ = flatten(traced(*at))
         return sum(np.sum(w * v) for w, v in zip(weights, values, strict=True))
 
     return grad(pulled, tuple(range(len(point)))), point

@@ -90,6 +90,7 @@ class Inside(Context):
         self._symbols = around._symbols
         self.used: list[Buffer] = []
         self.data: list[np.ndarray] = []
+        self.constant_names: set[str] = set()
 
     def _adopt(self, extent: Extent, outer: Context) -> Extent:
         return extent if outer.values is self.values else super()._adopt(extent, outer)
@@ -99,7 +100,9 @@ class Inside(Context):
         name = self.around.add_constant(data)
         self.data.append(data)
         shape, dtype = self.around.types[name]
-        return self.capture(TracedArray(self.around, name, shape, dtype))
+        mine = self.capture(TracedArray(self.around, name, shape, dtype))
+        self.constant_names.add(mine)
+        return mine
 
     def capture(self, outer: TracedArray) -> str:
         """Make an input of a value from outside."""

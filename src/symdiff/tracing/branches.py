@@ -83,7 +83,32 @@ def conditional(
     leaves, tree = flatten(state)
     first = _trace_branch(context, on_true, leaves, tree)
     second = _trace_branch(context, on_false, leaves, tree)
+    first, second = _aligned(first, second)
     return _merge(context, truth, first, second, leaves, names)
+
+
+def _aligned(first: _Side, second: _Side) -> tuple[_Side, _Side]:
+    """Give a variable that has a value in one branch only the structure of that value."""
+    a, b = unflatten(first.tree, first.leaves), unflatten(second.tree, second.leaves)
+    is_state = isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b)
+    if first.tree == second.tree or not is_state:
+        return first, second
+    pairs = [_with_structure(x, y) for x, y in zip(a, b, strict=True)]
+    made: list[_Side] = []
+    for side, values in ((first, [x for x, _ in pairs]), (second, [y for _, y in pairs])):
+        leaves, tree = flatten(tuple(values))
+        made.append(side._replace(leaves=leaves, tree=tree))
+    return made[0], made[1]
+
+
+def _with_structure(a: Any, b: Any) -> tuple[Any, Any]:
+    if isinstance(a, Undefined) and not isinstance(b, Undefined):
+        tree = flatten(b)[1]
+        return unflatten(tree, [a] * tree.n_leaves), b
+    if isinstance(b, Undefined) and not isinstance(a, Undefined):
+        y, x = _with_structure(b, a)
+        return x, y
+    return a, b
 
 
 def _with_blank(first: _Side, second: _Side, a: Any, b: Any) -> tuple[Any, Any]:

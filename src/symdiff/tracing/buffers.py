@@ -20,12 +20,16 @@ from symdiff.program.sizes import Extent
 if TYPE_CHECKING:
     from symdiff.tracing.traced_array import TracedArray
 
-__all__ = ["ARGUMENT", "DETACHED", "ELEMENT", "Box", "Buffer", "Part", "box_of", "uncovered"]
+__all__ = ["ARGUMENT", "DETACHED", "ELEMENT", "ROW", "Box", "Buffer", "Part", "box_of", "uncovered"]
 
 ARGUMENT = (
     "assignment into an argument would change the caller's array. Work on a copy: x = x.copy()"
 )
 ELEMENT = "assignment into a single element that was taken out. Write to the array: a[i] = value"
+ROW = (
+    "assignment into what was taken at a place that is known only at the call. Write to the array "
+    "itself: a[i] = value"
+)
 DETACHED = (
     "assignment through a view of a view of what was just assigned. Write to the array itself"
 )

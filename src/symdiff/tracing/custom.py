@@ -15,6 +15,7 @@ from symdiff.errors import DTypeError, ShapeError, at_user_line
 from symdiff.program.blocks import Block
 from symdiff.tracing.arguments import as_extent
 from symdiff.tracing.context import active_context, check_dtype
+from symdiff.tracing.conversion import convert
 from symdiff.tracing.local_array import current_tree, has_traced
 from symdiff.tracing.pointwise import stop_gradient
 from symdiff.tracing.products import tensordot
@@ -71,7 +72,7 @@ class _Own:
 
     def _slopes(self, result: Any, primals: Any, tree: Tree) -> list[Any]:
         assert self.partials is not None
-        given = self.partials(result, *primals)
+        given = convert(self.partials)(result, *primals)
         given = given if isinstance(given, tuple) else (given,)
         slopes, structure = flatten(given)
         if structure != tree:
@@ -105,7 +106,7 @@ class _CustomDerivative(_Own):
         if active_context() is None or not has_traced((args, kwargs)):
             return self.function(*args, **kwargs)
         leaves, tree = self._taken_apart(args)
-        value = self.function(*unflatten(tree, list(leaves)), **current_tree(kwargs))
+        value = convert(self.function)(*unflatten(tree, list(leaves)), **current_tree(kwargs))
         raw = stop_gradient(as_traced(current_tree(value)))
         rule = TracedRule(
             lambda _b, raw, *_rest: raw,
@@ -165,7 +166,7 @@ class Primitive(_Own):
 
 
 def _transpose(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda _block, operands, cotangent: function(*operands, cotangent)
+    return lambda _block, operands, cotangent: convert(function)(*operands, cotangent)
 
 
 def _identifier(name: str) -> str:

@@ -13,6 +13,7 @@ from symdiff.program.affine import Affine, constant, index
 from symdiff.program.equations import Index, IndexValue, Read, compose
 from symdiff.program.patterns import pattern, placeholder
 from symdiff.program.sizes import Extent, evaluate
+from symdiff.tracing.buffers import ROW
 from symdiff.tracing.masked import Masked
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, elementwise
@@ -48,7 +49,14 @@ def getitem(x: TracedArray, key: Any) -> Any:
         x = elementwise(x.context, COPY, [x], x.dtype_)
         composed = compose(x.indices, by)
         assert composed is not None
-    return TracedArray(x.context, x.array, shape, x.dtype_, composed)
+    made = TracedArray(x.context, x.array, shape, x.dtype_, composed)
+    if shape and not any(_is_real_array(k) for k in (key if isinstance(key, tuple) else (key,))):
+        made.buffer.refusal = ROW  # of NumPy's arrays it would be a view
+    return made
+
+
+def _is_real_array(key: Any) -> bool:
+    return isinstance(key, (list, np.ndarray)) or (isinstance(key, TracedArray) and key.ndim > 0)
 
 
 def _lifted(key: Any) -> Any:

@@ -361,7 +361,9 @@ def _attempt(
             for n, slot in enumerate(slots)
             if slot.type is not None and (leaves[n] is not given[n] or mutated[n])
         ]
-        has_traced = any(is_traced(slots[n].start) for n in changed) or bool(inside.captured)
+        has_traced = any(is_traced(slots[n].start) for n in changed) or bool(
+            inside.captured.keys() - inside.constant_names
+        )
         if not has_traced and go is None and rows is None:
             raise CannotKeep(at_user_line("nothing in the loop depends on an argument"))
         check_aliases(inside, [s.start for s in slots], mutated, names)

@@ -12,6 +12,7 @@ from symdiff.program.sizes import Extent
 from symdiff.tracing.bodies import is_traced
 from symdiff.tracing.branches import conditional
 from symdiff.tracing.context import Context, active_context
+from symdiff.tracing.conversion import convert
 from symdiff.tracing.repetition import iterate, repeat
 from symdiff.tracing.traced_size import TracedSize, as_size
 from symdiff.tracing.tracer import TracedArray, as_traced
@@ -46,6 +47,7 @@ def cond(
     >>> sd.grad(f)(4.0), sd.grad(f)(-1.0)
     (0.25, 0.0)
     """
+    on_true, on_false = convert(on_true), convert(on_false)
     if not is_traced(pred):
         return on_true(*args) if pred else on_false(*args)
     return conditional(pred, lambda s: on_true(*s), lambda s: on_false(*s), args)
@@ -91,7 +93,7 @@ def while_loop(
     >>> sd.jit(root)(9.0), sd.grad(root)(9.0)
     (3.0, 0.16666666666666669)
     """
-    state = init
+    cond, body, state = convert(cond), convert(body), init
     while True:
         if active_context() is not None:
             go = cond(state)
@@ -131,6 +133,7 @@ def fori_loop(
     >>> sd.grad(power)(2.0, 10)
     5120.0
     """
+    body = convert(body)
     if active_context() is None:
         state = init
         for i in range(int(lo), int(hi)):
@@ -191,6 +194,7 @@ def scan(
     >>> sd.jit(decayed)(np.ones(4))
     array([0.  , 1.  , 1.5 , 1.75])
     """
+    step = convert(step)
     rows, tree = flatten(xs)
     context = active_context()
     if context is None:

@@ -16,6 +16,7 @@ from symdiff.program.sizes import Extent, Size, evaluate
 from symdiff.tracing.assignment import add_at, setitem, settle, subtract_at
 from symdiff.tracing.buffers import ARGUMENT, Buffer
 from symdiff.tracing.context import Context
+from symdiff.tracing.conversion import convert
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
 from symdiff.tracing.finishing import finish
 from symdiff.tracing.numpy_functions import FUNCTION_TABLE, UFUNC_METHODS
@@ -122,7 +123,7 @@ def trace_function(
             arguments.append(argument)
         args, kwargs = unflatten(in_tree, arguments)
         try:
-            result = called(*args, **kwargs)
+            result = convert(called)(*args, **kwargs)
         except (ValueError, TypeError) as error:
             # NumPy hides why a traced value cannot go into a plain array.
             if isinstance(error.__cause__, TracingError):

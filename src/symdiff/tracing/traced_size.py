@@ -143,6 +143,9 @@ class TracedSize:
     def __repr__(self) -> str:
         return repr(self.size)
 
+    def __format__(self, spec: str) -> str:
+        return format(int(self), spec)
+
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return FUNCTIONS[np.ufunc](self.context, ufunc, method, inputs, kwargs)
 

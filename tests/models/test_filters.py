@@ -175,7 +175,7 @@ def test_hidden_markov_models_of_any_length(f):
     check_sizes(
         lambda b, a, start: f(a, b, start),
         lambda n: (log_b[:n], LOG_A, LOG_START),
-        sizes=(3, 2, 200, 17),
+        sizes=(5, 2, 200, 3, 17),
     )
 
 

@@ -501,7 +501,7 @@ def agm(a, b):
     [
         (continued_fraction_of_tan, (0.8,), math.tan(0.8)),
         (continued_fraction_of_tan, (1.3,), math.tan(1.3)),
-        (exponential, (0.0,), 1.0),
+        (exponential, (0.25,), math.exp(0.25)),
         (exponential, (3.0,), math.exp(3.0)),
         (agm, (24.0, 6.0), 13.458171481725615),
     ],
@@ -702,7 +702,7 @@ def descent_with_backtracking(rate):
         (descent_by_grad, (0.01,)),
         (descent_until_flat, (0.05, 0.5)),
         (descent_with_backtracking, (0.01,)),
-        (lambda rate: descent_with_backtracking(rate * 100) + rate, (0.01,)),
+        (descent_with_backtracking, (0.4,)),
     ],
     ids=["rosenbrock", "nested grad", "until flat", "backtracking", "backtracking often"],
 )

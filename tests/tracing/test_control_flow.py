@@ -748,7 +748,7 @@ def while_in_for(x):
     s = 0.0
     for v in x:
         w = abs(v)
-        while w > 0.2:
+        while w > 0.205:  # which no |v| comes to, times a power of 0.6
             w = w * 0.6
         s = s + w * v
     return s
@@ -1424,6 +1424,15 @@ def every_other(x):
     return s
 
 
+def every_other_place(x):
+    s = 0.0
+    for i in range(0, len(x), 2):
+        s = s * 0.5 + x[i]
+    for i in range(len(x) - 1, 0, -3):
+        s = s * 0.7 - x[i] ** 2
+    return s
+
+
 def pairs(x):
     s = 0.0
     for a, b in zip(x[:-1], x[1:], strict=True):  # noqa: RUF007
@@ -1446,31 +1455,34 @@ def found_first(x):
 
 
 SIZED = [
-    harmonic,
-    counted,
-    by_int_of_shape,
-    compared_sizes,
-    compared_sizes_in_steps,
-    while_below_size,
-    triangle,
-    halved,
-    reversed_loop,
-    every_other,
-    pairs,
-    written,
-    found_first,
-    for_length,
-    for_enumerate,
-    for_enumerate_from,
-    augmented,
-    scan_sums,
+    (harmonic, 1),
+    (counted, 1),
+    (by_int_of_shape, 7),  # each size that becomes a number is another function
+    (compared_sizes, 2),  # a kernel for each answer
+    (compared_sizes_in_steps, 7),  # a remainder is a number
+    (while_below_size, 1),
+    (triangle, 2),
+    (halved, 1),
+    (reversed_loop, 1),
+    (every_other, 7),  # as is the length of a slice with a step
+    (every_other_place, 1),
+    (pairs, 1),
+    (written, 1),
+    (found_first, 1),
+    (for_length, 1),
+    (for_enumerate, 1),
+    (for_enumerate_from, 1),
+    (augmented, 1),
+    (scan_sums, 1),
 ]
 
 
-@pytest.mark.parametrize("f", SIZED)
-def test_one_kernel_for_all_sizes(f):
+@pytest.mark.parametrize(("f", "n_kernels"), SIZED, ids=[f.__name__ for f, _ in SIZED])
+def test_one_kernel_for_all_sizes(f, n_kernels):
     """No size ever gets another's numbers, in whatever order they come."""
-    check_sizes(f, lambda n: (0.5 * np.sin(1.3 * np.arange(1.0, n + 1)) - 0.48,))
+    step = 1e-5 if f is scan_sums else 1e-3
+    inputs = lambda n: (0.5 * np.sin(1.3 * np.arange(1.0, n + 1)) - 0.48,)  # noqa: E731
+    check_sizes(f, inputs, n_kernels=n_kernels, step=step)
 
 
 @pytest.mark.parametrize("f", [for_rows_and_columns, for_shape])
@@ -1517,7 +1529,7 @@ def test_float32_stays():
 
 
 def test_a_function_without_its_source():
-    """Made from text: there is nothing to read. An error may say so; a wrong number may not come."""
+    """Made from text: there is nothing to read. An error may say so, a wrong number not come."""
     scope = {"np": np}
     exec("def f(x):\n    return x if x > 0 else -x\n", scope)  # noqa: S102 - what is tested
     with contextlib.suppress(sd.SymdiffError):

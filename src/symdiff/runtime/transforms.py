@@ -440,37 +440,60 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     primals : array, tree, or tuple of those
         The arguments; a tuple is taken for several arguments.
     tangents : like `primals`
-        The direction.
+        The direction. An argument whose tangent is None is not differentiated, and stays what it
+        is: a number of steps, an index, a name.
 
     Returns
     -------
     value, tangent
         Both like the value of `f`.
 
+    Raises
+    ------
+    ShapeError
+        The tangents are not like the primals.
+
     Examples
     --------
     >>> import symdiff as sd
     >>> sd.jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 0.0))
     (6.0, 3.0)
+    >>> sd.jvp(lambda x, n: x**n, (2.0, 3), (1.0, None))
+    (8.0, 12.0)
     """
     point, _ = _as_primals(primals)
     direction, _ = _as_primals(tangents)
-    if flatten(point)[1] != flatten(direction)[1]:
+    fixed = _fixed(point, direction, "jvp")
+    moving = tuple([p for k, p in enumerate(point) if k not in fixed])
+    given = tuple([t for t in direction if t is not None])
+    if flatten(moving)[1] != flatten(given)[1]:
         raise ShapeError(at_user_line("jvp: tangents must have the structure of primals"))
-    return _derive(f, "jvp", lambda: _pushforward(f))(point, direction)
+    return _derive(f, f"jvp{fixed or ''}", lambda: _pushforward(f, fixed))(point, given)
 
 
-def _pushforward(f: Callable[..., Any]) -> Function:
+def _fixed(point: Sequence[Any], direction: Sequence[Any], what: str) -> tuple[int, ...]:
+    """Which arguments are not differentiated: those that have None for a tangent."""
+    if len(point) != len(direction):
+        message = f"{what}: {len(point)} primals and {len(direction)} tangents"
+        raise ShapeError(at_user_line(message))
+    fixed = tuple([k for k, t in enumerate(direction) if t is None])
+    if len(fixed) == len(point):
+        raise ShapeError(at_user_line(f"{what}: no argument has a tangent"))
+    return fixed
+
+
+def _pushforward(f: Callable[..., Any], fixed: tuple[int, ...]) -> Function:
     base = as_function(f, "auto")
 
     def build(signature: Signature) -> Trace:
-        inner, given = _split(signature, "jvp", base.__name__)
+        inner, given, is_moving = _split(signature, "jvp", base.__name__, fixed)
         primal = base.trace(inner)
-        names = _names_of_specs(inner, primal)
+        count = len(is_moving)
+        inputs = primal.program.inputs
+        names = [n for n, moves in zip(inputs, is_moving, strict=False) if moves]
         program, tangents = forward.pushforward(primal.program, names, list(primal.program.outputs))
-        count = sum(isinstance(s, Spec) for s in inner.leaves)
         order = [*program.inputs[:count], *[tangents[n] for n in names]]
-        order += program.inputs[count : len(primal.program.inputs)]
+        order += program.inputs[count : len(inputs)]
         _require_same_shapes(program, names, tangents, given)
         floats = [program.types[o].dtype.startswith("float") for o in primal.program.outputs]
         if not all(floats):
@@ -481,20 +504,25 @@ def _pushforward(f: Callable[..., Any]) -> Function:
     return Function(build, f"jvp_{base.__name__}", base.__wrapped__, primal=None)
 
 
-def _split(signature: Signature, what: str, name: str) -> tuple[Signature, list[Spec | Static]]:
-    """Take the signature of ``(primals, others)`` apart; primals float."""
+def _split(
+    signature: Signature, what: str, name: str, fixed: Sequence[int] = ()
+) -> tuple[Signature, list[Spec | Static], list[bool]]:
+    """Take the signature of ``(primals, others)`` apart; those primals float that are not fixed.
+
+    Given too is for each array among the primals whether it is differentiated.
+    """
     first = signature.tree.children[0].children[0]
-    count = first.n_leaves
-    leaves = [
-        check_differentiable(s, f"an argument of {name} ({what})") for s in signature.leaves[:count]
-    ]
+    arguments = [k for k, tree in enumerate(first.children) for _ in range(tree.n_leaves)]
+    leaves: list[Spec | Static] = []
+    is_moving: list[bool] = []
+    for k, given in zip(arguments, signature.leaves, strict=False):
+        moves = k not in fixed
+        text = f"an argument of {name} ({what})"
+        leaves.append(check_differentiable(given, text) if moves else given)
+        if isinstance(given, Spec):
+            is_moving.append(moves)
     tree = Tree(tuple, (), (first, Tree(dict)))
-    return Signature(tree, tuple(leaves)), list(signature.leaves[count:])
-
-
-def _names_of_specs(signature: Signature, trace: Trace) -> list[str]:
-    count = sum(isinstance(s, Spec) for s in signature.leaves)
-    return list(trace.program.inputs[:count])
+    return Signature(tree, tuple(leaves)), list(signature.leaves[len(leaves) :]), is_moving
 
 
 def _require_same_shapes(
@@ -546,9 +574,9 @@ def _pullback_function(f: Callable[..., Any]) -> Function:
     base = as_function(f, "auto")
 
     def build(signature: Signature) -> Trace:
-        inner, given = _split(signature, "vjp", base.__name__)
+        inner, given, is_moving = _split(signature, "vjp", base.__name__)
         primal = base.trace(inner)
-        names = _names_of_specs(inner, primal)
+        names = list(primal.program.inputs[: len(is_moving)])
         program, cotangents = reverse.pullback(primal.program, names)
         outputs = primal.program.outputs
         if set(cotangents) != set(outputs):
@@ -575,7 +603,7 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     Returns
     -------
     gradient, product
-        Both like `primals`.
+        Both like `tangents`.
 
     Examples
     --------
@@ -584,6 +612,17 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> tuple[Any, Any]:
     (12.0, 12.0)
     """
     point, is_bare = _as_primals(primals)
-    argnums: Argnums = 0 if is_bare else tuple(range(len(point)))
-    key = "gradient" if is_bare else f"gradient{len(point)}"
-    return jvp(_derive(f, key, lambda: grad(f, argnums)), primals, tangents)
+    direction, _ = _as_primals(tangents)
+    fixed = _fixed(point, direction, "hvp")
+    moving = tuple([k for k in range(len(point)) if k not in fixed])
+    argnums: Argnums = 0 if is_bare else moving
+    gradient = _derive(f, f"gradient{'' if is_bare else moving}", lambda: grad(f, argnums))
+    found = jvp(gradient, primals, tangents)
+    if not fixed:
+        return found
+    values, products = (iter(part) for part in found)
+    filled = [
+        [None if k in fixed else next(part) for k in range(len(point))]
+        for part in (values, products)
+    ]
+    return tuple(filled[0]), tuple(filled[1])

@@ -158,14 +158,14 @@ def is_same(a: Any, b: Any) -> bool:
 
 def joined_kind(a: ArrayKind, b: ArrayKind, name: str, *, can_widen: bool = True) -> ArrayKind:
     """The type that holds both."""
-    if a.shape != b.shape:
-        context = active_context()
-        show = context.show_shape if context is not None else str
-        raise Unsettled(
-            at_user_line(
-                f"{name} has shape {show(a.shape)} at first and {show(b.shape)} afterwards"
-            )
-        )
+    context = active_context()
+    assert context is not None
+    is_like = len(a.shape) == len(b.shape) and all(
+        x == y or context.decide(x - y, "==") for x, y in zip(a.shape, b.shape, strict=True)
+    )
+    if not is_like:
+        first, second = context.show_shape(a.shape), context.show_shape(b.shape)
+        raise Unsettled(at_user_line(f"{name} has shape {first} at first and {second} afterwards"))
     if a.dtype == b.dtype:
         return ArrayKind(a.shape, a.dtype, a.is_weak and b.is_weak)
     examples = [_example(a), _example(b)]

@@ -261,11 +261,8 @@ class Context:
                 )
             )
         for name, known in self.captured.items():
-            if (known.array, known.indices, known.shape_) == (
-                outer.array,
-                outer.indices,
-                outer.shape_,
-            ):
+            is_same = known.context is outer.context and known.array == outer.array
+            if is_same and (known.indices, known.shape_) == (outer.indices, outer.shape_):
                 return name
         shape = tuple(self._adopt(e, outer.context) for e in outer.shape_)
         wanted = "captured" if outer.array.startswith("%") else outer.array

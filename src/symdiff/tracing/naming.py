@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import linecache
 import re
 from collections.abc import Iterable, Mapping
@@ -12,13 +13,15 @@ from symdiff.program.equations import Equation, Index, Location, Operand, Read
 __all__ = ["PROVISIONAL", "assigned_names", "rename_equation"]
 
 PROVISIONAL = "%"
-_ASSIGNMENT = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?::[^=]+)?(?:[-+*/@%&|^]|//|\*\*)?=(?!=)")
+_ASSIGNMENT = re.compile(
+    r"^\s*(?:(?:else|try)\s*:\s*)?([A-Za-z_]\w*)\s*(?::[^=]+)?(?:[-+*/@%&|^]|//|\*\*)?=(?!=)"
+)
 
 
 @lru_cache(maxsize=4096)
 def _target(location: Location) -> str | None:
     match = _ASSIGNMENT.match(linecache.getline(*location))
-    return match.group(1) if match else None
+    return match.group(1) if match and not keyword.iskeyword(match.group(1)) else None
 
 
 def assigned_names(

@@ -246,8 +246,11 @@ def _iterate(
     leaves, tree = flatten(state)
     slots = [_slot(x) for x in leaves]
     wanted = leaf_names(tree, names)
+    is_dynamic = condition is not None or not isinstance(count, int)
     for _ in range(MAX_ATTEMPTS):
-        found = _attempt(context, body, condition, slots, tree, wanted, names, offset)
+        found = _attempt(
+            context, body, condition, slots, tree, wanted, names, offset, is_dynamic=is_dynamic
+        )
         if isinstance(found, _Traced):
             break
         if isinstance(found, list):
@@ -320,6 +323,8 @@ def _attempt(
     names: Sequence[str],
     entry_names: Sequence[str],
     offset: int,
+    *,
+    is_dynamic: bool,
 ) -> _Traced | list[_Slot] | tuple[list[_Slot], Tree]:
     """Trace a body; where types have not settled give better ones."""
     inside = Inside(context, f"{context.name}_step")
@@ -364,7 +369,7 @@ def _attempt(
         has_traced = any(is_traced(slots[n].start) for n in changed) or bool(
             inside.captured.keys() - inside.constant_names
         )
-        if not has_traced and go is None and rows is None:
+        if not has_traced and not (is_dynamic or rows is not None):
             raise CannotKeep(at_user_line("nothing in the loop depends on an argument"))
         check_aliases(inside, [s.start for s in slots], mutated, names)
         unchanged = [n for n, s in enumerate(slots) if s.type is not None and n not in changed]

@@ -10,13 +10,14 @@ import builtins
 import math
 import operator
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from symdiff.config import config
-from symdiff.errors import ShapeError, SymdiffError, at_user_line
+from symdiff.errors import ShapeError, SymdiffError, TracingError, at_user_line
 from symdiff.tracing.bodies import UNDEFINED, CannotKeep, is_traced
 from symdiff.tracing.branches import conditional
 from symdiff.tracing.context import active_context
@@ -31,12 +32,15 @@ __all__ = [
     "both",
     "callee",
     "chain",
+    "chain_of_sizes",
     "choice",
     "either",
     "for_statement",
     "if_statement",
+    "item",
     "keep",
     "opposite",
+    "part",
     "unroll",
     "values",
     "while_statement",
@@ -85,7 +89,7 @@ def if_statement(
     put: Put,
     names: Sequence[str],
 ) -> None:
-    """Do an ``if``."""
+    """Do an ``if``; of the state, what has a name is live afterwards."""
     if not is_traced(test):
         if test:
             on_true()
@@ -93,17 +97,19 @@ def if_statement(
             on_false()
         return
     start = get()
+    n_live = len(names)
 
     def side(body: Callable[[], None]) -> Callable[[State], State]:
         def run(state: State) -> State:
             put(state)
             body()
-            return get()
+            return (*get()[:n_live], *state[n_live:])
 
         return run
 
     try:
-        result = conditional(test, side(on_true), side(on_false), start, names=names)
+        titles = (*names, *["a variable"] * (len(start) - n_live))
+        result = conditional(test, side(on_true), side(on_false), start, names=titles)
     except BaseException:
         put(start)
         raise
@@ -117,24 +123,22 @@ def choice(test: Any, on_true: Callable[[], Any], on_false: Callable[[], Any]) -
     return conditional(test, lambda _: on_true(), lambda _: on_false())
 
 
-def both(*terms: Callable[[], Any]) -> Any:
+def both(value: Any, *terms: Callable[[], Any]) -> Any:
     """Do ``a and b and c``."""
-    value = terms[0]()
-    if len(terms) == 1:
+    if not terms:
         return value
     if not is_traced(value):
-        return both(*terms[1:]) if value else value
-    return conditional(value, lambda _: both(*terms[1:]), lambda _: _falsy(value))
+        return both(terms[0](), *terms[1:]) if value else value
+    return conditional(value, lambda _: both(terms[0](), *terms[1:]), lambda _: _falsy(value))
 
 
-def either(*terms: Callable[[], Any]) -> Any:
+def either(value: Any, *terms: Callable[[], Any]) -> Any:
     """Do ``a or b or c``."""
-    value = terms[0]()
-    if len(terms) == 1:
+    if not terms:
         return value
     if not is_traced(value):
-        return value or either(*terms[1:])
-    return conditional(value, lambda _: _truthy(value), lambda _: either(*terms[1:]))
+        return value or either(terms[0](), *terms[1:])
+    return conditional(value, lambda _: _truthy(value), lambda _: either(terms[0](), *terms[1:]))
 
 
 def _falsy(value: Any) -> Any:
@@ -178,7 +182,58 @@ def chain(left: Any, *links: tuple[str, Callable[[], Any]]) -> Any:
     value = _OPERATORS[sign](left, right)
     if not rest:
         return value
-    return both(lambda: value, lambda: chain(right, *rest))
+    return both(value, lambda: chain(right, *rest))
+
+
+def chain_of_sizes(left: Any, *links: tuple[str, Callable[[], Any]]) -> Any:
+    """Do ``a < b < c`` in the condition of a ``while``, where sizes can be values of the kernel."""
+    (sign, later), *rest = links
+    right = later()
+    has_sizes = all(isinstance(x, (int, np.integer, TracedSize)) for x in (left, right))
+    if has_sizes and _sizes.are_values and not (type(left) is int and type(right) is int):
+        left = as_traced(left)
+        _sizes.n_compared += 1
+    value = _OPERATORS[sign](left, right)
+    if not rest:
+        return value
+    return both(value, lambda: chain_of_sizes(right, *rest))
+
+
+class _Sizes(threading.local):
+    """Whether sizes are compared in the kernel."""
+
+    are_values = False
+    n_compared = 0
+
+
+_sizes = _Sizes()
+
+
+def _asked(test: Callable[[], Any], *, sizes_are_values: bool) -> tuple[Any, bool]:
+    """Ask a condition, and tell whether sizes were compared in the kernel for it."""
+    before = (_sizes.are_values, _sizes.n_compared)
+    _sizes.are_values, _sizes.n_compared = sizes_are_values, 0
+    try:
+        return test(), _sizes.n_compared > 0
+    finally:
+        _sizes.are_values, _sizes.n_compared = before
+
+
+def part(start: Any, stop: Any, step: Any) -> slice:
+    """Write ``start:stop:step`` as a value."""
+    return slice(start, stop, step)
+
+
+def item(items: Any, index: Any) -> Any:
+    """Do ``items[index]``: plain arrays and lists are looked up at traced places too."""
+    places: tuple[Any, ...] = index if isinstance(index, tuple) else (index,)
+    if is_traced(items) or not any(is_traced(i) for i in places):
+        return items[index]
+    if isinstance(items, np.ndarray) and items.dtype != object:
+        return as_traced(items)[index]
+    if isinstance(items, (list, tuple)) and items and len(places) == 1:
+        return as_traced(np.stack(items))[index]
+    return items[index]
 
 
 # loops
@@ -188,13 +243,29 @@ def while_statement(
     test: Callable[[], Any], body: Callable[[], None], get: Get, put: Put, names: Sequence[str]
 ) -> None:
     """Do a ``while``: by Python as long as the condition is plain."""
+    sizes_are_values = active_context() is not None
     while True:
-        go = test()
+        go, has_sizes = _asked(test, sizes_are_values=sizes_are_values)
         if is_traced(go):
-            break
-        if not go:
+            if _kept_while(test, body, get, put, names, has_sizes=has_sizes):
+                return
+            sizes_are_values = False
+        elif go:
+            body()
+        else:
             return
-        body()
+
+
+def _kept_while(
+    test: Callable[[], Any],
+    body: Callable[[], None],
+    get: Get,
+    put: Put,
+    names: Sequence[str],
+    *,
+    has_sizes: bool,
+) -> bool:
+    """Do a ``while`` in the kernel; if that cannot be, and only sizes are unknown, tell so."""
     start = get()
 
     def step(_: Any, state: State) -> State:
@@ -204,14 +275,20 @@ def while_statement(
 
     def condition(state: State) -> Any:
         put(state)
-        return test()
+        return _asked(test, sizes_are_values=has_sizes)[0]
 
     try:
         result = repeat(step, start, condition=condition, names=names)
+    except FAILURES:
+        put(start)
+        if not has_sizes or is_traced(_asked(test, sizes_are_values=False)[0]):
+            raise
+        return False
     except BaseException:
         put(start)
         raise
     put(tuple([_restored(a, b) for a, b in zip(start, result, strict=True)]))
+    return True
 
 
 class Rows:
@@ -226,8 +303,11 @@ class Rows:
     def __iter__(self) -> Iterator[Any]:
         count = self.count
         if is_traced(count):
-            raise CannotKeep(
-                at_user_line("a range of a traced number of steps is for loops: it is no sequence")
+            raise TracingError(
+                at_user_line(
+                    "a range of a traced number of steps is for loops: it is no sequence. Write "
+                    "for i in range(n), or np.arange and np.where"
+                )
             )
         return (self.at(i) for i in builtins.range(int(count)))
 
@@ -392,13 +472,17 @@ def _kept(
 def _range(*args: Any) -> Any:
     if not any(is_traced(a) or isinstance(a, TracedSize) for a in args):
         return builtins.range(*args)
+    for a in args:
+        if is_traced(a) and (as_traced(a).ndim or as_traced(a).dtype.kind not in "iub"):
+            raise TracingError(at_user_line(f"range takes whole numbers, not {a!r}"))
     start, stop, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
     if is_traced(step) or isinstance(step, TracedSize):
         count = (stop - start + step - np.sign(step)) // step
-    elif step == 1:
-        count = stop - start
+    elif step in (1, -1):
+        count = (stop - start) * step
     else:
-        count = -((start - stop) // step)
+        span = stop - start
+        count = -(-(as_traced(span) if isinstance(span, TracedSize) else span) // step)
     if is_traced(count):
         count = np.maximum(count, 0)
     elif isinstance(count, TracedSize) and count < 0:
@@ -497,13 +581,13 @@ def _sum(items: Any, start: Any = 0) -> Any:
 def _any(items: Any) -> Any:
     if isinstance(items, TracedArray):
         return items.any()
-    return either(*[lambda x=x: x for x in items], lambda: False)
+    return either(False, *[lambda x=x: _bool(x) for x in items])
 
 
 def _all(items: Any) -> Any:
     if isinstance(items, TracedArray):
         return items.all()
-    return both(*[lambda x=x: x for x in items], lambda: True)
+    return both(True, *[lambda x=x: _bool(x) for x in items])
 
 
 _BUILTINS: dict[Any, Callable[..., Any]] = {

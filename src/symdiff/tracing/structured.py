@@ -93,7 +93,7 @@ def while_loop(
     >>> sd.jit(root)(9.0), sd.grad(root)(9.0)
     (3.0, 0.16666666666666669)
     """
-    cond, body, state = convert(cond), convert(body), init
+    cond, body, state = convert(cond), convert(body), _with_truth_values(init)
     while True:
         if active_context() is not None:
             go = cond(state)
@@ -133,7 +133,7 @@ def fori_loop(
     >>> sd.grad(power)(2.0, 10)
     5120.0
     """
-    body = convert(body)
+    body, init = convert(body), _with_truth_values(init)
     if active_context() is None:
         state = init
         for i in range(int(lo), int(hi)):
@@ -194,7 +194,7 @@ def scan(
     >>> sd.jit(decayed)(np.ones(4))
     array([0.  , 1.  , 1.5 , 1.75])
     """
-    step = convert(step)
+    step, init = convert(step), _with_truth_values(init)
     rows, tree = flatten(xs)
     context = active_context()
     if context is None:
@@ -208,6 +208,12 @@ def scan(
     return iterate(
         body, init, count=as_size(context, count), is_reversed=reverse, checkpoint=checkpoint
     )
+
+
+def _with_truth_values(state: State) -> State:
+    """Take NumPy's truth values for Python's, of which ``~`` makes -1 and -2."""
+    leaves, tree = flatten(state)
+    return unflatten(tree, [np.bool_(x) if isinstance(x, bool) else x for x in leaves])
 
 
 def _length(context: Context, arrays: list[TracedArray], length: Any) -> Extent:

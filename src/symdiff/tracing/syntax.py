@@ -8,6 +8,7 @@ before that, so that nothing jumps. Names that begin with ``_sd`` are ours.
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, TypeAlias, TypeVar
@@ -111,16 +112,25 @@ def _can_be_later(node: ast.AST) -> bool:
     return not any(isinstance(child, kinds) for child in ast.walk(node))
 
 
+def _is_constant(index: ast.expr) -> bool:
+    """Whether an index is written as numbers."""
+    kinds = (ast.Constant, ast.Slice, ast.Tuple, ast.UnaryOp, ast.USub, ast.Load)
+    return all(isinstance(node, kinds) for node in ast.walk(index))
+
+
 class _Expressions(ast.NodeTransformer):
-    """Rewrites `and`, `or`, `not`, chains of comparisons, choices and calls."""
+    """Rewrites `and`, `or`, `not`, chains of comparisons, choices, calls and what is indexed."""
+
+    helper_of_comparisons = "chain"
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        can = all(_can_be_later(v) for v in node.values)
+        can = all(_can_be_later(v) for v in node.values[1:])
         self.generic_visit(node)
         if not can:
             return node
         helper = "both" if isinstance(node.op, ast.And) else "either"
-        return _like(_call(helper, *[_later(v) for v in node.values]), node)
+        first, *rest = node.values
+        return _like(_call(helper, first, *[_later(v) for v in rest]), node)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
@@ -138,13 +148,19 @@ class _Expressions(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         can = all(_can_be_later(c) for c in node.comparators)
         self.generic_visit(node)
-        if len(node.ops) == 1 or not can:
+        if not can or (len(node.ops) == 1 and self.helper_of_comparisons == "chain"):
             return node
         links = [
             ast.Tuple([ast.Constant(_COMPARISONS[type(op)]), _later(c)], ast.Load())
             for op, c in zip(node.ops, node.comparators, strict=True)
         ]
-        return _like(_call("chain", node.left, *links), node)
+        return _like(_call(self.helper_of_comparisons, node.left, *links), node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.ctx, ast.Load) or _is_constant(node.slice):
+            return node
+        return _like(_call("item", node.value, _as_value(node.slice)), node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -165,6 +181,22 @@ class _Expressions(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         return node
+
+
+class _Conditions(_Expressions):
+    """Rewrites the condition of a ``while``, whose comparisons may be of sizes."""
+
+    helper_of_comparisons = "chain_of_sizes"
+
+
+def _as_value(index: ast.expr) -> ast.expr:
+    """Write an index as an expression of its own."""
+    if isinstance(index, ast.Tuple):
+        return ast.Tuple([_as_value(e) for e in index.elts], ast.Load())
+    if not isinstance(index, ast.Slice):
+        return index
+    parts = [e or ast.Constant(None) for e in (index.lower, index.upper, index.step)]
+    return _call("part", *parts)
 
 
 # jumps
@@ -315,7 +347,7 @@ class _Jumps:
     def _loop(self, s: ast.For | ast.While) -> list[ast.stmt]:
         """Rewrite a loop: flags say whether it goes on."""
         self.count += 1
-        flags = _LoopFlags(f"{HELPERS}_broken_{self.count}", f"{HELPERS}_continued_{self.count}")
+        flags = _LoopFlags(self.count)
         jumps = _jumps(s.body)
         body = self.block(s.body, flags)
         before: list[ast.stmt] = []
@@ -328,6 +360,8 @@ class _Jumps:
         if "return" in jumps:
             stops.append(_name(self.returned))
         made = s
+        if isinstance(s, ast.While) and not _can_be_later(s.test):
+            self._assign_test(s, flags, before, body, list(stops))
         made.body = body
         made.stops = stops  # type: ignore[attr-defined]
         behind: list[ast.stmt] = []
@@ -343,12 +377,32 @@ class _Jumps:
             _like(node, node if hasattr(node, "lineno") else s)
         return [*before, made, *behind]
 
+    def _assign_test(
+        self,
+        s: ast.While,
+        flags: _LoopFlags,
+        before: list[ast.stmt],
+        body: list[ast.stmt],
+        stops: list[ast.expr],
+    ) -> None:
+        """Evaluate a condition that assigns to variables before each step, as a statement."""
+        asked = _like(_set(flags.goes_on, s.test), s.test)
+        before.append(asked)
+        again: ast.stmt = _like(_set(flags.goes_on, copy.deepcopy(s.test)), s.test)
+        if stops:
+            left = stops[0] if len(stops) == 1 else ast.BoolOp(ast.Or(), stops)
+            again = ast.If(ast.UnaryOp(ast.Not(), left), [again], [])
+        body.append(_like(again, s.test))
+        s.test = _like(_name(flags.goes_on), s.test)
+
 
 class _LoopFlags:
     """The variables that say how a loop was left."""
 
-    def __init__(self, broken: str, continued: str) -> None:
-        self.broken, self.continued = broken, continued
+    def __init__(self, number: int) -> None:
+        self.broken = f"{HELPERS}_broken_{number}"
+        self.continued = f"{HELPERS}_continued_{number}"
+        self.goes_on = f"{HELPERS}_goes_on_{number}"
 
 
 # statements
@@ -410,12 +464,20 @@ class _Rewriter:
         return [_Expressions().visit(s)]
 
     def _state(
-        self, names: AbstractSet[str], bodies: Sequence[ast.stmt], like: ast.stmt
+        self,
+        live: AbstractSet[str],
+        bodies: Sequence[ast.stmt],
+        like: ast.stmt,
+        dead: AbstractSet[str] = frozenset(),
     ) -> tuple[list[ast.stmt], list[ast.expr]]:
-        """Functions that get and set the state, and what to pass of it."""
+        """Functions that get and set the state, and what to pass of it.
+
+        Of what is `dead` afterwards only the value before is of use, to each of several bodies.
+        """
         self.count += 1
+        names = live | dead
         places = [n for n in changed_places(bodies, self.scope) if n not in names]
-        state = [*sorted(names), *places]
+        state = [*sorted(live), *places, *sorted(dead)]
         getter, setter = f"{HELPERS}_get_{self.count}", f"{HELPERS}_put_{self.count}"
         reads = [_later(_place(n, ast.Load())) for n in state]
         values = f"{HELPERS}_values"
@@ -434,7 +496,7 @@ class _Rewriter:
                 body.append(ast.Assign([_stored(name)], item))
         own = [n for n in state if "." not in n and n in self.scope.local]
         put = _def(setter, [values], [*_declared(own), *(body or [ast.Pass()])])
-        titles = ast.Tuple([ast.Constant(n) for n in state], ast.Load())
+        titles = ast.Tuple([ast.Constant(n) for n in state if n not in dead], ast.Load())
         return [_like(get, like), _like(put, like)], [_name(getter), _name(setter), titles]
 
     def _body(
@@ -455,8 +517,9 @@ class _Rewriter:
         return _like(made, like)
 
     def _if(self, s: ast.If, live: frozenset[str]) -> list[ast.stmt]:
-        names = (assigned(s.body) | assigned(s.orelse)) & live & self.scope.local
-        state, passed = self._state(names, [*s.body, *s.orelse], s)
+        read = live_before(s.body, live, self.scope) | live_before(s.orelse, live, self.scope)
+        bound = (assigned(s.body) | assigned(s.orelse)) & self.scope.local
+        state, passed = self._state(bound & live, [*s.body, *s.orelse], s, bound & read - live)
         then, otherwise = f"{HELPERS}_then_{self.count}", f"{HELPERS}_else_{self.count}"
         test = _Expressions().visit(s.test)
         first = self._body(then, self.block(s.body, live), s)
@@ -472,7 +535,7 @@ class _Rewriter:
         name = f"{HELPERS}_body_{self.count}"
         body = self._body(name, self.block(s.body, around), s)
         condition = f"{HELPERS}_test_{self.count}"
-        asked = self._body(condition, [ast.Return(_Expressions().visit(test))], s)
+        asked = self._body(condition, [ast.Return(_Conditions().visit(test))], s)
         call = _call("while_statement", _name(condition), _name(name), *passed)
         return [*state, body, asked, _like(ast.Expr(call), s)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -17,10 +18,23 @@ __all__ = ["TracedSize", "as_size", "total_extent"]
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
-    "!=": operator.ne,
     ">=": operator.ge,
     "<": operator.lt,
 }
+
+
+def _next_whole(x: Any) -> Any:
+    """The whole number that a size must reach to reach a number."""
+    is_plain = isinstance(x, (float, np.floating)) and math.isfinite(x)
+    return math.ceil(x) if is_plain else x
+
+
+def _above(x: Any) -> Any:
+    """The whole number that a size must reach to exceed a number."""
+    if isinstance(x, (int, np.integer, TracedSize)):
+        return x + 1
+    is_plain = isinstance(x, (float, np.floating)) and math.isfinite(x)
+    return math.floor(x) + 1 if is_plain else x
 
 
 class TracedSize:
@@ -117,28 +131,29 @@ class TracedSize:
     def __bool__(self) -> bool:
         return self.context.decide(self.size, "!=")
 
-    def _compare(self, other: object, relation: str) -> bool:
+    def _compare(self, other: object, relation: str) -> Any:
         size = self._other(other)
-        if size is None:
-            return _COMPARISONS[relation](int(self), other)
+        if size is None:  # which is infinite, no number, or an array that knows how to compare
+            is_infinite = isinstance(other, (float, np.floating))
+            return _COMPARISONS[relation](0.0, other) if is_infinite else NotImplemented
         return self.context.decide(self.size - size, relation)
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: object) -> Any:
+        if isinstance(other, (float, np.floating)):
+            return float(other).is_integer() and self == int(other)
         return self._compare(other, "==")
 
-    def __ge__(self, other: Any) -> bool:
-        return self._compare(other, ">=")
+    def __ge__(self, other: Any) -> Any:
+        return self._compare(_next_whole(other), ">=")
 
-    def __lt__(self, other: Any) -> bool:
-        return self._compare(other, "<")
+    def __lt__(self, other: Any) -> Any:
+        return self._compare(_next_whole(other), "<")
 
-    def __gt__(self, other: Any) -> bool:
-        size = self._other(other)
-        return int(self) > other if size is None else self >= size + 1
+    def __gt__(self, other: Any) -> Any:
+        return self._compare(_above(other), ">=")
 
-    def __le__(self, other: Any) -> bool:
-        size = self._other(other)
-        return int(self) <= other if size is None else self < size + 1
+    def __le__(self, other: Any) -> Any:
+        return self._compare(_above(other), "<")
 
     def __repr__(self) -> str:
         return repr(self.size)

@@ -231,7 +231,8 @@ def item(items: Any, index: Any) -> Any:
         return items[index]
     if isinstance(items, np.ndarray) and items.dtype != object:
         return as_traced(items)[index]
-    if isinstance(items, (list, tuple)) and items and len(places) == 1:
+    is_list = isinstance(items, (list, tuple)) and len(items) > 0 and len(places) == 1
+    if is_list:
         return as_traced(np.stack(items))[index]
     return items[index]
 

@@ -46,6 +46,7 @@ __all__ = [
     "while_statement",
 ]
 
+getitem: Callable[[Any, Any], Any] = operator.getitem
 State = tuple[Any, ...]
 Get = Callable[[], State]
 Put = Callable[[State], None]
@@ -228,13 +229,11 @@ def item(items: Any, index: Any) -> Any:
     """Do ``items[index]``: plain arrays and lists are looked up at traced places too."""
     places: tuple[Any, ...] = index if isinstance(index, tuple) else (index,)
     if is_traced(items) or not any(is_traced(i) for i in places):
-        return items[index]
+        return getitem(items, index)
     if isinstance(items, np.ndarray) and items.dtype != object:
         return as_traced(items)[index]
-    is_list = isinstance(items, (list, tuple)) and len(items) > 0 and len(places) == 1
-    if is_list:
-        return as_traced(np.stack(items))[index]
-    return items[index]
+    is_list = isinstance(items, (list, tuple)) and len(places) == 1
+    return as_traced(np.stack(items))[index] if is_list and items else getitem(items, index)
 
 
 # loops

@@ -232,8 +232,10 @@ def item(items: Any, index: Any) -> Any:
         return getitem(items, index)
     if isinstance(items, np.ndarray) and items.dtype != object:
         return as_traced(items)[index]
-    is_list = isinstance(items, (list, tuple)) and len(places) == 1
-    return as_traced(np.stack(items))[index] if is_list and items else getitem(items, index)
+    if isinstance(items, (list, tuple)) and items and len(places) == 1:
+        rows: Any = items
+        return as_traced(np.stack(rows))[index]
+    return getitem(items, index)
 
 
 # loops

@@ -18,7 +18,7 @@ from symdiff.program.equations import Literal
 from symdiff.program.pattern_data import _KINDS, dump_pattern, load_pattern
 from symdiff.program.patterns import pattern, placeholder
 from symdiff.program.program import Guard, Program
-from symdiff.program.serialization import from_dict, load_dict, save, to_dict
+from symdiff.program.serialization import load_dict, save, to_dict
 
 p0, p1, p2 = (placeholder(i) for i in range(3))
 
@@ -263,10 +263,10 @@ EDITS = {
 def test_broken_data_are_refused(make, case):
     edit, message = EDITS[case]
     data = json.loads(json.dumps(to_dict(rich(make))))
-    from_dict(copy.deepcopy(data))
+    Program.from_dict(copy.deepcopy(data))
     edit(data)
     with pytest.raises(CacheError, match=message):
-        from_dict(data)
+        Program.from_dict(data)
 
 
 def containers(data):
@@ -333,7 +333,7 @@ def test_constants_beyond_numpy_are_refused(make):
     data = to_dict(rich(make))
     data["constants"]["e"]["shape"] = [0, 10**30]
     with pytest.raises(CacheError, match=r"a constant of shape .* dimension"):
-        from_dict(data)
+        Program.from_dict(data)
 
 
 def test_long_programs_load_in_linear_time(make):
@@ -341,6 +341,6 @@ def test_long_programs_load_in_linear_time(make):
     temporaries = {e.array: () for e in equations}
     program = make.program({"x": ()}, {"t_0": ()}, equations, temporaries=temporaries)
     start = time.perf_counter()
-    after = from_dict(to_dict(program))
+    after = Program.from_dict(to_dict(program))
     assert time.perf_counter() - start < 2
-    assert after["equations"] == program.equations
+    assert after.equations == program.equations

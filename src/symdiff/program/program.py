@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdiff.program import costs, formulas, plotting, printing, serialization
+from symdiff.program import costs, formulas, loading, plotting, printing, serialization
 from symdiff.program.equations import ArrayType, Equation
 from symdiff.program.sizes import Extent, Size, evaluate
 
@@ -139,7 +139,7 @@ class Program:
             guards = tuple(Guard(size, relation) for size, relation in parts.pop("guards"))
             return cls(guards=guards, **parts)
 
-        return serialization.from_dict(data, make)
+        return loading.from_dict(data, make)
 
     def to_sympy(self) -> Any:
         """Give the outputs as SymPy; see `sd.Function.formula`."""

@@ -21,7 +21,7 @@ from symdiff.errors import CacheError
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block, dump_block
 from symdiff.program.equations import Equation, Index, IndexValue, Literal, Operand, Whole
-from symdiff.program.loading import FORMAT, VERSION, from_dict
+from symdiff.program.loading import FORMAT, VERSION
 from symdiff.program.nested import Loop, Nested, Run, nested_of
 from symdiff.program.pattern_data import dump_pattern
 from symdiff.program.sizes import Extent, Size
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from symdiff.program.patterns import Pattern
     from symdiff.program.program import Program
 
-__all__ = ["MAX_FILE_BYTES", "from_dict", "load_dict", "save", "to_dict"]
+__all__ = ["MAX_FILE_BYTES", "load_dict", "save", "to_dict"]
 
 MAX_FILE_BYTES = 1 << 30
 

@@ -11,6 +11,7 @@ from symdiff.errors import ShapeError, at_user_line
 from symdiff.program.affine import index
 from symdiff.program.equations import IndexValue, Literal
 from symdiff.program.sizes import Extent
+from symdiff.tracing.adjacent import merged
 from symdiff.tracing.arguments import as_axis, check_casting, refuse_keywords, refuse_layout
 from symdiff.tracing.context import Context, check_dtype
 from symdiff.tracing.operations import COPY
@@ -49,6 +50,7 @@ def concatenate(
     promoted = check_dtype(dtype or np.result_type(*[x.example for x in parts]))
     for x in parts:
         check_casting("np.concatenate", x, promoted, casting)
+    parts = merged(parts, axis)
     name = context.new_array(shape, promoted)
     start: Extent = 0
     for x in parts:

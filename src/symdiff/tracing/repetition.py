@@ -42,6 +42,7 @@ from symdiff.tracing.bodies import (
     written_back,
 )
 from symdiff.tracing.context import Context, active_context
+from symdiff.tracing.growing import extended, plain, without_appended
 from symdiff.tracing.shapes import reshape
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype
 from symdiff.trees import Tree, flatten, unflatten
@@ -116,14 +117,17 @@ def repeat(
     CannotKeep
         It cannot be said as a loop.
     """
-    return iterate(
-        lambda i, s: (body(i, s), None),
+    is_open = condition is not None or is_traced(count)
+    state, around = plain(state)
+    result, rows = iterate(
+        lambda i, s: without_appended(body, i, s, around, names, is_open=is_open),
         state,
         count=count,
         condition=condition,
         names=names,
         checkpoint=checkpoint,
-    )[0]
+    )
+    return result if rows is None else extended(result, rows)
 
 
 def iterate(
@@ -140,9 +144,11 @@ def iterate(
     if checkpoint:
         return _in_segments(body, state, count, condition, names, is_reversed, checkpoint)
     offset = 0
+    first: list[Any] = []
     while True:
         try:
-            return _iterate(body, state, count, condition, names, is_reversed, offset)
+            state, rows = _iterate(body, state, count, condition, names, is_reversed, offset)
+            return state, _behind(first, rows)
         except Unsettled:
             can_peel = isinstance(count, (int, TracedSize)) and not is_reversed
             if not can_peel or offset == MAX_PEELED or not count > offset:
@@ -150,10 +156,24 @@ def iterate(
             go = True if condition is None else condition(state)
             if is_traced(go) or not go:
                 raise
-            state, rows = body(offset, state)
-            if rows is not None:
-                raise
+            state, rows = body(offset, _copied(state))
+            first += [] if rows is None else [rows]
             offset += 1
+
+
+def _copied(state: Any) -> Any:
+    """Give lists and dicts of its own to what may write to them."""
+    leaves, tree = flatten(state)
+    return unflatten(tree, leaves)
+
+
+def _behind(first: list[Any], rows: Any) -> Any:
+    """Put the rows of steps that were done before a loop in front of those that it has stacked."""
+    if not first:
+        return rows
+    heads = [[as_traced(x)[None] for x in flatten(r)[0]] for r in first]
+    leaves, tree = flatten(rows)
+    return unflatten(tree, [concatenate(parts) for parts in zip(*heads, leaves, strict=True)])
 
 
 def _in_segments(

@@ -18,11 +18,14 @@ import numpy as np
 
 from symdiff.config import config
 from symdiff.errors import ShapeError, SymdiffError, TracingError, at_user_line
+from symdiff.tracing.adjacent import merged
 from symdiff.tracing.bodies import UNDEFINED, CannotKeep, is_traced
 from symdiff.tracing.branches import conditional
 from symdiff.tracing.context import active_context
 from symdiff.tracing.conversion import convert, is_library, register
+from symdiff.tracing.growing import elements
 from symdiff.tracing.repetition import repeat
+from symdiff.tracing.shapes import expand_dims
 from symdiff.tracing.traced_size import TracedSize, as_size
 from symdiff.tracing.tracer import TracedArray, as_traced
 from symdiff.tracing.ufuncs import apply_ufunc
@@ -68,8 +71,9 @@ def values(*reads: Callable[[], Any]) -> State:
 def _restored(start: Any, result: Any) -> Any:
     """Put new elements into the list or dict that was there, which others may know."""
     if isinstance(start, list) and isinstance(result, list):
-        kept = [_restored(a, b) for a, b in zip(start, result, strict=False)]
-        start[:] = kept + result[len(kept) :]
+        before, after = elements(start), elements(result)
+        kept = [_restored(a, b) for a, b in zip(before, after, strict=False)]
+        list.__setitem__(start, slice(None), kept + after[len(kept) :])
         return start
     if type(start) is dict and type(result) is dict:
         new = {k: _restored(start.get(k), v) for k, v in result.items()}
@@ -388,7 +392,19 @@ def _rows(items: Any) -> Rows | None:
         array = as_traced(items)
         if array.shape_:
             return Rows(as_size(array.context, array.shape_[0]), lambda i: items[i])
-    return None
+    whole = _array_of(items)
+    return None if whole is None else Rows(len(items), lambda i: whole[i])
+
+
+def _array_of(items: Any) -> TracedArray | None:
+    """The array of which a long list holds the rows one after the other."""
+    is_long = isinstance(items, list) and len(elements(items)) > config.unroll_limit
+    if not is_long or not all(type(x) is TracedArray for x in items):
+        return None
+    if len({x.array for x in items}) > 1:
+        return None
+    parts = merged([expand_dims(x, 0) for x in items], 0)
+    return parts[0] if len(parts) == 1 else None
 
 
 def for_statement(
@@ -496,7 +512,8 @@ def _enumerate(items: Any, start: Any = 0) -> Any:
     rows = _rows(items) if _is_symbolic(items) else None
     if rows is None:
         return builtins.enumerate(items, start)
-    return Rows(rows.count, lambda i: (i + start, rows.at(i)))
+    is_shifted = is_traced(start) or start != 0
+    return Rows(rows.count, lambda i: (i + start if is_shifted else i, rows.at(i)))
 
 
 def _zip(*items: Any, strict: bool = False) -> Any:
@@ -524,6 +541,8 @@ def _reversed(items: Any) -> Any:
 
 
 def _is_symbolic(items: Any) -> bool:
+    if isinstance(items, list):
+        return _array_of(items) is not None
     return isinstance(items, Rows) or (is_traced(items) and as_traced(items).ndim > 0)
 
 

@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from symdiff.errors import DTypeError, ShapeError, TracingError, at_user_line
-from symdiff.program.affine import constant, identity
-from symdiff.program.equations import IndexValue, Literal, Operand, Read
+from symdiff.program.affine import constant, identity, index
+from symdiff.program.equations import IndexValue, Literal, Operand, Read, substitute
 from symdiff.program.patterns import Pattern
 from symdiff.program.sizes import Extent
+from symdiff.tracing.adjacent import merged
 from symdiff.tracing.context import Context, active_context, check_dtype
 from symdiff.tracing.operations import COPY, NATURAL
 from symdiff.tracing.traced_array import TracedArray
@@ -99,11 +100,22 @@ def stack_nested(context: Context, x: Any, dtype: Any = None) -> Any:
     wanted = check_dtype(dtype or np.result_type(*[a.example for a in arrays]))
     shape = (len(arrays), *first.shape_)
     name = context.new_array(shape, wanted)
-    for position, a in enumerate(arrays):
-        target = (constant(position), *identity(first.ndim))
-        context.emit(
-            COPY, [context.read(a, first.shape_)], first.shape_, "", target=target, array=name
-        )
+    behind = [index(n + 1) for n in range(first.ndim)]
+    rows = [
+        TracedArray(context, a.array, (1, *first.shape_), a.dtype_, substitute(a.indices, behind))
+        for a in arrays
+    ]
+    position = 0
+    for part in merged(rows, 0):
+        count = part.shape_[0]
+        assert isinstance(count, int)
+        target, shape_of_part = (index(0).shifted(position), *behind), part.shape_
+        if count == 1:
+            part = arrays[position]  # noqa: PLW2901 - without an axis of length one
+            target, shape_of_part = (constant(position), *identity(first.ndim)), first.shape_
+        read = context.read(part, shape_of_part)
+        context.emit(COPY, [read], shape_of_part, "", target=target, array=name)
+        position += count
     return TracedArray(context, name, shape, wanted, owns=True)
 
 

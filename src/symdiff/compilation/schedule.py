@@ -125,7 +125,7 @@ def schedule(program: Program, carried: Mapping[str, str] | None = None) -> Sche
         For inputs that nobody needs afterwards: the outputs that may take over their memory.
     """
     program, changed = prepared(program, carried or {})
-    builder = _Builder(program)
+    builder = _Builder(program, changed)
     for equation in numbers_first(program.equations, changed):
         builder.place(equation)
     placement = _Placement(program, builder, carried or {})
@@ -181,8 +181,9 @@ def _position_of(index: Index) -> int | None:
 class _Builder:
     """Builds the tree of loops, equation by equation."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, changed: AbstractSet[str]) -> None:
         self.program = program
+        self.changed = changed
         self.body: list[Node] = []
         self.writes: dict[str, list[Statement]] = {}
         self.reads: dict[str, list[tuple[Statement, Read]]] = {}
@@ -201,6 +202,8 @@ class _Builder:
         order = loop_order(equation)
         if order:
             first = max((self._place_of.get(r.array, -1) for r in equation.reads), default=-1)
+            if equation.array in self.changed:  # whose first write takes over what was there
+                first = max(first, self._place_of.get(equation.array, -1))
             candidates = [p for p in self._loop_places[-4 * MAX_CANDIDATES :] if p >= first]
             for place in candidates[:MAX_CANDIDATES]:
                 node = self.body[place]

@@ -142,8 +142,8 @@ class _Writer:
     def __init__(
         self, program: Program, sizes: Sequence[str] | None = None, function: str = ""
     ) -> None:
-        self.program = program
         self.schedule = schedule(program)
+        self.program = program = self.schedule.program
         self.given_sizes = sizes
         self.inner: list[_Writer] = []
         self.nested_names: dict[Any, list[str]] = {}

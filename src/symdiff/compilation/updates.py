@@ -129,14 +129,15 @@ def _put_off(equations: Sequence[Equation], changed: set[str]) -> list[Equation]
     """Move the equations of some arrays to where these are first read."""
     result: list[Equation] = []
     waiting: list[Equation] = []
-    names: set[str] = set()
     for equation in equations:
         if equation.array in changed:
             waiting.append(equation)
-            names.add(equation.array)
             continue
-        if any(r.array in names for r in equation.reads):
-            result += waiting
-            waiting, names = [], set()
+        needed = {r.array for r in equation.reads}
+        for earlier in reversed(waiting):
+            if earlier.array in needed:
+                needed.update(r.array for r in earlier.reads)
+        result += [e for e in waiting if e.array in needed]
+        waiting = [e for e in waiting if e.array not in needed]
         result.append(equation)
     return result + waiting

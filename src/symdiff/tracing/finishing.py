@@ -67,10 +67,10 @@ def _putting(values: Mapping[str, Extent]) -> Callable[[Extent], Extent]:
 
 
 def _always_holds(guard: Guard) -> bool:
-    """Whether a guard follows from leading sizes being at least two."""
+    """Whether a guard follows from leading sizes being at least one."""
     if isinstance(guard.size, int):
         return guard.holds({})
-    smallest = {s: 2 for m, _ in guard.size.terms for s in m}
+    smallest = {s: 1 for m, _ in guard.size.terms for s in m}
     is_rising = all(c > 0 for m, c in guard.size.terms if m)
     if not is_rising:
         return False

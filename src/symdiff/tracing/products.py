@@ -224,7 +224,9 @@ def _contract(
     reads = []
     for term, x in zip(terms, arrays, strict=True):
         by = [
-            constant(0) if x.shape_[a] == 1 != extents[c] else index(number[c])
+            constant(0)
+            if x.shape_[a] != extents[c] and context.decide(x.shape_[a] - 1, "==")
+            else index(number[c])
             for a, c in enumerate(term)
         ]
         reads.append(Read(x.array, compose_affine(x.indices, by)))

@@ -143,7 +143,7 @@ def function_name(function: Callable[..., Any]) -> str:
 
 
 def _symbolic_shape(context: Context, shape: tuple[int, ...]) -> tuple[Extent, ...]:
-    if not shape or shape[0] <= 1:
+    if not shape or shape[0] == 0:
         return tuple(shape)
     return (context.leading_symbol(shape[0]), *shape[1:])
 
@@ -184,7 +184,7 @@ def matches(program: Program, names: Sequence[str], specs: Sequence[Spec]) -> bo
         pairs += zip(shape, leaf.shape, strict=True)
     for extent, actual in pairs:  # sizes that are a symbol say what it is, the others must agree
         name = extent.name if isinstance(extent, Size) else None
-        if name is not None and (actual < 2 or sizes.setdefault(name, actual) != actual):
+        if name is not None and (actual < 1 or sizes.setdefault(name, actual) != actual):
             return False
     if any(evaluate(extent, sizes) != actual for extent, actual in pairs):
         return False

@@ -7,6 +7,7 @@ kernel, a loop with a traced condition or many steps a loop of the kernel.
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 import operator
 import sys
@@ -653,6 +654,8 @@ _CALLEES: dict[Any, Callable[..., Any]] = {
     **_BUILTINS,
     **{getattr(math, n): _mathematical(getattr(math, n), u) for n, u in _MATH.items()},
 }
+for _of_function in (builtins.map, builtins.filter, functools.reduce):
+    _CALLEES[_of_function] = lambda f, *args, call=_of_function: call(callee(f), *args)
 _CALLEES[builtins.any] = lambda items: _any(items) if _has_traced(items) else builtins.any(items)
 _CALLEES[builtins.all] = lambda items: _all(items) if _has_traced(items) else builtins.all(items)
 

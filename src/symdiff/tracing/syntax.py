@@ -49,6 +49,24 @@ def rewritten(function: Function | ast.Lambda) -> Function | ast.Lambda:
     return _Rewriter(function).function()
 
 
+class _Supers(ast.NodeTransformer):
+    """Gives ``super()`` its arguments, which it would look for in the wrong function."""
+
+    def __init__(self, first: str) -> None:
+        self.first = first
+
+    def visit(self, node: ast.AST) -> Any:
+        """Rewrite a node, but for functions and classes inside."""
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            return node
+        self.generic_visit(node)
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            return node
+        if node.func.id == "super" and not node.args:
+            node.args = [_like(_name("__class__"), node), _like(_name(self.first), node)]
+        return node
+
+
 def _like(made: Node, node: ast.AST) -> Node:
     """Give a node, and all in it that has none, the place of another."""
     ast.copy_location(made, node)
@@ -418,6 +436,9 @@ class _Rewriter:
     def function(self) -> Function:
         """Rewrite it."""
         node = self.node
+        first = [*node.args.posonlyargs, *node.args.args][:1]
+        for argument in first:
+            node.body = [_Supers(argument.arg).visit(s) for s in node.body]
         body = _Jumps().body(list(node.body))
         self.scope = Scope.of(node, body)
         made = self.block(body, frozenset())

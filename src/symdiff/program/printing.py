@@ -130,7 +130,7 @@ def _inside(program: Program, operands: Sequence[str], results: Mapping[int, str
 def _bound(names: Sequence[str], operands: Sequence[str]) -> list[str]:
     """Say what the names inside are, where they are not the same outside."""
     pairs = zip(names, operands, strict=True)
-    return [f"{n} = {o}" for n, o in pairs if o.replace("[:]", "").replace("[:,:]", "") != n]
+    return [f"{n} = {o}" for n, o in pairs if o.partition("[:")[0] != n.partition("[:")[0]]
 
 
 def _loop_lines(
@@ -155,7 +155,7 @@ def _loop_lines(
     lines += [f"    {row}" for row in body]
     for k, name in sorted(results.items()):
         if k < loop.n_carried:
-            lines.append(f"{name} = {loop.carried[k]}")
+            lines += _bound([name], [loop.carried[k]])
         elif k == len(loop.step.outputs):
             lines.append(f"{name} = steps done")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -304,11 +305,55 @@ def separate_outputs(program: Program) -> Program:
     return program.replace(outputs=tuple(outputs), types=types, equations=tuple(equations))
 
 
+_GENERIC = re.compile(r"(t|result)(_\d+)?")
+
+
+def drop_copied_outputs(program: Program) -> Program:
+    """Give an array itself instead of a copy of it that nothing else needs."""
+    outputs = list(program.outputs)
+    fixed = {*program.inputs, *program.constants}
+    names: dict[str, str] = {}
+    dropped: set[str] = set()
+    for equation in program.equations:
+        name = equation.array
+        if name not in program.outputs or not _is_copy(program, equation):
+            continue
+        (source,) = equation.operands
+        if not isinstance(source, Read) or source.indices != equation.target:
+            continue
+        if source.array in fixed or source.array in outputs:
+            continue
+        if program.types[source.array] != program.types[name]:
+            continue
+        outputs[outputs.index(name)] = source.array
+        dropped.add(name)
+        if not _GENERIC.fullmatch(name) or _GENERIC.fullmatch(source.array):
+            names[source.array] = name
+        else:
+            names[name] = source.array
+    if not dropped:
+        return program
+    equations = [
+        _map_reads(e, lambda r: Read(names.get(r.array, r.array), r.indices))._replace(
+            array=names.get(e.array, e.array)
+        )
+        for e in program.equations
+        if e.array not in dropped
+    ]
+    gone = (dropped - {*names.values()}) | names.keys()
+    return program.replace(
+        outputs=tuple([names.get(o, o) for o in outputs]),
+        types={n: t for n, t in program.types.items() if n not in gone},
+        equations=tuple(equations),
+    )
+
+
 PASSES: tuple[Callable[[Program], Program], ...] = (
     separate_outputs,
     remove_dead_equations,
     propagate_copies,
     merge_equal_equations,
+    drop_copied_outputs,
     remove_dead_equations,
     name_assignments,
 )

@@ -104,6 +104,8 @@ class Schedule:
     storage: dict[str, Storage]
     in_place: dict[str, str] = field(default_factory=dict)
     """The arrays that are changed in place, and the array whose memory they have."""
+    swapped: frozenset[str] = frozenset()
+    """The arrays whose memory changes places from one step of a loop to the next."""
 
     @property
     def scratch(self) -> list[str]:
@@ -130,7 +132,9 @@ def schedule(program: Program, carried: Mapping[str, str] | None = None) -> Sche
         builder.place(equation)
     placement = _Placement(program, builder, carried or {})
     storage = placement.storage()
-    return Schedule(program, builder.body, storage, placement.in_place)
+    pairs = (carried or {}).items()
+    swapped = frozenset(a for pair in pairs for a in pair if program.types[a].shape)
+    return Schedule(program, builder.body, storage, placement.in_place, swapped)
 
 
 def numbers_first(

@@ -140,8 +140,8 @@ def _check_writable(x: TracedArray) -> None:
     if x.buffer.is_shared:
         raise UnsupportedOperationError(
             at_user_line(
-                "assignment into an array whose reshape, which shares its memory in NumPy, is "
-                "still in use (or the other way round). Write .reshape(...).copy()"
+                "assignment into an array that is still in use under another name, as which it "
+                "was given by a loop, a branch or a reshape. Make that a copy: y = x.copy()"
             )
         )
 

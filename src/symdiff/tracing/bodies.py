@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from symdiff.program.splicing import size_symbols
 from symdiff.tracing.buffers import Buffer
 from symdiff.tracing.context import Context, active_context
 from symdiff.tracing.finishing import finish
+from symdiff.tracing.local_array import LocalArray, root_of
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.rules import block_read
 from symdiff.tracing.shapes import broadcast_to
@@ -32,6 +33,8 @@ __all__ = [
     "ArrayKind",
     "CannotKeep",
     "Inside",
+    "Place",
+    "Start",
     "Undefined",
     "Unsettled",
     "add_output",
@@ -49,6 +52,9 @@ __all__ = [
     "joined_kind",
     "kind_of",
     "leaf_names",
+    "memory_of",
+    "names_of_memory",
+    "note_names",
     "step_program",
     "traced_number",
     "written_back",
@@ -89,6 +95,7 @@ class Inside(Context):
         self.reserved = around.reserved
         self._symbols = around._symbols
         self.used: list[Buffer] = []
+        self.memory_outside: dict[str, Buffer] = {}
         self.data: list[np.ndarray] = []
         self.constant_names: set[str] = set()
 
@@ -107,7 +114,9 @@ class Inside(Context):
     def capture(self, outer: TracedArray) -> str:
         """Make an input of a value from outside."""
         self.used.append(outer.buffer)
-        return super().capture(outer)
+        name = super().capture(outer)
+        self.memory_outside[name] = outer.buffer
+        return name
 
 
 class ArrayKind(NamedTuple):
@@ -262,6 +271,80 @@ def check_aliases(
                     f"{names[n]} is written to, and seen under another name as well. Use one name"
                 )
             )
+
+
+def memory_of(x: Any) -> Buffer | None:
+    """Give the memory of a traced array that could be written to."""
+    now = current_value(x)
+    return now.buffer if isinstance(now, TracedArray) and now.ndim else None
+
+
+class Start(NamedTuple):
+    """What a variable was before the loop or the branch."""
+
+    position: int
+
+
+Place: TypeAlias = int | Start | Buffer | np.ndarray
+"""A result, what a variable was before, or memory outside."""
+
+
+def names_of_memory(
+    inside: Inside, given: Sequence[Any], leaves: Sequence[Any]
+) -> list[tuple[int, Place]]:
+    """Say which results are the memory of something else as well, in NumPy."""
+    found: list[tuple[int, Place]] = []
+    starts = [memory_of(x) for x in given]
+    for n, leaf in enumerate(leaves):
+        memory = memory_of(leaf)
+        if n < len(given) and leaf is given[n]:
+            continue
+        if memory is None:
+            found += [(n, leaf)] if _is_from_outside(leaf, inside) else []
+            continue
+        for m, start in enumerate(starts):
+            if start is not None and memory.is_same(start):
+                is_kept = m < len(leaves) and leaves[m] is given[m]
+                found.append((n, m if is_kept else Start(m)))
+        others = [memory_of(x) for x in leaves[:n]]
+        found += [(n, m) for m, x in enumerate(others) if x is not None and memory.is_same(x)]
+        now = current_value(leaf)
+        outside = inside.memory_outside.get(memory.array) if now.context is inside else memory
+        if outside is not None:
+            found.append((n, outside))
+    return found
+
+
+def _is_from_outside(x: Any, inside: Inside) -> bool:
+    if isinstance(x, LocalArray):
+        return root_of(x).home is not inside
+    return isinstance(x, np.ndarray) and x.ndim > 0
+
+
+def note_names(
+    pairs: Sequence[tuple[int, Place]], starts: Sequence[Any], results: Sequence[Any]
+) -> None:
+    """Let nobody write to what is one array in NumPy and two here, while both are in use."""
+    for n, other in pairs:
+        mine = memory_of(results[n])
+        if isinstance(other, Buffer):
+            second: Buffer | None = other
+        else:
+            named = other
+            if not isinstance(other, np.ndarray):
+                named = starts[other.position] if isinstance(other, Start) else results[other]
+            if isinstance(named, LocalArray) and memory_of(named) is None:
+                named[...] = as_traced(named)  # so that writing to it is noticed
+            second = memory_of(named)
+        if mine is not None and second is not None and mine is not second:
+            mine.alias(second)
+        elif mine is not None and second is None:
+            mine.refusal = OUTSIDE
+
+
+OUTSIDE = (
+    "assignment into what may be an array from outside the function. Work on a copy: y = x.copy()"
+)
 
 
 def current_value(x: Any) -> Any:

@@ -35,6 +35,8 @@ from symdiff.tracing.bodies import (
     joined_kind,
     kind_of,
     leaf_names,
+    names_of_memory,
+    note_names,
     traced_number,
     written_back,
 )
@@ -167,12 +169,7 @@ def _merge(
 ) -> Any:
     """Make one state of those that two branches leave."""
     if first.tree != second.tree:
-        raise CannotKeep(
-            at_user_line(
-                "the two branches leave values of different structure "
-                f"({', '.join(names) or 'results'})"
-            )
-        )
+        raise CannotKeep(at_user_line(_difference(first, second, names)))
     titles = leaf_names(first.tree, names)
     for side in (first, second):
         mutated = [_is_mutated_at(n, side) for n in range(len(starts))]
@@ -195,7 +192,27 @@ def _merge(
     for n, value in zip(positions, results, strict=True):
         is_changed = _is_mutated_at(n, first) or _is_mutated_at(n, second)
         merged[n] = written_back(starts[n], value) if is_changed else value
+    for side in (first, second):
+        pairs = names_of_memory(side.context, side.given[: len(starts)], side.leaves)
+        note_names([p for p in pairs if p[0] in positions], starts, merged)
     return unflatten(first.tree, merged)
+
+
+def _difference(first: _Side, second: _Side, names: Sequence[str]) -> str:
+    """Say which value has another structure in the other branch."""
+    pairs = zip(first.tree.children, second.tree.children, strict=False)
+    apart = [n for n, (a, b) in enumerate(pairs) if a != b]
+    text = "the two branches leave values of different structure"
+    if len(names) != len(first.tree.children) or not apart:
+        return text
+    a, b = first.tree.children[apart[0]], second.tree.children[apart[0]]
+    if a.kind is b.kind is list:
+        what = f"a list of {len(a.children)} and of {len(b.children)} elements"
+    else:
+        what = " and ".join(
+            "a number or array" if t.kind is None else t.kind.__name__ for t in (a, b)
+        )
+    return f"{text}: {names[apart[0]]} is {what}"
 
 
 def _joined_sides(

@@ -62,6 +62,10 @@ class Buffer:
         self.aliases.append(weakref.ref(other))
         other.aliases.append(weakref.ref(self))
 
+    def is_same(self, other: Buffer) -> bool:
+        """Whether NumPy would have one memory for both."""
+        return self is other or any(r() is other for r in self.aliases)
+
     @property
     def is_shared(self) -> bool:
         """Whether a copy that ought to be a view is still in use."""

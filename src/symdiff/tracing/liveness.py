@@ -30,13 +30,16 @@ class Scope:
     shared, everywhere : frozenset of str
         Those that it declares nonlocal and global.
     captured : frozenset of str
-        Those of its own that functions within it use, which may be read at any time.
+        Those that others see as well, functions within it or around it, and may read at any time.
+    rebound : frozenset of str
+        Those that others may bind at any call.
     """
 
     local: frozenset[str]
     shared: frozenset[str]
     everywhere: frozenset[str]
     captured: frozenset[str]
+    rebound: frozenset[str]
 
     @classmethod
     def of(cls, node: ast.FunctionDef, body: Sequence[ast.stmt]) -> Scope:
@@ -44,6 +47,7 @@ class Scope:
         shared: set[str] = set()
         everywhere: set[str] = set()
         captured: set[str] = set()
+        rebound: set[str] = set()
         for child in _within(body):
             if isinstance(child, ast.Nonlocal):
                 shared.update(child.names)
@@ -51,11 +55,22 @@ class Scope:
                 everywhere.update(child.names)
             elif isinstance(child, (*_FUNCTIONS, ast.ClassDef)):
                 captured |= {n.id for n in ast.walk(child) if isinstance(n, ast.Name)}
+                inner = [n.names for n in ast.walk(child) if isinstance(n, ast.Nonlocal)]
+                rebound.update(*inner)
         args = node.args
         names = {a.arg for a in [*args.posonlyargs, *args.args, *args.kwonlyargs]}
         names |= {a.arg for a in (args.vararg, args.kwarg) if a is not None}
         local = frozenset((names | assigned(body)) - shared - everywhere)
-        return cls(local, frozenset(shared), frozenset(everywhere), local & captured)
+        return cls(
+            local, frozenset(shared), frozenset(everywhere), local & captured, local & rebound
+        )
+
+    def bound_by(self, statements: Iterable[ast.AST]) -> set[str]:
+        """The variables that statements bind, or functions that they call."""
+        parts = list(statements)
+        has_calls = any(isinstance(node, ast.Call) for node in _within(parts))
+        variables = self.local | self.shared | self.everywhere
+        return (assigned(parts) & variables) | (self.rebound if has_calls else set())
 
 
 def _within(statements: Iterable[ast.AST]) -> Iterator[ast.AST]:

@@ -24,7 +24,7 @@ from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced
 from symdiff.tracing.ufuncs import apply_ufunc
 from symdiff.tracing.writing import WRITING
 
-__all__ = ["LocalArray", "current_tree", "has_traced", "localize", "plain"]
+__all__ = ["LocalArray", "current_tree", "has_traced", "localize", "plain", "root_of"]
 
 RESHAPED = (
     "assignment through a reshape of an array that has become traced. Write to the array itself, "
@@ -74,7 +74,7 @@ class LocalArray(np.ndarray):
         return super().__getattribute__(name) if now is None else getattr(now, name)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        root = _root(self)
+        root = root_of(self)
         if root.traced is None and not has_traced((key, value)):
             super().__setitem__(key, plain(value))
             return
@@ -118,7 +118,7 @@ class LocalArray(np.ndarray):
             ufunc.at(plain(target), *given[1:])
             return
         if isinstance(target, LocalArray):
-            if _root(target) is not target:
+            if root_of(target) is not target:
                 raise UnsupportedOperationError(
                     at_user_line(f"np.{ufunc.__name__}.at on a view. Give it the array itself")
                 )
@@ -129,7 +129,7 @@ class LocalArray(np.ndarray):
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func in WRITING and isinstance(args[0], LocalArray) and has_traced((args, kwargs)):
-            root = _root(args[0])
+            root = root_of(args[0])
             if root.traced is None:
                 _make_traced(root)
         given, named = current_tree(tuple(args)), current_tree(dict(kwargs))
@@ -142,8 +142,7 @@ class LocalArray(np.ndarray):
         return super().__len__() if now is None else len(now)
 
     def __iter__(self) -> Iterator[Any]:
-        now = current(self)
-        return super().__iter__() if now is None else iter(now)
+        return (self[k] for k in range(len(self)))  # which may be traced before it is through
 
     def __float__(self) -> float:
         return float(_number(self))
@@ -209,18 +208,19 @@ def _seen(x: Any, given: Any) -> Any:
 
 def _roots_in(x: Any) -> list[LocalArray]:
     if isinstance(x, LocalArray):
-        return [_root(x)]
+        return [root_of(x)]
     values = x.values() if isinstance(x, dict) else x if isinstance(x, (tuple, list)) else ()
     return [root for v in values for root in _roots_in(v)]
 
 
-def _root(x: LocalArray) -> LocalArray:
+def root_of(x: LocalArray) -> LocalArray:
+    """The array of which another is a view, or itself."""
     return x.base if isinstance(x.base, LocalArray) else x
 
 
 def current(x: LocalArray) -> TracedArray | None:
     """What a local array is now, if something traced went into its memory."""
-    root = _root(x)
+    root = root_of(x)
     if root.traced is None:
         return None
     if root is x:
@@ -335,7 +335,7 @@ def has_traced(x: Any) -> bool:
     if isinstance(x, (TracedArray, TracedSize)):
         return True
     if isinstance(x, LocalArray):
-        return _root(x).traced is not None
+        return root_of(x).traced is not None
     if isinstance(x, (tuple, list)):
         return any(has_traced(v) for v in x)
     if isinstance(x, dict):

@@ -21,6 +21,8 @@ from symdiff.tracing.bodies import (
     ArrayKind,
     CannotKeep,
     Inside,
+    Place,
+    Start,
     Undefined,
     Unsettled,
     add_output,
@@ -37,6 +39,8 @@ from symdiff.tracing.bodies import (
     joined_kind,
     kind_of,
     leaf_names,
+    names_of_memory,
+    note_names,
     step_program,
     traced_number,
     written_back,
@@ -80,6 +84,8 @@ class _Traced(NamedTuple):
     stacked: list[TracedArray]
     stacked_tree: Tree | None
     has_go: bool
+    unchanged: list[int]
+    names: list[tuple[int, Place]]
 
 
 Body = Callable[[Any, Any], Any]
@@ -321,15 +327,19 @@ def _applied(
     results = apply_nested(loop, [*limit, *shared, *starts], numbers)
     stacked = results[loop.n_carried :]
     carried = results[1 : loop.n_carried] if body.has_go else results[: loop.n_carried]
-    leaves = [slot.start for slot in body.slots]
+    starts = [slot.start for slot in body.slots]
+    leaves = list(starts)
     for n, t, result in zip(body.carried, types, carried, strict=True):
         assert t is not None
+        if n in body.unchanged and is_array(starts[n]):
+            continue
         value = result
         if t.is_weak:
             value = TracedArray(context, result.array, t.shape, t.dtype, is_weak=True)
         leaves[n] = value
         if body.mutated[n]:
             leaves[n] = written_back(body.slots[n].start, value)
+    note_names(body.names, starts, leaves)
     rows = None if body.stacked_tree is None else unflatten(body.stacked_tree, stacked)
     return unflatten(tree, leaves), rows
 
@@ -386,12 +396,11 @@ def _attempt(
             for n, slot in enumerate(slots)
             if slot.type is not None and (leaves[n] is not given[n] or mutated[n])
         ]
-        has_traced = any(is_traced(slots[n].start) for n in changed) or bool(
-            inside.captured.keys() - inside.constant_names
-        )
-        if not has_traced and not (is_dynamic or rows is not None):
+        if not (is_dynamic or rows is not None or _has_traced(inside, slots, changed)):
             raise CannotKeep(at_user_line("nothing in the loop depends on an argument"))
         check_aliases(inside, [s.start for s in slots], mutated, names)
+        pairs = names_of_memory(inside, given, leaves)
+        _check_names(pairs, given, versions, names)
         unchanged = [n for n, s in enumerate(slots) if s.type is not None and n not in changed]
         outputs: list[str] = []
         if go is not None:
@@ -410,7 +419,35 @@ def _attempt(
     order = [*changed, *unchanged]
     inputs = [*inputs[:first], *[places[n] for n in order]]
     program, shared = step_program(inside, inputs, outputs)
-    return _Traced(program, shared, slots, order, mutated, arrays, stacked_tree, go is not None)
+    has_go = go is not None
+    return _Traced(
+        program, shared, slots, order, mutated, arrays, stacked_tree, has_go, unchanged, pairs
+    )
+
+
+def _has_traced(inside: Inside, slots: Sequence[_Slot], changed: Sequence[int]) -> bool:
+    """Whether a loop computes anything that Python could not."""
+    starts = any(is_traced(slots[n].start) for n in changed)
+    return starts or bool(inside.captured.keys() - inside.constant_names)
+
+
+def _check_names(
+    pairs: Sequence[tuple[int, Place]],
+    given: Sequence[Any],
+    versions: Sequence[int],
+    names: Sequence[str],
+) -> None:
+    """Refuse steps that write to what the next one knows under two names."""
+    for n, other in pairs:
+        places = [n, other.position if isinstance(other, Start) else other]
+        written = [
+            m
+            for m in places
+            if isinstance(m, int) and m < len(given) and is_mutated(given[m], versions[m])
+        ]
+        if written:
+            text = f"{names[n]} is written to, and seen under another name as well"
+            raise CannotKeep(at_user_line(f"{text}. Use one name, or a copy"))
 
 
 def _better(

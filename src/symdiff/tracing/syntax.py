@@ -331,6 +331,7 @@ class _Jumps:
     def _if(self, s: ast.If, rest: list[ast.stmt], loop: _LoopFlags | None) -> list[ast.stmt]:
         """Rewrite a condition with a jump: what follows goes into the side that does not jump."""
         body, orelse = s.body, s.orelse
+        jumps = _jumps([s])  # before the loops inside lose theirs
         if _always_jumps(body):
             made = ast.If(s.test, self.block(body, loop), self.block([*orelse, *rest], loop))
         elif _always_jumps(orelse):
@@ -338,7 +339,7 @@ class _Jumps:
         else:
             made = ast.If(s.test, self.block(body, loop), self.block(orelse, loop))
             _like(made, s)
-            return [made, *self._guarded(rest, _jumps([s]), loop, s)]
+            return [made, *self._guarded(rest, jumps, loop, s)]
         if not made.body:
             made.body = [_like(ast.Pass(), s)]
         return [_like(made, s)]
@@ -515,8 +516,8 @@ class _Rewriter:
                 body.append(ast.If(is_set, [ast.Assign([_place(name, ast.Store())], item)], []))
             else:
                 body.append(ast.Assign([_stored(name)], item))
-        own = [n for n in state if "." not in n and n in self.scope.local]
-        put = _def(setter, [values], [*_declared(own), *(body or [ast.Pass()])])
+        head = self._declarations({n for n in state if "." not in n})
+        put = _def(setter, [values], [*head, *(body or [ast.Pass()])])
         titles = ast.Tuple([ast.Constant(n) for n in state if n not in dead], ast.Load())
         return [_like(get, like), _like(put, like)], [_name(getter), _name(setter), titles]
 
@@ -524,22 +525,21 @@ class _Rewriter:
         self, name: str, statements: list[ast.stmt], like: ast.stmt, argument: str = ""
     ) -> ast.FunctionDef:
         """A body as a local function that shares the variables."""
-        bound = assigned(statements)
-        own = sorted(bound & self.scope.local)
-        head = _declared(own)
-        shared = sorted(bound & self.scope.shared)
-        if shared:
-            head.append(ast.Nonlocal(shared))
-        everywhere = sorted(bound & self.scope.everywhere)
-        if everywhere:
-            head.append(ast.Global(everywhere))
+        head = self._declarations(assigned(statements))
         kept = [s for s in statements if not isinstance(s, (ast.Global, ast.Nonlocal))]
         made = _def(name, [argument] if argument else [], [*head, *(kept or [ast.Pass()])])
         return _like(made, like)
 
+    def _declarations(self, names: AbstractSet[str]) -> list[ast.stmt]:
+        """Say in a function inside whose variables these are."""
+        around = sorted(names & (self.scope.local | self.scope.shared))
+        everywhere = sorted(names & self.scope.everywhere)
+        head: list[ast.stmt] = [ast.Nonlocal(around)] if around else []
+        return [*head, ast.Global(everywhere)] if everywhere else head
+
     def _if(self, s: ast.If, live: frozenset[str]) -> list[ast.stmt]:
         read = live_before(s.body, live, self.scope) | live_before(s.orelse, live, self.scope)
-        bound = (assigned(s.body) | assigned(s.orelse)) & self.scope.local
+        bound = self.scope.bound_by([*s.body, *s.orelse])
         state, passed = self._state(bound & live, [*s.body, *s.orelse], s, bound & read - live)
         then, otherwise = f"{HELPERS}_then_{self.count}", f"{HELPERS}_else_{self.count}"
         test = _Expressions().visit(s.test)
@@ -550,7 +550,7 @@ class _Rewriter:
 
     def _while(self, s: ast.While, live: frozenset[str]) -> list[ast.stmt]:
         around = live_before([s], live, self.scope)
-        names = assigned(s.body) & (live | around) & self.scope.local
+        names = self.scope.bound_by([*s.body, s.test]) & (live | around)
         state, passed = self._state(names, s.body, s)
         test = self._with_stops(s.test, getattr(s, "stops", []))
         name = f"{HELPERS}_body_{self.count}"
@@ -571,7 +571,7 @@ class _Rewriter:
         around = live_before([s], live, self.scope)
         inner = [ast.Assign([s.target], _name(f"{HELPERS}_item")), *s.body]
         _like(inner[0], s.target)
-        names = assigned(inner) & (live | around) & self.scope.local
+        names = self.scope.bound_by(inner) & (live | around)
         state, passed = self._state(names, inner, s)
         name = f"{HELPERS}_body_{self.count}"
         stops: Sequence[ast.expr] = getattr(s, "stops", [])
@@ -609,10 +609,6 @@ def _after_docstring(body: Sequence[ast.stmt]) -> int:
     while n < len(body) and isinstance(body[n], (ast.Global, ast.Nonlocal)):
         n += 1
     return n
-
-
-def _declared(names: Sequence[str]) -> list[ast.stmt]:
-    return [ast.Nonlocal(list(names))] if names else []
 
 
 def _place(name: str, context: ast.expr_context) -> ast.expr:

@@ -195,8 +195,10 @@ class _Function:
         arguments: list[str] = []
         for number, (array, kind) in enumerate(arguments_of(self.schedule)):
             self.pointers[array] = f"%a{number}"
-            attributes = "noalias readonly" if kind in ("input", "constant") else "noalias"
-            arguments.append(f"ptr {attributes} %a{number}")
+            attributes = " readonly" if kind in ("input", "constant") else ""
+            # What a step writes is what the next one reads: LLVM moves loads from one to the other.
+            attributes += "" if array in self.schedule.swapped else " noalias"
+            arguments.append(f"ptr{attributes} %a{number}")
         for array, end in self.schedule.in_place.items():
             self.pointers[array] = self.pointers[end]
         for number, size in enumerate(self.size_names):

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import inspect
 import traceback
 
@@ -386,3 +387,16 @@ def test_as_written_is_left_alone():
     assert convert(f) is f
     with pytest.raises(sd.TracingError, match="needs the value of"):
         sd.jit(f)(1.0)
+
+
+def test_the_same_lines_in_two_files_are_two_functions(tmp_path):
+    """Their code objects are equal, but not the same."""
+    text = "def f(x):\n    def g(v):\n        return v if v > 0 else -v\n    return g(x) * 2\n"
+    for name in ("a.py", "b.py", "c.py"):
+        path = tmp_path / name
+        path.write_text(text)
+        scope = {}
+        exec(compile(text, str(path), "exec"), scope)  # noqa: S102
+        assert sd.jit(scope["f"])(-3.0) == 6.0
+        del scope
+        gc.collect()

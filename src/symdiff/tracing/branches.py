@@ -206,7 +206,7 @@ def _difference(first: _Side, second: _Side, names: Sequence[str]) -> str:
     if len(names) != len(first.tree.children) or not apart:
         return text
     a, b = first.tree.children[apart[0]], second.tree.children[apart[0]]
-    if a.kind is b.kind is list:
+    if a.kind == b.kind and isinstance(a.kind, type) and issubclass(a.kind, list):
         what = f"a list of {len(a.children)} and of {len(b.children)} elements"
     else:
         what = " and ".join(

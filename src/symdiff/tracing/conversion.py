@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import ref
 
 from symdiff.tracing.syntax import HELPERS, CannotRewrite, rewritten
 
@@ -28,9 +28,8 @@ LIBRARIES = frozenset(
 _SPECIAL = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 _lock = threading.RLock()
-_known: WeakKeyDictionary[CodeType, CodeType | None] = WeakKeyDictionary()
-_made: WeakSet[CodeType] = WeakSet()
-_as_written: WeakSet[Any] = WeakSet()
+_known: dict[int, tuple[ref[CodeType], CodeType | None]] = {}
+"""By identity: the same lines in two files are equal code objects."""
 
 
 def is_library(module: Any) -> bool:
@@ -54,7 +53,10 @@ def as_written(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> sd.grad(power)(1.0)
     20.0
     """
-    _as_written.add(getattr(f, "__code__", f))
+    code = getattr(f, "__code__", None) or getattr(type(f).__call__, "__code__", None)
+    if code is not None:
+        with _lock:
+            _remembered(code, None)
     return f
 
 
@@ -79,12 +81,11 @@ def convert(f: Any) -> Any:
 
 def _converted(f: FunctionType) -> FunctionType:
     code = f.__code__
-    if is_library(f.__globals__.get("__name__")) or code in _made or code in _as_written:
+    if is_library(f.__globals__.get("__name__")):
         return f
     with _lock:
-        if code not in _known:
-            _known[code] = _compiled(f)
-        made = _known[code]
+        known = _known.get(id(code))
+        made = known[1] if known is not None else _remembered(code, _compiled(f))
     if made is None:
         return f
     cells = dict(zip(code.co_freevars, f.__closure__ or (), strict=True))
@@ -95,6 +96,17 @@ def _converted(f: FunctionType) -> FunctionType:
     new.__doc__, new.__module__, new.__qualname__ = f.__doc__, f.__module__, f.__qualname__
     new.__annotations__ = f.__annotations__
     return new
+
+
+def _remembered(code: CodeType, made: CodeType | None) -> CodeType | None:
+    """Keep what was made of a code object, which itself is not rewritten, as long as it lives."""
+    results = (
+        [(code, made)] if made is None else [(code, made), *[(c, None) for c in _all_codes(made)]]
+    )
+    for key, value in results:
+        number = id(key)
+        _known[number] = (ref(key, lambda _, number=number: _known.pop(number, None)), value)
+    return made
 
 
 _helpers = CellType(None)
@@ -146,7 +158,6 @@ def _compiled(f: FunctionType) -> CodeType | None:
     inner = _named(inner, code.co_name, code.co_qualname)
     if not set(inner.co_freevars) <= {*code.co_freevars, HELPERS}:
         return None
-    _made.update(_all_codes(inner))
     return inner
 
 

@@ -21,7 +21,6 @@ from symdiff.program.equations import (
     is_plain,
 )
 from symdiff.program.patterns import Pattern, pattern, placeholder
-from symdiff.program.printing import fresh_name
 from symdiff.program.program import Guard, Program
 from symdiff.program.sizes import Extent, put_sizes
 from symdiff.program.splicing import Binding, bind_sizes, splice
@@ -175,13 +174,14 @@ class Builder:
         self.conditions: dict[str, list[_Condition | None]] = {}
         self._guards: dict[str, Read | None] = {}
         self._ties: dict[tuple[str, int], str] = {}
+        self._counts: dict[str, int] = {}
 
     def new_array(self, wanted: str, shape: Sequence[Extent], dtype: str) -> str:
         """Name a new array."""
         name = wanted
-        if name in self.types:
-            taken = {n for n in self.types if n.startswith(wanted)}
-            name = fresh_name(wanted, taken)
+        while name in self.types:
+            self._counts[wanted] = self._counts.get(wanted, 0) + 1
+            name = f"{wanted}_{self._counts[wanted]}"
         self.types[name] = ArrayType(tuple(shape), dtype)
         return name
 

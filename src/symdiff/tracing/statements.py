@@ -393,8 +393,16 @@ def _rows(items: Any) -> Rows | None:
         array = as_traced(items)
         if array.shape_:
             return Rows(as_size(array.context, array.shape_[0]), lambda i: items[i])
+    if _is_long_data(items):
+        return Rows(len(items), lambda i: items[i] if isinstance(i, int) else as_traced(items)[i])
     whole = _array_of(items)
     return None if whole is None else Rows(len(items), lambda i: whole[i])
+
+
+def _is_long_data(items: Any) -> bool:
+    """Whether a loop over a plain array is better none of Python's."""
+    is_data = isinstance(items, np.ndarray) and items.dtype.kind in "iufb"
+    return is_data and items.ndim > 0 and len(items) > config.unroll_limit
 
 
 def _array_of(items: Any) -> TracedArray | None:
@@ -544,6 +552,8 @@ def _reversed(items: Any) -> Any:
 def _is_symbolic(items: Any) -> bool:
     if isinstance(items, list):
         return _array_of(items) is not None
+    if not is_traced(items) and isinstance(items, np.ndarray):
+        return _is_long_data(items)
     return isinstance(items, Rows) or (is_traced(items) and as_traced(items).ndim > 0)
 
 

@@ -367,3 +367,36 @@ def test_many_random_programs(first, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         assert run(range(first, first + 50), tmp_path) >= 20
+
+
+def change(array, value):
+    array[1] = value
+
+
+def writes_by_a_helper(x, n):
+    y = np.zeros(5) + x
+    for _ in range(n):
+        change(y, np.sin(y[0]) * 0.5)
+        if y[1] > 0.1:
+            change(y[1:], y[0])
+    return np.sum(y * x)
+
+
+def writes_through_a_view(x, n):
+    y = np.zeros(5) + x
+    for k in range(n):
+        if y[0] > 0.5:
+            v = y[1:]
+            v[0] = np.sin(y[0]) + 0.1 * k
+        y[0] = y[1] * 0.5 + 0.6
+    return np.sum(y * x)
+
+
+@pytest.mark.parametrize("f", [writes_by_a_helper, writes_through_a_view])
+def test_writes_of_helpers_and_through_views(f):
+    kernel, gradient = sd.jit(f), sd.grad(f)
+    v = np.cos(np.arange(5))
+    for x, n in POINTS:
+        np.testing.assert_allclose(kernel(x, n), f(x.copy(), n), rtol=1e-12)
+        slope = (f(x + 1e-6 * v, n) - f(x - 1e-6 * v, n)) / 2e-6
+        np.testing.assert_allclose(gradient(x, n) @ v, slope, rtol=1e-6, atol=1e-8)

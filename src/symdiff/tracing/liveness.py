@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-__all__ = ["Scope", "assigned", "changed_places", "live_before"]
+__all__ = ["Scope", "assigned", "changed_places", "live_before", "maybe_written"]
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -141,6 +141,37 @@ def changed_places(statements: Sequence[ast.stmt], scope: Scope) -> list[str]:
             found[place] = None
     own = scope.local
     return [p for p in found if p.partition(".")[0] in own]
+
+
+def maybe_written(statements: Sequence[ast.stmt], scope: Scope) -> list[str]:
+    """Variables that are given to functions, which may write to them, or written to as views."""
+    found: dict[str, None] = {}
+    written = {p.partition(".")[0] for p in changed_places(statements, scope)}
+    for node in _within(statements):
+        values: list[ast.expr] = []
+        if isinstance(node, ast.Call):
+            function = node.func
+            if isinstance(function, ast.Attribute) and _is_module(function.value):
+                continue
+            values = [*node.args, *[k.value for k in node.keywords]]
+        elif isinstance(node, ast.Assign):
+            targets = {n for t in node.targets for n in _plain_targets(t)}
+            values = [node.value] if targets & written else []
+        for value in map(_viewed, values):
+            if isinstance(value, ast.Name) and value.id in scope.local:
+                found[value.id] = None
+    return list(found)
+
+
+def _viewed(node: ast.expr) -> ast.expr:
+    """The variable of which an expression may be a view: ``y[1:].T`` is one of y."""
+    while True:
+        if isinstance(node, (ast.Subscript, ast.Attribute, ast.Starred)):
+            node = node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            node = node.func.value
+        else:
+            return node
 
 
 def _changed_by_call(node: ast.Call) -> str | None:

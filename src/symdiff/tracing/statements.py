@@ -20,11 +20,12 @@ import numpy as np
 from symdiff.config import config
 from symdiff.errors import ShapeError, SymdiffError, TracingError, at_user_line
 from symdiff.tracing.adjacent import merged
-from symdiff.tracing.bodies import UNDEFINED, CannotKeep, is_traced
+from symdiff.tracing.bodies import UNDEFINED, CannotKeep, current_value, is_traced
 from symdiff.tracing.branches import conditional
 from symdiff.tracing.context import active_context
 from symdiff.tracing.conversion import convert, is_library, register
 from symdiff.tracing.growing import elements
+from symdiff.tracing.local_array import LocalArray
 from symdiff.tracing.repetition import repeat
 from symdiff.tracing.shapes import expand_dims
 from symdiff.tracing.traced_size import TracedSize, as_size
@@ -41,6 +42,7 @@ __all__ = [
     "either",
     "for_statement",
     "if_statement",
+    "if_writable",
     "item",
     "keep",
     "opposite",
@@ -67,6 +69,14 @@ def values(*reads: Callable[[], Any]) -> State:
         except (NameError, AttributeError):
             found.append(UNDEFINED)
     return tuple(found)
+
+
+def if_writable(x: Any) -> Any:
+    """Give an array that a function could write to, and leave everything else alone."""
+    now = current_value(x)
+    if isinstance(now, TracedArray):
+        return x if now.ndim and now.buffer.refusal is None else UNDEFINED
+    return x if isinstance(x, LocalArray) else UNDEFINED
 
 
 def _restored(start: Any, result: Any) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, TypeAlias, TypeVar
 
-from symdiff.tracing.liveness import Scope, assigned, changed_places, live_before
+from symdiff.tracing.liveness import Scope, assigned, changed_places, live_before, maybe_written
 
 __all__ = ["HELPERS", "CannotRewrite", "rewritten"]
 
@@ -498,10 +498,19 @@ class _Rewriter:
         """
         self.count += 1
         names = live | dead
-        places = [n for n in changed_places(bodies, self.scope) if n not in names]
-        state = [*sorted(live), *places, *sorted(dead)]
+        own = self.scope.bound_by(bodies) - names  # which is gone before anybody else reads it
+        places = [
+            n
+            for n in changed_places(bodies, self.scope)
+            if n not in names and n.partition(".")[0] not in own
+        ]
+        given = [n for n in maybe_written(bodies, self.scope) if n not in {*names, *places}]
+        state = [*sorted(live), *places, *given, *sorted(dead)]
         getter, setter = f"{HELPERS}_get_{self.count}", f"{HELPERS}_put_{self.count}"
         reads = [_later(_place(n, ast.Load())) for n in state]
+        for n, name in enumerate(state):
+            if name in given:
+                reads[n] = _later(_call("if_writable", _name(name)))
         values = f"{HELPERS}_values"
         get = _def(getter, [], [ast.Return(_call("values", *reads))])
         body: list[ast.stmt] = []
@@ -511,7 +520,7 @@ class _Rewriter:
                 body.append(ast.Assign([_stored(name)], item))
                 is_unset = ast.Compare(_name(name), [ast.Is()], [_helper("UNDEFINED")])
                 body.append(ast.If(is_unset, [ast.Delete([ast.Name(name, ast.Del())])], []))
-            elif "." in name:
+            elif "." in name or name in given:
                 is_set = ast.Compare(item, [ast.IsNot()], [_helper("UNDEFINED")])
                 body.append(ast.If(is_set, [ast.Assign([_place(name, ast.Store())], item)], []))
             else:

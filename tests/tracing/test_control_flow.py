@@ -7,6 +7,7 @@ Every function is run plainly for what it is to give; derivatives are difference
 # ruff: noqa: B007, PLR1730, SIM108 - statements, as users write them, are what is tested
 
 import contextlib
+import itertools
 import math
 
 import numpy as np
@@ -1569,3 +1570,23 @@ def test_methods_with_statements():
     check(model.clipped, 0.3)
     check(model.clipped, 0.7)
     check(model, LONG)
+
+
+def test_loops_over_neighbors_stay_loops():
+    def f(x):
+        total = 0.0
+        for now, then in itertools.pairwise(x):
+            total += now * then**2
+        return total
+
+    x = np.linspace(0.5, 1.5, 40)
+    compiled = sd.value_and_grad(f)
+    for n in (40, 25, 17):
+        value, gradient = compiled(x[:n])
+        assert value == pytest.approx(f(x[:n]))
+        expected = np.zeros(n)
+        expected[:-1] += x[1:n] ** 2
+        expected[1:] += 2 * x[: n - 1] * x[1:n]
+        np.testing.assert_allclose(gradient, expected)
+    assert compiled.n_compiled == 1
+    assert sd.jit(f)(np.ones(1)) == 0.0

@@ -8,6 +8,7 @@ produces, the element read is finished in the same iteration.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -20,18 +21,84 @@ from symdiff.program.equations import Equation, Index, Read, Whole, is_plain
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
-__all__ = ["Fill", "Loop", "Node", "Schedule", "Statement", "Storage", "Store", "schedule"]
+__all__ = [
+    "ROW",
+    "Fill",
+    "Loop",
+    "Node",
+    "Pack",
+    "Rows",
+    "Schedule",
+    "Statement",
+    "Storage",
+    "Store",
+    "Tile",
+    "Unpack",
+    "schedule",
+]
 
 MAX_CANDIDATES = 8
+ROW = -1
+"""The axis of a tile that its rows are; see `symdiff.compilation.tiles`."""
 
 
 @dataclass(eq=False)
 class Loop:
-    """A loop from 0 to `extent`; `variable` is its number in the schedule."""
+    """A loop from 0 to `extent`; `variable` is its number in the schedule.
+
+    Attributes
+    ----------
+    tile : Tile or None
+        Set where the loop runs over tiles, with `Rows` inside.
+    is_unrolled : bool
+        Whether the steps are written one after another.
+    start : int
+        Where the loop begins, for a part of a loop.
+    around : tuple or None
+        ``(loop, steps)`` for a part that begins at ``steps`` times the iteration of a loop.
+    """
 
     variable: int
     extent: Extent
     body: list[Node] = field(default_factory=list)
+    tile: Tile | None = None
+    is_unrolled: bool = False
+    start: int = 0
+    around: tuple[Loop, int] | None = None
+
+
+@dataclass(eq=False)
+class Tile:
+    """How the rows of a loop are tiled."""
+
+    size: int
+    copies: dict[str, str] = field(default_factory=dict)
+    """For arrays whose rows are packed or unpacked, the name of the tile."""
+
+
+@dataclass(eq=False)
+class Rows:
+    """A loop over the rows of a tile; `loop` is the loop over all rows."""
+
+    loop: Loop
+    body: list[Node]
+
+
+@dataclass(eq=False)
+class Pack:
+    """Copy the rows of an array into a tile."""
+
+    array: str
+    tile: str
+
+
+@dataclass(eq=False)
+class Unpack:
+    """Copy the rows of a tile into its array, or add them to it."""
+
+    array: str
+    tile: str
+    adds: bool
 
 
 @dataclass(eq=False)
@@ -62,7 +129,7 @@ class Store:
     array: str
 
 
-Node: TypeAlias = "Loop | Statement | Fill | Store"
+Node: TypeAlias = "Loop | Statement | Fill | Store | Rows | Pack | Unpack"
 
 
 @dataclass(eq=False)
@@ -72,10 +139,11 @@ class Storage:
     Attributes
     ----------
     kind : str
-        ``input``, ``constant``, ``output``, ``scratch``, ``register``, or ``shared`` for an array
-        in the memory of another.
+        ``input``, ``constant``, ``output``, ``scratch``, ``register``, ``local`` for a few
+        numbers of one row, or ``shared`` for an array in the memory of another.
     axes : tuple of int
-        The axes that exist in memory; the others are fixed by the loops around every use.
+        The axes that exist in memory, in the order in which they lie there; the others are fixed
+        by the loops around every use. `ROW` is a tile's.
     shape : tuple
         The extents of those axes.
     level : tuple of Loop
@@ -106,6 +174,13 @@ class Schedule:
     """The arrays that are changed in place, and the array whose memory they have."""
     swapped: frozenset[str] = frozenset()
     """The arrays whose memory changes places from one step of a loop to the next."""
+    n_loops: int = 0
+    """How many numbers of loops are taken."""
+
+    def new_variable(self) -> int:
+        """Take a number for a new loop."""
+        self.n_loops += 1
+        return self.n_loops - 1
 
     @property
     def scratch(self) -> list[str]:
@@ -134,7 +209,8 @@ def schedule(program: Program, carried: Mapping[str, str] | None = None) -> Sche
     storage = placement.storage()
     pairs = (carried or {}).items()
     swapped = frozenset(a for pair in pairs for a in pair if program.types[a].shape)
-    return Schedule(program, builder.body, storage, placement.in_place, swapped)
+    n_loops = builder.n_loops
+    return Schedule(program, builder.body, storage, placement.in_place, swapped, n_loops)
 
 
 def numbers_first(
@@ -177,6 +253,79 @@ def loop_order(equation: Equation) -> list[int]:
     return sorted(range(len(score)), key=lambda k: (score[k], k not in in_target, k))
 
 
+def loop_orders(
+    equation: Equation, program: Program, rows: Extent | None
+) -> Sequence[Sequence[int]]:
+    """Orders for the loops of an equation, the best first.
+
+    Where an equation can be computed row by row, the rows are outermost and sums innermost, so
+    that it shares its loop with others; else the innermost loop walks along memory.
+    """
+    plain = loop_order(equation)
+    outer = [k for k, extent in enumerate(equation.extents) if extent == rows]
+    if rows is None or not outer or not _has_short_rows(equation, program, rows):
+        return [plain]
+    in_target = {k for i in equation.target if isinstance(i, Affine) for k, _ in i.terms}
+
+    def inner(k: int) -> tuple[bool, bool, int]:
+        return isinstance(equation.extents[k], int), k not in in_target, k
+
+    outer.sort(key=lambda k: (k not in in_target, k))
+    numbers = range(len(equation.extents))
+    return [[k, *sorted((n for n in numbers if n != k), key=inner)] for k in outer]
+
+
+MAX_IN_ROW = 256
+"""Elements that a row of an array may have where rows are to lie side by side."""
+
+
+def _has_short_rows(equation: Equation, program: Program, rows: Extent) -> bool:
+    """Whether what an equation reads and writes by rows has a few numbers in each."""
+    if any(isinstance(e, int) and e > MAX_IN_ROW for e in equation.extents):
+        return False
+    for array in (equation.array, *[r.array for r in equation.reads]):
+        shape = program.types[array].shape
+        if len(shape) < 2 or shape[0] != rows:
+            continue
+        is_ours = array not in program.outputs and array not in program.inputs
+        rest = _product([e for e in shape[1:] if isinstance(e, int)])
+        if not (is_ours or all(isinstance(e, int) for e in shape[1:])) or rest > MAX_IN_ROW:
+            return False
+    return True
+
+
+def rows_of(program: Program) -> Extent | None:
+    """The size over which a Program is a batch: whose loops can be shared by most equations.
+
+    A sum over it that later equations, which run over it too, need ends a loop. The size with the
+    fewest such ends is taken among those that are in at least half as much of the work as any.
+    """
+    work: dict[Extent, float] = {}
+    for equation in program.equations:
+        size = 1.0
+        for extent in equation.extents:
+            size *= extent if isinstance(extent, int) else 100
+        for extent in {e for e in equation.extents if not isinstance(e, int)}:
+            work[extent] = work.get(extent, 0) + size
+    most = max(work.values(), default=0)
+    found = [e for e, w in work.items() if 2 * w >= most]
+    return min(found, key=lambda e: (_n_phases(program, e), -work[e]), default=None)
+
+
+def _n_phases(program: Program, rows: Extent) -> int:
+    """How many loops over rows, one after the other, a Program needs at least."""
+    ready: dict[str, int] = {}
+    last = 0
+    for equation in program.equations:
+        phase = max((ready.get(r.array, 0) for r in equation.reads), default=0)
+        mine = [k for k, extent in enumerate(equation.extents) if extent == rows]
+        in_target = {_position_of(i) for i in equation.target}
+        ends = bool(mine) and not any(k in in_target for k in mine)
+        ready[equation.array] = max(ready.get(equation.array, 0), phase + ends)
+        last = max(last, phase if mine else 0)
+    return last + 1
+
+
 def _position_of(index: Index) -> int | None:
     """The loop index that an axis is, when it is nothing else."""
     return index.single if isinstance(index, Affine) else None
@@ -188,28 +337,29 @@ class _Builder:
     def __init__(self, program: Program, changed: AbstractSet[str]) -> None:
         self.program = program
         self.changed = changed
+        self.rows = rows_of(program)
         self.body: list[Node] = []
         self.writes: dict[str, list[Statement]] = {}
         self.reads: dict[str, list[tuple[Statement, Read]]] = {}
         self.position: dict[int, int] = {}
         self._place_of: dict[str, int] = {}
         self._loop_places: list[int] = []
-        self._n_loops = 0
+        self.n_loops = 0
 
     def new_loop(self, extent: Extent) -> Loop:
         """Number a new loop."""
-        self._n_loops += 1
-        return Loop(self._n_loops - 1, extent)
+        self.n_loops += 1
+        return Loop(self.n_loops - 1, extent)
 
     def place(self, equation: Equation) -> None:
         """Put an equation into a nest that exists, or into a new one behind all others."""
-        order = loop_order(equation)
-        if order:
+        orders = loop_orders(equation, self.program, self.rows)
+        if orders[0]:
             first = max((self._place_of.get(r.array, -1) for r in equation.reads), default=-1)
             if equation.array in self.changed:  # whose first write takes over what was there
                 first = max(first, self._place_of.get(equation.array, -1))
             candidates = [p for p in self._loop_places[-4 * MAX_CANDIDATES :] if p >= first]
-            for place in candidates[:MAX_CANDIDATES]:
+            for place, order in itertools.product(candidates[:MAX_CANDIDATES], orders):
                 node = self.body[place]
                 assert isinstance(node, Loop)
                 if node.extent == equation.extents[order[0]]:
@@ -217,6 +367,7 @@ class _Builder:
                     if self._fuse(node, equation, order, 0, loops, (node,)):
                         self._note(equation, place)
                         return
+        order = orders[0]
         self._append(self.body, equation, order, 0, {}, ())
         place = len(self.body) - 1
         if isinstance(self.body[place], Loop):

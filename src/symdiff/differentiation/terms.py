@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
+from symdiff.differentiation.shifts import shifts_without_effect
 from symdiff.errors import UnsupportedOperationError
 from symdiff.program import functions as fn
 from symdiff.program.affine import identity
@@ -85,7 +86,10 @@ def active_reads(program: Program, equation: Equation, active: set[str]) -> list
 def depends_on(program: Program, inputs: Iterable[str]) -> set[str]:
     """The arrays with a derivative with respect to some of the inputs."""
     active = {name for name in inputs if is_float(program, name)}
+    fixed = shifts_without_effect(program)
     for equation in program.equations:
+        if equation.array in fixed:
+            continue
         if equation.array not in active and active_reads(program, equation, active):
             active.add(equation.array)
     return active

@@ -165,6 +165,12 @@ def _qr(shapes: Sequence[Shape], attributes: tuple[Any, ...]) -> Shape | None:
     return (k * m + n * m,)
 
 
+def _product(shapes: Sequence[Shape], attributes: tuple[Any, ...]) -> Shape | None:
+    left = shapes[0][::-1] if "left" in attributes else shapes[0]
+    right = shapes[1][::-1] if "right" in attributes else shapes[1]
+    return (left[0], right[1]) if left[1] == right[0] else None
+
+
 def _put(shapes: Sequence[Shape], _: tuple[Any, ...]) -> Shape | None:
     array, value, *places = shapes
     return array if value == array[len(places) :] else None
@@ -183,6 +189,7 @@ BLOCKS: dict[str, Kind] = {
     "eigh": Kind((2,), 2, frozenset(["upper"]), _one_row_more),
     "svd": Kind((2,), 1, frozenset(["wide"]), _svd),
     "qr": Kind((2,), 1, frozenset(["wide"]), _qr),
+    "product": Kind((2, 2), 2, frozenset(["left", "right", "symmetric"]), _product),
     "put": Kind((), 0, frozenset(range(MAX_RANK + 1)), _put, places=2),
 }
 """The blocks that targets know. Matrices are given row by row.
@@ -197,6 +204,7 @@ BLOCKS: dict[str, Kind] = {
 - ``solve_triangular(l, b)``: as ``lu_solve``, of the lower or upper triangle.
 - ``eigh``: from the lower (or ``upper``) triangle; a row of values, and a row for each vector.
 - ``svd``: values, left vectors ``(m, k)``, and right ones ``(k, n)``, one after the other.
+- ``product(a, b)``: of matrices, the ``left`` or ``right`` one transposed.
 - ``qr`` of a matrix given by columns: ``q`` by columns ``(k, m)``, then ``r`` by columns
   ``(n, m)``, with rubbish below the diagonal.
 - ``put(a, v, k, ...)``: `a` with ``a[k, ...] = v``. Its attributes are the rank of `a` and the

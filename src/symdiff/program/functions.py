@@ -305,12 +305,22 @@ class Sigmoid(Opaque):
         return 1 / (1 + sp.exp(-self.args[0]))
 
 
+class Gap(Opaque):
+    """``x - y``, and zero where they are equal, be it infinite."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return sp.Integer(1 if argindex == 1 else -1)
+
+    def formula(self) -> Expr:
+        return self.args[0] - self.args[1]
+
+
 class LogAddExp(Opaque):
     """``log(exp(x) + exp(y))`` without overflow."""
 
     def fdiff(self, argindex: int = 1) -> Expr:
         mine, other = self.args[argindex - 1], self.args[2 - argindex]
-        return Select(sp.Eq(mine, other), sp.Rational(1, 2), Sigmoid(mine - other))
+        return Sigmoid(Gap(mine, other))
 
     def formula(self) -> Expr:
         return sp.log(sp.exp(self.args[0]) + sp.exp(self.args[1]))
@@ -331,8 +341,7 @@ class LogAddExp2(Opaque):
 
     def fdiff(self, argindex: int = 1) -> Expr:
         mine, other = self.args[argindex - 1], self.args[2 - argindex]
-        slope = Sigmoid((mine - other) * sp.log(2))
-        return Select(sp.Eq(mine, other), sp.Rational(1, 2), slope)
+        return Sigmoid(Gap(mine, other) * sp.log(2))
 
     def formula(self) -> Expr:
         return sp.log(2 ** self.args[0] + 2 ** self.args[1], 2)

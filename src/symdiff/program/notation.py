@@ -117,11 +117,18 @@ def _node(e: Any, operands: dict[Any, int]) -> Node:
         return Node("infix", _INFIX[e.func], children)
     if e.func is sp.polygamma and e.args[0] == 0:
         return Node("call", "digamma", children[1:])
-    if e.func is fn.Softplus:
-        return Node("call", "logaddexp", (Node("number", 0), *children))
     if e.func is sp.Not:
         return Node("not", None, children)
+    if e.func in _SPELLED_OUT:
+        return _node(_SPELLED_OUT[e.func](*e.args), operands)
     return Node("call", _NUMPY_NAMES.get(e.func, e.func.__name__.lower()), children)
+
+
+_SPELLED_OUT: dict[Any, Any] = {
+    fn.Softplus: lambda x: fn.LogAddExp(0, x),
+    fn.Gap: lambda x, y: fn.Select(sp.Eq(x, y), 0, x - y),
+}
+"""Functions that NumPy does not have, by those that it has."""
 
 
 def _number(e: Any) -> Node:

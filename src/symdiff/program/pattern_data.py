@@ -54,7 +54,7 @@ _KINDS: dict[str, _Kind] = {
         *_fixed(2, sp.StrictGreaterThan, sp.GreaterThan, sp.Equality, sp.Unequality),
         *_fixed(2, fn.Maximum, fn.Minimum, fn.FMax, fn.FMin, fn.Power, fn.FloorDivide),
         *_fixed(2, fn.Remainder, fn.Fmod, fn.CopySign, fn.Hypot, fn.LogAddExp, fn.Polygamma),
-        *_fixed(2, fn.LogAddExp2),
+        *_fixed(2, fn.LogAddExp2, fn.Gap),
         *_fixed(3, fn.Select),
         *[_Kind(f, len(f.rules), len(f.rules)) for f in SPECIAL.values()],
         *[_Kind(f, 1, 2) for f in WHOLE.values()],

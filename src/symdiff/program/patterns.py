@@ -206,6 +206,7 @@ _FUNCTIONS: dict[type, str] = {
     fn.Hypot: "hypot",
     fn.Cbrt: "cbrt",
     fn.Sigmoid: "sigmoid",
+    fn.Gap: "gap",
     fn.LogAddExp: "logaddexp",
     fn.LogAddExp2: "logaddexp2",
     fn.Softplus: "softplus",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -15,11 +16,13 @@ from symdiff.program.equations import (
     ArrayType,
     Equation,
     Index,
+    IndexValue,
     Literal,
     Operand,
     Read,
     Whole,
     compose,
+    substitute,
 )
 from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.printing import fresh_name
@@ -38,6 +41,7 @@ __all__ = [
     "remove_dead_equations",
     "separate_outputs",
     "simplify",
+    "turn_outputs",
 ]
 
 
@@ -160,12 +164,35 @@ def _without_factor(body: Pattern, k: int, value: int) -> Pattern | None:
 def name_assignments(program: Program) -> Program:
     """Call a contribution that is the only one, and whole, an assignment."""
     kept = [
-        e._replace(operator="=")
-        if e.operator != "=" and e.is_whole and len(program.contributions[e.array]) == 1
-        else e
-        for e in program.equations
+        _assigned(e) if len(program.contributions[e.array]) == 1 else e for e in program.equations
     ]
     return program.replace(equations=tuple(kept))
+
+
+def _assigned(equation: Equation) -> Equation:
+    """Write a whole contribution as an assignment, with its loops in the order of the axes."""
+    order = [i.single if isinstance(i, Affine) else None for i in equation.target]
+    numbers = [k for k in order if k is not None]
+    if isinstance(equation.pattern, Block) or sorted(numbers) != [*range(len(equation.extents))]:
+        return equation
+    if len(numbers) != len(order):
+        return equation
+    if not equation.is_whole:
+        by = [identity(len(numbers))[numbers.index(k)] for k in range(len(numbers))]
+        equation = equation._replace(
+            target=identity(len(numbers)),
+            operands=tuple([_substituted(o, by) for o in equation.operands]),
+            extents=tuple([equation.extents[k] for k in numbers]),
+        )
+    return equation if equation.operator == "=" else equation._replace(operator="=")
+
+
+def _substituted(operand: Operand, by: list[Affine]) -> Operand:
+    if isinstance(operand, Read):
+        return operand._replace(indices=substitute(operand.indices, by))
+    if isinstance(operand, IndexValue):
+        return operand._replace(value=operand.value.substitute(by))
+    return operand
 
 
 def _is_copy(program: Program, equation: Equation) -> bool:
@@ -348,12 +375,59 @@ def drop_copied_outputs(program: Program) -> Program:
     )
 
 
+def turn_outputs(program: Program) -> Program:
+    """Compute an output that is a transposed array as it is wanted."""
+    uses = Counter(r.array for e in program.equations for r in e.reads)
+    turned: dict[str, tuple[str, list[int]]] = {}
+    for equation in program.equations:
+        if equation.array not in program.outputs or not _is_transposition(program, equation):
+            continue
+        (source,) = equation.operands
+        assert isinstance(source, Read)
+        made = program.contributions.get(source.array, ())
+        is_ours = made and uses[source.array] == 1 and source.array not in program.outputs
+        if is_ours and not any(isinstance(e.pattern, Block) for e in made):
+            axes = [i.single for i in source.indices if isinstance(i, Affine)]
+            order = [axes.index(axis) for axis in range(len(axes))]
+            turned[source.array] = (equation.array, order)
+    if not turned:
+        return program
+    gone = {array for array, _ in turned.values()}
+    equations: list[Equation] = []
+    for equation in program.equations:
+        if equation.array in turned:
+            array, order = turned[equation.array]
+            target = tuple([equation.target[axis] for axis in order])
+            equations.append(equation._replace(array=array, target=target))
+        elif equation.array not in gone:
+            equations.append(equation)
+    types = {n: t for n, t in program.types.items() if n not in turned}
+    return program.replace(equations=tuple(equations), types=types)
+
+
+def _is_transposition(program: Program, equation: Equation) -> bool:
+    """Whether an equation is a copy of a whole array with its axes in another order."""
+    if len(program.contributions[equation.array]) > 1 or not equation.pattern.is_copy:
+        return False
+    source = equation.operands[0]
+    if not isinstance(source, Read) or not equation.is_whole or equation.operator == "max=":
+        return False
+    axes = [i.single if isinstance(i, Affine) else None for i in source.indices]
+    if None in axes or sorted(axes) != [*range(len(equation.extents))]:  # type: ignore[type-var]
+        return False
+    there, here = program.types[source.array], program.types[equation.array]
+    is_same = there.dtype == here.dtype and equation.extents == here.shape
+    return is_same and tuple(here.shape[a] for a in axes if a is not None) == there.shape
+
+
 PASSES: tuple[Callable[[Program], Program], ...] = (
     separate_outputs,
     remove_dead_equations,
+    name_assignments,
     propagate_copies,
     merge_equal_equations,
     drop_copied_outputs,
+    turn_outputs,
     remove_dead_equations,
     name_assignments,
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.cpu.kernel import Kernel, compile_program
+from symdiff.compilation.cpu.kernel import Call, Given, Kernel, compile_program
 from symdiff.compilation.source import to_source
 from symdiff.errors import DeviceError, ShapeError, at_user_line
 from symdiff.program.program import Program
@@ -30,6 +30,8 @@ Builder = Callable[[Signature], Trace]
 """Makes the Program of a function for a signature."""
 
 MAX_KNOWN_CALLS = 1024
+MAX_ENTRIES = 4
+"""How many of the variants compiled last are tried without a look at the arguments."""
 
 
 def check_target(target: str) -> None:
@@ -53,7 +55,9 @@ def check_target(target: str) -> None:
 class _Compiled:
     """One traced, optimised and compiled variant of a function."""
 
-    def __init__(self, signature: Signature, trace: Trace, program: Program) -> None:
+    def __init__(
+        self, signature: Signature, leaves: Sequence[Any], trace: Trace, program: Program
+    ) -> None:
         self.out_tree = trace.out_tree
         self.program = program
         specs = [s for s in signature.leaves if isinstance(s, Spec)]
@@ -65,10 +69,20 @@ class _Compiled:
             if trace.out_tree.kind is tuple and all(c.kind is None for c in trace.out_tree.children)
             else 0
         )
-        plain = all(s == Spec((), "float64", is_weak=True) for s in signature.leaves)
-        is_flat = not signature.tree.children[1].children and plain
-        self.kernel: Kernel = compile_program(program, trace.out_tree if is_flat else None)
-        self.enter = self.kernel.enter_numbers
+        call = None
+        arguments, named = signature.tree.children
+        if not named.children:
+            call = Call(arguments, self._given(signature, leaves), trace.out_tree, self.is_plain)
+        self.kernel: Kernel = compile_program(program, call)
+        self.enter = self.kernel.enter_objects
+
+    def _given(self, signature: Signature, leaves: Sequence[Any]) -> list[Given | None]:
+        """What the arguments are, each None if it has to be converted."""
+        dtypes = iter(self.dtypes)
+        return [
+            _as_given(described, x, next(dtypes).name if isinstance(described, Spec) else "")
+            for described, x in zip(signature.leaves, leaves, strict=True)
+        ]
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         inputs = [
@@ -84,6 +98,23 @@ class _Compiled:
         if self.tuple_size:
             return tuple(outputs)
         return unflatten(self.out_tree, outputs)
+
+
+_SINGLETONS = (None, True, False)
+
+
+def _as_given(described: Spec | Static, value: Any, dtype: str) -> Given | None:
+    if isinstance(described, Static):
+        is_one = any(described.value is x for x in _SINGLETONS)
+        return Given("same", value=value) if is_one or isinstance(value, str) else None
+    kind = type(value)
+    if kind is float and dtype.startswith("float"):
+        return Given("float", dtype)
+    if kind is int and dtype in ("int64", "float64", "float32"):
+        return Given("int", dtype)
+    if kind is np.ndarray and value.dtype == dtype:
+        return Given("array", dtype)
+    return Given("scalar", dtype) if kind is np.dtype(dtype).type else None
 
 
 def _prepared(value: Any, dtype: np.dtype) -> np.ndarray:
@@ -127,7 +158,7 @@ class Function:
     ) -> None:
         check_target(target)
         self._build = build
-        self._enter: Callable[..., Any] | None = None
+        self._enters: tuple[Callable[..., Any], ...] = ()
         self._known: dict[Any, _Compiled] = {}
         self._variants: dict[Any, list[_Compiled]] = {}
         self._lock = threading.RLock()
@@ -141,11 +172,11 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take what the wrapped function takes; trace and compile when the arguments are new."""
-        enter = self._enter
-        if enter is not None and not kwargs:
-            result = enter(*args)
-            if result is not NotImplemented:
-                return result
+        if not kwargs:
+            for enter in self._enters:
+                result = enter(*args)
+                if result is not NotImplemented:
+                    return result
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -154,10 +185,10 @@ class Function:
         signature, leaves = sign(args, kwargs)
         compiled = self._known.get(signature)
         if compiled is None:
-            compiled = self._compiled(signature)
+            compiled = self._compiled(signature, leaves)
         return compiled(leaves)
 
-    def _compiled(self, signature: Signature) -> _Compiled:
+    def _compiled(self, signature: Signature, leaves: Sequence[Any]) -> _Compiled:
         """Find or make the variant for a signature."""
         with self._lock:
             general = _without_sizes(signature)
@@ -176,13 +207,13 @@ class Function:
                             f"{str(trace.program).splitlines()[0]}"
                         )
                     )
-                variant = _Compiled(signature, trace, optimize(trace.program))
+                variant = _Compiled(signature, leaves, trace, optimize(trace.program))
                 variants.append(variant)
+                if variant.enter is not None:
+                    self._enters = (variant.enter, *self._enters[: MAX_ENTRIES - 1])
             if len(self._known) >= MAX_KNOWN_CALLS:
                 self._known.clear()
             self._known[signature] = variant
-            if variant.enter is not None:
-                self._enter = variant.enter
             return variant
 
     @property

@@ -84,6 +84,8 @@ class Context:
         self.captured: dict[str, TracedArray] = {}
         self.natural: set[str] = set()
         """Integers that are known not to be negative."""
+        self.progressions: dict[str, Extent] = {}
+        """Arrays made by ``np.arange(start, stop)``, and where they start."""
         self.reserved: frozenset[str] = frozenset()
         self._counter = 0
         self._constant_names: dict[int, tuple[str, np.ndarray]] = {}

@@ -105,8 +105,13 @@ def _remembered(code: CodeType, made: CodeType | None) -> CodeType | None:
     )
     for key, value in results:
         number = id(key)
-        _known[number] = (ref(key, lambda _, number=number: _known.pop(number, None)), value)
+        forget = functools.partial(_forget, _known, number)
+        _known[number] = (ref(key, forget), value)
     return made
+
+
+def _forget(known: dict[int, Any], number: int, _: Any) -> None:
+    known.pop(number, None)
 
 
 _helpers = CellType(None)

@@ -14,6 +14,7 @@ from symdiff.program.equations import Index, IndexValue, Read, compose
 from symdiff.program.patterns import pattern, placeholder
 from symdiff.program.sizes import Extent, evaluate
 from symdiff.tracing.buffers import ROW
+from symdiff.tracing.context import Context
 from symdiff.tracing.masked import Masked
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, elementwise
@@ -264,15 +265,17 @@ def _gather(
     extent: Extent,
     first: int,
     block: tuple[Extent, ...],
-) -> Read:
+) -> Index:
     """Read an axis through an array of integers, made non-negative.
 
-    Constant ones are checked here, others in the kernel.
+    Constant ones are checked here, others in the kernel; ``np.arange`` is no gather at all.
     """
     context = x.context
+    start: Extent | None = None
     if isinstance(key, TracedArray):
         places = key if key.context is context else as_traced(key, context)
-        if places.dtype.kind == "i":
+        start = _start(context, places, extent)
+        if start is None and places.dtype.kind == "i":
             places = from_end(places, extent)
     else:
         places = _constant_places(x, key, axis, extent)
@@ -284,7 +287,19 @@ def _gather(
         axes.append(constant(0) if is_one else index(first + skipped + a))
     composed = compose(places.indices, axes)
     assert composed is not None
+    if start is not None and isinstance(composed[0], Affine):
+        return composed[0].shifted(start)
     return Read(places.array, composed)
+
+
+def _start(context: Context, places: TracedArray, extent: Extent) -> Extent | None:
+    """Where ``np.arange`` starts, if that is what the places are and they lie within an axis."""
+    start = context.progressions.get(places.array)
+    if start is None:
+        return None
+    (count,) = context.types[places.array].shape
+    is_inside = context.decide(start, ">=") and context.decide(extent - start - count, ">=")
+    return start if is_inside else None
 
 
 def from_end(places: Any, extent: Extent) -> TracedArray:

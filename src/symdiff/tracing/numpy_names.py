@@ -94,6 +94,7 @@ def _arange(*args: Any, dtype: Any = None, **_: Any) -> TracedArray:
     extents = (as_extent(high) - start,)
     name = check_dtype(dtype or "int64")
     array = context.emit(COPY, [IndexValue(index(0).shifted(start))], extents, name)
+    context.progressions[array] = start
     return TracedArray(context, array, extents, name, owns=True)
 
 

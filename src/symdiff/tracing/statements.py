@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import itertools
 import math
 import operator
 import sys
@@ -559,6 +560,18 @@ def _reversed(items: Any) -> Any:
     return Rows(rows.count, lambda i: rows.at(rows.count - 1 - i))
 
 
+def _pairwise(items: Any) -> Any:
+    rows = _rows(items) if _is_symbolic(items) else None
+    if rows is None:
+        return itertools.pairwise(items)
+    count = rows.count - 1
+    if is_traced(count):
+        count = np.maximum(count, 0)
+    elif count < 0:
+        count = 0
+    return Rows(count, lambda i: (rows.at(i), rows.at(i + 1)))
+
+
 def _is_symbolic(items: Any) -> bool:
     if isinstance(items, list):
         return _array_of(items) is not None
@@ -637,6 +650,7 @@ _BUILTINS: dict[Any, Callable[..., Any]] = {
     builtins.enumerate: _enumerate,
     builtins.zip: _zip,
     builtins.reversed: _reversed,
+    itertools.pairwise: _pairwise,
     builtins.len: _len,
     builtins.float: _float,
     builtins.int: _int,

@@ -74,6 +74,11 @@ def apply_ufunc(
         inner = softplus_argument(context, ufunc, operands[0])
         if inner is not None:
             return elementwise(context, SOFTPLUS, [inner], inner.dtype_)
+    if ufunc is np.logaddexp:
+        others = [x for x in operands if not (isinstance(x, Literal) and x.value == 0)]
+        if len(others) == 1 and isinstance(others[0], TracedArray):
+            dtype = _result_dtype(ufunc, 0, *map(_type_of, operands))
+            return elementwise(context, SOFTPLUS, others, dtype)
     return _apply(context, ufunc, _pattern(ufunc, operands), operands)
 
 

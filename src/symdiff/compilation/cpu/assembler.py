@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+from symdiff.compilation.cpu.vector_math import width_attribute
+
 __all__ = ["Assembler", "Declarer", "Variable"]
 
 
@@ -50,9 +52,10 @@ class Assembler:
 
     def text(self) -> str:
         """The function; what has not returned gives 0."""
+        arguments = ", ".join(self.arguments)
         return "\n".join(
             [
-                f"define internal i32 @{self.name}({', '.join(self.arguments)}) noinline {{",
+                f"define internal i32 @{self.name}({arguments}) noinline{width_attribute()} {{",
                 "entry:",
                 *self.head,
                 *self.lines,

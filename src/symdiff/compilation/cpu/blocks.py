@@ -14,9 +14,11 @@ from symdiff.compilation.cpu.operations import llvm_type
 from symdiff.compilation.status import INDEX, MEMORY, NOT_CONVERGED, NOT_POSITIVE, SINGULAR
 from symdiff.program.blocks import BLOCKS, Block
 
-__all__ = ["FUNCTIONS", "LAPACK_PREFIX", "block_function", "callback_function"]
+__all__ = ["BLAS_PREFIX", "FUNCTIONS", "LAPACK_PREFIX", "block_function", "callback_function"]
 
-LAPACK_PREFIX = "symdiff_lapack_"
+LAPACK_PREFIX, BLAS_PREFIX = "symdiff_lapack_", "symdiff_blas_"
+PANELS = 8
+"""In how many parts a symmetric product is computed: 8 do 9/16 of the work."""
 SMALL = 16
 """Up to so many rows solutions are computed here (see docs/design.md for the crossover)."""
 
@@ -354,6 +356,63 @@ def _qr(c: _Code) -> None:
     c.release(scales)
 
 
+def _product(c: _Code) -> None:
+    """Let a BLAS multiply; of a symmetric product only what is on and below the diagonal."""
+    rows, inner = ("%n0_1", "%n0_0") if c.has("left") else ("%n0_0", "%n0_1")
+    columns = "%n1_0" if c.has("right") else "%n1_1"
+    if not c.has("symmetric"):
+        _multiply(c, "0", "0", rows, columns, inner)
+        return
+    panel = c.value(f"add i64 {c.value(f'udiv i64 {rows}, {PANELS}')}, 1")
+    start = c.variable("i64", "0")
+    with c.loop_while(lambda: c.value(f"icmp slt i64 {start.get()}, {rows}")):
+        first = start.get()
+        below = c.value(f"sub i64 {rows}, {first}")
+        _multiply(c, first, first, below, c.smaller(panel, below), inner)
+        start.set(c.value(f"add i64 {first}, {panel}"))
+    _mirror(c, rows)
+
+
+def _multiply(c: _Code, row: str, column: str, rows: str, columns: str, inner: str) -> None:
+    """Compute some rows and columns. A BLAS sees the transposes, in which order changes too."""
+    left, right = "%x0", "%x1"
+    left = c.at(c.kind, left, row if c.has("left") else c.product(row, "%n0_1"))
+    right = c.at(c.kind, right, c.product(column, "%n1_1") if c.has("right") else column)
+    wide = "%n1_0" if c.has("right") else "%n1_1"
+    place = c.value(f"add i64 {c.product(row, wide)}, {column}")
+    out = c.at(c.kind, "%out", place)
+    one, zero = c.constant(c.kind, "1.0"), c.constant(c.kind, "0.0")
+    pointers = [
+        c.letter("T" if c.has("right") else "N"),
+        c.letter("T" if c.has("left") else "N"),
+        *(c.short(columns), c.short(rows), c.short(inner)),
+        *(one, right, c.leading("%n1_1"), left, c.leading("%n0_1")),
+        *(zero, out, c.leading(wide)),
+    ]
+    letter = "s" if c.dtype == "float32" else "d"
+    c.call(f"{BLAS_PREFIX}{letter}gemm", [f"ptr {p}" for p in pointers])
+
+
+def _mirror(c: _Code, n: str) -> None:
+    """Copy what is below the diagonal to above it, in squares that stay in the cache."""
+    side = 32
+    with c.loop(c.value(f"udiv i64 {c.value(f'add i64 {n}, {side - 1}')}, {side}")) as p:
+        top = c.value(f"mul i64 {p}, {side}")
+        with c.loop(c.value(f"add i64 {p}, 1")) as q:
+            left = c.value(f"mul i64 {q}, {side}")
+            with c.loop(c.smaller(c.value(f"sub i64 {n}, {top}"), str(side))) as i:
+                row = c.value(f"add i64 {top}, {i}")
+                until = c.smaller(c.value(f"sub i64 {row}, {left}"), str(side))
+                with c.loop(until) as j:
+                    column = c.value(f"add i64 {left}, {j}")
+                    value = c.load(c.kind, "%out", _offset(c, row, column, n))
+                    c.store(c.kind, value, "%out", _offset(c, column, row, n))
+
+
+def _offset(c: _Code, row: str, column: str, n: str) -> str:
+    return c.value(f"add i64 {c.product(row, n)}, {column}")
+
+
 def _put(c: _Code) -> None:
     """Copy, unless it is done in place, and set a part."""
     rank, count = c.block.attributes
@@ -385,6 +444,7 @@ FUNCTIONS: dict[str, Callable[[_Code], None]] = {
     "eigh": _eigh,
     "svd": _svd,
     "qr": _qr,
+    "product": _product,
     "put": _put,
 }
 

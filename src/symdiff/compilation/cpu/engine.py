@@ -5,14 +5,14 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import llvmlite.binding as llvm
 from llvmlite.binding.newpassmanagers import NewPassManager
 
 from symdiff.compilation.cpu import special
-from symdiff.compilation.cpu.blocks import LAPACK_PREFIX
+from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
 from symdiff.errors import UnsupportedOperationError
 
 __all__ = ["Code", "assembly", "compile_module", "require_symbols"]
@@ -29,6 +29,11 @@ class Code:
     def address(self, name: str) -> int:
         """Where a function begins."""
         return self._engine.get_function_address(name)
+
+    def write(self, name: str, values: Sequence[int]) -> None:
+        """Put pointers into a global array."""
+        place = self._engine.get_global_value_address(name)
+        (ctypes.c_void_p * len(values)).from_address(place)[:] = values
 
 
 @cache
@@ -54,13 +59,17 @@ def _new_machine() -> llvm.TargetMachine:
 
 @cache
 def _add_lapack(symbol: str) -> None:
-    """Let code call a routine of the LAPACK that SciPy brings."""
+    """Let code call a routine of the LAPACK, or of the BLAS, that SciPy brings."""
     from scipy.linalg import (  # noqa: PLC0415 - 0.1 s at import
-        cython_lapack,  # pyright: ignore[reportAttributeAccessIssue] - compiled, without a stub
+        cython_blas,  # pyright: ignore[reportAttributeAccessIssue] - compiled, without a stub
+        cython_lapack,  # pyright: ignore[reportAttributeAccessIssue] - the same
     )
 
-    name = symbol.removeprefix(LAPACK_PREFIX)
-    llvm.add_symbol(symbol, special.address_in(cython_lapack.__pyx_capi__[name]))
+    library, prefix = cython_lapack, LAPACK_PREFIX
+    if symbol.startswith(BLAS_PREFIX):
+        library, prefix = cython_blas, BLAS_PREFIX
+    capsule = library.__pyx_capi__[symbol.removeprefix(prefix)]
+    llvm.add_symbol(symbol, special.address_in(capsule))
 
 
 @cache
@@ -93,7 +102,7 @@ def require_symbols(names: Iterable[str]) -> None:
     _machine()
     process = ctypes.CDLL(None)
     for name in names:
-        if name.startswith(LAPACK_PREFIX):
+        if name.startswith((LAPACK_PREFIX, BLAS_PREFIX)):
             _add_lapack(name)
         elif name.startswith(special.PREFIX):
             _add_special(name)

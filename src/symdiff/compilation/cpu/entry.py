@@ -8,8 +8,6 @@ and answers ``NotImplemented`` when it is given anything else.
 
 from __future__ import annotations
 
-import sysconfig
-
 from symdiff.compilation.cpu.lowering import (
     MAX_ON_STACK,
     STACK_LIMIT,
@@ -18,45 +16,54 @@ from symdiff.compilation.cpu.lowering import (
     memory_type,
 )
 from symdiff.compilation.schedule import Schedule
-from symdiff.program.blocks import Block
+from symdiff.compilation.status import MEMORY
 from symdiff.program.sizes import Extent, Size
-from symdiff.trees import Tree
 
 __all__ = [
     "add_array_entry",
     "add_call",
-    "add_number_entry",
     "add_scalar_call",
-    "can_enter_numbers",
 ]
 
-_ITEM_SIZES = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4}
-_ITEM_SIZES |= {"uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8}
+ITEM_SIZES = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4}
+ITEM_SIZES |= {"uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8}
 
+_LINE = 64
+"""Bytes of a line of the processor's caches, to which arrays are aligned."""
 DATA_OFFSET, DIMENSIONS_OFFSET = 16, 32
 """Where ``PyArrayObject_fields`` of numpy/ndarraytypes.h has the data and the dimensions."""
 
 
-class _Lines:
+class Lines:
     """Lines of one function."""
 
     def __init__(self) -> None:
+        self.head: list[str] = []
         self.lines: list[str] = []
         self.counter = 0
 
     def value(self, instruction: str) -> str:
+        """Append an instruction and name its value."""
         self.counter += 1
         self.lines.append(f"  %v{self.counter} = {instruction}")
         return f"%v{self.counter}"
 
+    def stack(self, kind: str) -> str:
+        """Take memory on the stack, at the function's beginning."""
+        self.counter += 1
+        self.head.append(f"  %s{self.counter} = alloca {kind}, align 64")
+        return f"%s{self.counter}"
+
     def add(self, line: str) -> None:
+        """Append an instruction without a value."""
         self.lines.append(f"  {line}")
 
     def label(self, name: str) -> None:
+        """Begin a block."""
         self.lines.append(f"{name}:")
 
 
-def _size_value(f: _Lines, extent: Extent, sizes: dict[str, str]) -> str:
+def size_value(f: Lines, extent: Extent, sizes: dict[str, str]) -> str:
     if isinstance(extent, int):
         return str(extent)
     assert isinstance(extent, Size)
@@ -69,14 +76,16 @@ def _size_value(f: _Lines, extent: Extent, sizes: dict[str, str]) -> str:
     return total
 
 
-def _call_kernel(
-    f: _Lines, module: Module, schedule: Schedule, pointers: list[str], sizes: dict[str, str]
+def call_kernel(
+    f: Lines, module: Module, schedule: Schedule, pointers: list[str], sizes: dict[str, str]
 ) -> None:
-    """Call the kernel with memory for its intermediate arrays; ends with ``%status``."""
-    module.declare("malloc", "ptr", "i64", pure=False)
-    module.declare("free", "void", "ptr", pure=False)
-    scratch: list[str] = []
-    allocated: list[str] = []
+    """Call the kernel with memory for its intermediate arrays; ends with ``%status``.
+
+    Small arrays lie on the stack; the others are parts of one piece of memory, taken for the call.
+    """
+    scratch: dict[str, str] = {}
+    offsets: dict[str, str] = {}
+    total = "0"
     on_stack = 0
     for name in schedule.scratch:
         storage = schedule.storage[name]
@@ -85,35 +94,56 @@ def _call_kernel(
             count = count * extent
         if isinstance(count, int) and count <= STACK_LIMIT and on_stack < MAX_ON_STACK:
             on_stack += count
-            scratch.append(f.value(f"alloca [{count} x {memory_type(storage.dtype)}], align 64"))
+            scratch[name] = f.stack(f"[{count} x {memory_type(storage.dtype)}]")
             continue
-        items = _size_value(f, count, sizes)
-        size = f.value(f"mul i64 {items}, {_ITEM_SIZES[storage.dtype]}")
-        padded = f.value(f"add i64 {size}, 64")
-        allocated.append(f.value(f"call ptr @malloc(i64 {padded})"))
-        scratch.append(allocated[-1])
-    failed = "false"
-    for pointer in allocated:
-        is_null = f.value(f"icmp eq ptr {pointer}, null")
-        failed = f.value(f"or i1 {failed}, {is_null}")
-    given = [f"ptr {p}" for p in [*pointers, *scratch]]
-    given += [f"i64 {sizes[name]}" for name in schedule.program.size_sources]
-    if not allocated:
-        f.add(f"%status = call i32 @kernel({', '.join(given)})")
+        offsets[name] = total
+        if isinstance(count, int) and not total.startswith("%"):
+            total = str(int(total) + _aligned(count * ITEM_SIZES[storage.dtype]))
+            continue
+        items = size_value(f, count, sizes)
+        size = f.value(f"mul i64 {items}, {ITEM_SIZES[storage.dtype]}")
+        size = f.value(f"and i64 {f.value(f'add i64 {size}, {_LINE - 1}')}, {-_LINE}")
+        total = f.value(f"add i64 {total}, {size}")
+    if not offsets:
+        f.add(f"%status = call i32 @kernel({_given(schedule, pointers, scratch, sizes)})")
         return
-    f.add(f"br i1 {failed}, label %done, label %run")
-    f.label("run")
-    f.add(f"%code = call i32 @kernel({', '.join(given)})")
-    f.add("br label %done")
-    f.label("done")
-    f.add("%status = phi i32 [ %code, %run ], [ 1, %BEFORE ]")
-    for pointer in allocated:
-        f.add(f"call void @free(ptr {pointer})")
+    module.declare("malloc", "ptr", "i64", pure=False)
+    module.declare("free", "void", "ptr", pure=False)
+    memory = f.value(f"call ptr @malloc(i64 {f.value(f'add i64 {total}, {2 * _LINE}')})")
+    result = f.stack("i32")
+    f.add(f"store i32 {MEMORY}, ptr {result}")
+    f.add(f"br i1 {f.value(f'icmp eq ptr {memory}, null')}, label %after, label %call")
+    f.label("call")
+    address = f.value(f"ptrtoint ptr {memory} to i64")
+    past = f.value(f"and i64 {f.value(f'sub i64 0, {address}')}, {_LINE - 1}")
+    start = f.value(f"getelementptr i8, ptr {memory}, i64 {past}")
+    for name, offset in offsets.items():
+        scratch[name] = f.value(f"getelementptr i8, ptr {start}, i64 {offset}")
+    code = f.value(f"call i32 @kernel({_given(schedule, pointers, scratch, sizes)})")
+    f.add(f"store i32 {code}, ptr {result}")
+    f.add("br label %after")
+    f.label("after")
+    f.add(f"call void @free(ptr {memory})")
+    f.add(f"%status = load i32, ptr {result}")
 
 
-def _finish(f: _Lines, header: str, entry: str) -> str:
-    body = "\n".join(f.lines).replace("%BEFORE", f"%{entry}")
-    return f"{header} {{\n{body}\n}}"
+def _aligned(size: int) -> int:
+    return -(-size // _LINE) * _LINE
+
+
+def _given(
+    schedule: Schedule, pointers: list[str], scratch: dict[str, str], sizes: dict[str, str]
+) -> str:
+    """Write the arguments of the kernel."""
+    given = [f"ptr {p}" for p in [*pointers, *[scratch[name] for name in schedule.scratch]]]
+    given += [f"i64 {sizes[name]}" for name in schedule.program.size_sources]
+    return ", ".join(given)
+
+
+def finish(f: Lines, header: str) -> str:
+    """Put a function together."""
+    entry, *lines = f.lines
+    return "\n".join([f"{header} {{", entry, *f.head, *lines, "}"])
 
 
 def n_arguments(schedule: Schedule) -> int:
@@ -123,7 +153,7 @@ def n_arguments(schedule: Schedule) -> int:
 
 def add_call(schedule: Schedule, module: Module) -> None:
     """Add ``i32 call(ptr table, ptr sizes)``: a status, see `symdiff.compilation.status`."""
-    f = _Lines()
+    f = Lines()
     f.label("entry")
     pointers = []
     for n in range(n_arguments(schedule)):
@@ -133,14 +163,14 @@ def add_call(schedule: Schedule, module: Module) -> None:
     for n, name in enumerate(schedule.program.size_sources):
         slot = f.value(f"getelementptr i64, ptr %sizes, i64 {n}")
         sizes[name] = f.value(f"load i64, ptr {slot}")
-    _call_kernel(f, module, schedule, pointers, sizes)
+    call_kernel(f, module, schedule, pointers, sizes)
     _spoil_outputs(f, module, schedule, pointers, sizes)
     f.add("ret i32 %status")
-    module.functions.append(_finish(f, "define i32 @call(ptr %table, ptr %sizes)", "entry"))
+    module.functions.append(finish(f, "define i32 @call(ptr %table, ptr %sizes)"))
 
 
 def _spoil_outputs(
-    f: _Lines, module: Module, schedule: Schedule, pointers: list[str], sizes: dict[str, str]
+    f: Lines, module: Module, schedule: Schedule, pointers: list[str], sizes: dict[str, str]
 ) -> None:
     """Let floating results be NaN (all bits set) when something went wrong.
 
@@ -155,10 +185,10 @@ def _spoil_outputs(
         shape, dtype = schedule.program.types[name]
         if kind != "output" or not dtype.startswith("float"):
             continue
-        count: Extent = _ITEM_SIZES[dtype]
+        count: Extent = ITEM_SIZES[dtype]
         for extent in shape:
             count = count * extent
-        size = _size_value(f, count, sizes)
+        size = size_value(f, count, sizes)
         f.value(f"call ptr @memset(ptr {pointer}, i32 255, i64 {size})")
     f.add("br label %finished")
     f.label("finished")
@@ -166,7 +196,7 @@ def _spoil_outputs(
 
 def add_scalar_call(schedule: Schedule, module: Module) -> None:
     """Add ``double scalar(double)``, or ``double scalar(int n, double *x)`` of several."""
-    f = _Lines()
+    f = Lines()
     f.label("entry")
     count = len(schedule.program.inputs)
     slots = []
@@ -176,14 +206,14 @@ def add_scalar_call(schedule: Schedule, module: Module) -> None:
     else:
         slots = [f.value(f"getelementptr double, ptr %x, i64 {n}") for n in range(count)]
     result = f.value("alloca double")
-    _call_kernel(f, module, schedule, [*slots, result], {})
+    call_kernel(f, module, schedule, [*slots, result], {})
     number = f.value(f"load double, ptr {result}")
     is_good = f.value("icmp eq i32 %status, 0")
     f.add(
         f"ret double {f.value(f'select i1 {is_good}, double {number}, double 0x7FF8000000000000')}"
     )
     arguments = "double %x" if count == 1 else "i32 %n, ptr %x"
-    module.functions.append(_finish(f, f"define double @scalar({arguments})", "entry"))
+    module.functions.append(finish(f, f"define double @scalar({arguments})"))
 
 
 _PYTHON = {
@@ -191,6 +221,7 @@ _PYTHON = {
     "PyEval_SaveThread": ("ptr", ""),
     "PyEval_RestoreThread": ("void", "ptr"),
     "Py_IncRef": ("void", "ptr"),
+    "Py_DecRef": ("void", "ptr"),
     "PyFloat_AsDouble": ("double", "ptr"),
     "PyFloat_FromDouble": ("ptr", "double"),
     "PyTuple_New": ("ptr", "i64"),
@@ -198,15 +229,15 @@ _PYTHON = {
 }
 
 
-def _declare_python(module: Module, *names: str) -> None:
+def declare_python(module: Module, *names: str) -> None:
     for name in names:
         result, arguments = _PYTHON[name]
         module.declare(name, result, arguments, pure=False)
 
 
-def _return_object(f: _Lines, module: Module, symbol: str) -> None:
+def return_object(f: Lines, module: Module, symbol: str) -> None:
     module.declarations.setdefault(symbol, f"@{symbol} = external global i8")
-    _declare_python(module, "Py_IncRef")
+    declare_python(module, "Py_IncRef")
     f.add(f"call void @Py_IncRef(ptr @{symbol})")
     f.add(f"ret ptr @{symbol}")
 
@@ -216,7 +247,7 @@ def add_array_entry(schedule: Schedule, module: Module) -> None:
 
     It gives None, or the status as a number when something went wrong.
     """
-    f = _Lines()
+    f = Lines()
     f.label("entry")
     program = schedule.program
     arrays = []
@@ -234,11 +265,11 @@ def add_array_entry(schedule: Schedule, module: Module) -> None:
         dimensions = f.value(f"load ptr, ptr {slot}")
         slot = f.value(f"getelementptr i64, ptr {dimensions}, i64 {axis}")
         sizes[name] = f.value(f"load i64, ptr {slot}")
-    _declare_python(module, "PyLong_FromLong")
+    declare_python(module, "PyLong_FromLong")
     if schedule.has_loops:
-        _declare_python(module, "PyEval_SaveThread", "PyEval_RestoreThread")
+        declare_python(module, "PyEval_SaveThread", "PyEval_RestoreThread")
         f.add("%thread = call ptr @PyEval_SaveThread()")
-    _call_kernel(f, module, schedule, pointers, sizes)
+    call_kernel(f, module, schedule, pointers, sizes)
     if schedule.has_loops:
         f.add("call void @PyEval_RestoreThread(ptr %thread)")
     good = f.value("icmp eq i32 %status, 0")
@@ -248,72 +279,6 @@ def add_array_entry(schedule: Schedule, module: Module) -> None:
     f.add("%number = call ptr @PyLong_FromLong(i64 %long)")
     f.add("ret ptr %number")
     f.label("good")
-    _return_object(f, module, "_Py_NoneStruct")
+    return_object(f, module, "_Py_NoneStruct")
     header = "define ptr @enter_arrays(ptr %self, ptr %args, i64 %n)"
-    module.functions.append(_finish(f, header, "entry"))
-
-
-def can_enter_numbers(schedule: Schedule, out_tree: Tree) -> bool:
-    """Whether a program takes and gives only float64 numbers, without constants or memory."""
-    program = schedule.program
-    names = [*program.inputs, *program.outputs]
-    return (
-        not sysconfig.get_config_var("Py_GIL_DISABLED")
-        and all(program.types[n] == ((), "float64") for n in names)
-        and not program.constants
-        and not schedule.scratch
-        and not schedule.has_loops
-        and not any(isinstance(e.pattern, Block) for e in program.equations)
-        and _is_tuples(out_tree)
-    )
-
-
-def _is_tuples(tree: Tree) -> bool:
-    return tree.kind is None or (tree.kind is tuple and all(map(_is_tuples, tree.children)))
-
-
-def add_number_entry(schedule: Schedule, module: Module, out_tree: Tree) -> None:
-    """Add ``enter_numbers(*floats)``, which gives Python floats in tuples as `out_tree` says."""
-    f = _Lines()
-    f.label("entry")
-    program = schedule.program
-    count = len(program.inputs)
-    right = f.value(f"icmp eq i64 %n, {count}")
-    f.add(f"br i1 {right}, label %types, label %bad")
-    f.label("types")
-    right = "true"
-    module.declarations.setdefault("PyFloat_Type", "@PyFloat_Type = external global i8")
-    arguments = []
-    for n in range(count):
-        slot = f.value(f"getelementptr ptr, ptr %args, i64 {n}")
-        arguments.append(f.value(f"load ptr, ptr {slot}"))
-        slot = f.value(f"getelementptr i8, ptr {arguments[-1]}, i64 8")
-        kind = f.value(f"load ptr, ptr {slot}")
-        is_float = f.value(f"icmp eq ptr {kind}, @PyFloat_Type")
-        right = f.value(f"and i1 {right}, {is_float}")
-    f.add(f"br i1 {right}, label %good, label %bad")
-    f.label("bad")
-    _return_object(f, module, "_Py_NotImplementedStruct")
-    f.label("good")
-    _declare_python(module, *[n for n in _PYTHON if n.startswith(("PyFloat", "PyTuple"))])
-    slots = []
-    for argument in arguments:
-        number = f.value(f"call double @PyFloat_AsDouble(ptr {argument})")
-        slots.append(f.value("alloca double"))
-        f.add(f"store double {number}, ptr {slots[-1]}")
-    results = [f.value("alloca double") for _ in program.outputs]
-    _call_kernel(f, module, schedule, [*slots, *results], {})
-    f.add(f"ret ptr {_build(f, out_tree, iter(results))}")
-    header = "define ptr @enter_numbers(ptr %self, ptr %args, i64 %n)"
-    module.functions.append(_finish(f, header, "good"))
-
-
-def _build(f: _Lines, tree: Tree, results: object) -> str:
-    if tree.kind is None:
-        number = f.value(f"load double, ptr {next(results)}")  # type: ignore[call-overload]
-        return f.value(f"call ptr @PyFloat_FromDouble(double {number})")
-    made = f.value(f"call ptr @PyTuple_New(i64 {len(tree.children)})")
-    for n, child in enumerate(tree.children):
-        item = _build(f, child, results)
-        f.value(f"call i32 @PyTuple_SetItem(ptr {made}, i64 {n}, ptr {item})")
-    return made
+    module.functions.append(finish(f, header))

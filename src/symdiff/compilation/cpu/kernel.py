@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdiff.compilation.cpu import entry
+from symdiff.compilation.cpu import entry, objects
 from symdiff.compilation.cpu.callbacks import failure
 from symdiff.compilation.cpu.engine import Code, compile_module, require_symbols
 from symdiff.compilation.cpu.lowering import Module, lower
-from symdiff.compilation.schedule import schedule
+from symdiff.compilation.cpu.objects import Given
+from symdiff.compilation.cpu.planning import planned
 from symdiff.compilation.status import error_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import evaluate
 from symdiff.trees import Tree
 
-__all__ = ["Kernel", "compile_program", "kernel_text"]
+__all__ = ["Call", "Given", "Kernel", "compile_program", "kernel_text"]
+
+
+class Call(NamedTuple):
+    """What a kernel's arguments from Python are, and what is made of its results.
+
+    Attributes
+    ----------
+    arguments : Tree
+        The structure of the tuple of arguments.
+    given : sequence of Given or None
+        Its leaves; None for one that has to be converted.
+    results : Tree
+        The structure of the result.
+    is_plain : bool
+        Whether numbers are given as Python's, not as NumPy's.
+    """
+
+    arguments: Tree
+    given: Sequence[Given | None]
+    results: Tree
+    is_plain: bool
 
 
 class _MethodDef(ctypes.Structure):
@@ -50,22 +72,27 @@ class Kernel:
     ----------
     program : Program
         What was compiled.
-    enter_numbers : callable or None
-        For programs of plain numbers: takes Python floats and gives the result, or
-        NotImplemented for other arguments.
+    enter_objects : callable or None
+        Takes the arguments as Python has them and gives the result, or NotImplemented for
+        arguments other than those it was compiled for.
     call_address : int
         The C function ``int call(void **table, int64_t *sizes)``.
     """
 
-    def __init__(self, program: Program, out_tree: Tree | None = None) -> None:
+    def __init__(self, program: Program, call: Call | None = None) -> None:
         self.program = program
-        module, has_numbers = _module(program, out_tree)
+        module, held = _module(program, call)
         require_symbols(module.declarations)
         self._code = compile_module(str(module))
         self._callbacks = module.callbacks
-        keep: list[Any] = []
+        keep: list[Any] = [held]
         self._enter_arrays = _function(self._code, "enter_arrays", keep)
-        self.enter_numbers = _function(self._code, "enter_numbers", keep) if has_numbers else None
+        self.enter_objects: Callable[..., Any] | None = None
+        if held is not None:
+            addresses = [id(x) for x in held]
+            self._code.write("objects", addresses)
+            self._code.write("numpy_functions", [objects.numpy_functions()])
+            self.enter_objects = _function(self._code, "enter_objects", keep)
         self.call_address = self._code.address("call")
         self.scalar_address = self._code.address("scalar") if is_number_function(program) else None
         self.constants = tuple(program.constants.values())
@@ -92,18 +119,21 @@ class Kernel:
         ]
 
 
-def _module(program: Program, out_tree: Tree | None) -> tuple[Module, bool]:
-    plan = schedule(program)
+def _module(program: Program, call: Call | None) -> tuple[Module, list[Any] | None]:
+    plan = planned(program)
     module = Module()
     lower(plan, module)
     entry.add_call(plan, module)
     entry.add_array_entry(plan, module)
     if is_number_function(program):
         entry.add_scalar_call(plan, module)
-    has_numbers = out_tree is not None and entry.can_enter_numbers(plan, out_tree)
-    if has_numbers and out_tree is not None:
-        entry.add_number_entry(plan, module, out_tree)
-    return module, has_numbers
+    if call is None or not objects.can_enter_objects(call.arguments, call.given, call.results):
+        return module, None
+    given = [g for g in call.given if g is not None]
+    held = objects.add_object_entry(
+        plan, module, call.arguments, given, call.results, is_plain=call.is_plain
+    )
+    return module, held
 
 
 def is_number_function(program: Program) -> bool:
@@ -117,9 +147,9 @@ def is_number_function(program: Program) -> bool:
     )
 
 
-def compile_program(program: Program, out_tree: Tree | None = None) -> Kernel:
+def compile_program(program: Program, call: Call | None = None) -> Kernel:
     """Compile an optimised Program for this machine."""
-    return Kernel(program, out_tree)
+    return Kernel(program, call)
 
 
 def kernel_text(program: Program) -> str:

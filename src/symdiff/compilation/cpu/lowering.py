@@ -14,6 +14,7 @@ from symdiff.compilation.cpu.blocks import FUNCTIONS, block_function, callback_f
 from symdiff.compilation.cpu.callbacks import Callback
 from symdiff.compilation.cpu.nested import llvm_constant, nested_function
 from symdiff.compilation.cpu.operations import (
+    LIBRARY_STEPS,
     STEPS,
     Value,
     constant,
@@ -21,9 +22,23 @@ from symdiff.compilation.cpu.operations import (
     llvm_type,
     promote,
 )
-from symdiff.compilation.cpu.vector_math import preferred_width, variants
-from symdiff.compilation.schedule import Fill, Loop, Node, Schedule, Statement, Storage, Store
+from symdiff.compilation.cpu.rows import copy_function
+from symdiff.compilation.cpu.vector_math import preferred_width, variants, width_attribute
+from symdiff.compilation.schedule import (
+    ROW,
+    Fill,
+    Loop,
+    Node,
+    Pack,
+    Rows,
+    Schedule,
+    Statement,
+    Storage,
+    Store,
+    Unpack,
+)
 from symdiff.compilation.status import INDEX
+from symdiff.compilation.tiles import is_row_of
 from symdiff.errors import UnsupportedOperationError
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
@@ -49,6 +64,8 @@ _COMBINE |= {"or=": "or", "and=": "and"}
 STACK_LIMIT, MAX_ON_STACK = 512, 8192
 """Intermediate arrays of up to the first number of elements lie on the stack, while those that lie
 there have not passed the second together."""
+MAX_OVERLAPPING = 64
+"""Steps of a loop that is done in whole vectors, of which the last repeats some steps."""
 INLINE_LIMIT = 64
 """Programs of up to this many equations are copied into each of their entry points."""
 
@@ -172,6 +189,10 @@ class _Function:
         self.variables: dict[int, str] = {}
         self.sizes: dict[Extent, str] = {}
         self.has_status = False
+        self.tiled: Loop | None = None
+        self.first_row = self.n_rows = "0"
+        self.row: str | None = None
+        self.repeated: tuple[Loop, int] | None = None
 
     # operations.Emitter
 
@@ -209,13 +230,13 @@ class _Function:
                 slot = f"%s{len(self.slots)}"
                 self.head.append(f"  {slot} = alloca {llvm_type(storage.dtype)}")
                 self.slots[array] = slot
+            if storage.kind == "local":
+                self.pointers[array] = self._local(storage)
         self._size_values()
         self._nodes(self.schedule.body)
         is_small = not self.schedule.has_loops and len(self.program.equations) <= INLINE_LIMIT
         inlining = "alwaysinline" if is_small else "" if self.is_inside else "noinline"
-        width = preferred_width()
-        if width is not None:
-            inlining += f' "prefer-vector-width"="{width}"'
+        inlining += width_attribute()
         status = "0"
         if self.has_status:
             self.head += ["  %status = alloca i32", "  store i32 0, ptr %status"]
@@ -231,6 +252,14 @@ class _Function:
             ]
         )
 
+    def _local(self, storage: Storage) -> str:
+        """Take memory for a few numbers of a row, which LLVM keeps in registers."""
+        count = 1
+        for extent in storage.shape:
+            assert isinstance(extent, int)
+            count *= extent
+        return self._slot(f"[{count} x {memory_type(storage.dtype)}]")
+
     def _note_status(self, status: str) -> None:
         """Add what went wrong to what the kernel will say."""
         self.has_status = True
@@ -240,7 +269,7 @@ class _Function:
     def _needs_slot(self, array: str) -> bool:
         """Whether a register is written inside loops deeper than where it is started."""
         depth = len(self.schedule.storage[array].level)
-        return any(len(p) > depth for p in self._write_depths[array])
+        return any(len(p) > depth for p in self._write_depths.get(array, ()))
 
     @property
     def _write_depths(self) -> dict[str, list[tuple[Loop, ...]]]:
@@ -301,13 +330,143 @@ class _Function:
                     done.update(id(s) for s in group)
             elif isinstance(node, Fill):
                 self._fill(node)
-            else:
+            elif isinstance(node, Store):
                 self._store(node)
+            elif isinstance(node, Rows):
+                self._rows(node)
+            else:
+                self._copy_rows(node)
 
     def _loop(self, loop: Loop) -> None:
+        if loop.is_unrolled:
+            self._unrolled(loop)
+            return
         variable = f"%i{loop.variable}"
-        self.variables[loop.variable] = variable
-        self._counted(variable, self.size(loop.extent), lambda: self._nodes(loop.body))
+        extent = self.size(loop.extent)
+        if loop.tile is None:
+            lanes = self._lanes(loop)
+            if lanes:
+                self._overlapping(loop, lanes)
+                return
+            self.variables[loop.variable] = variable
+            self._counted(variable, extent, lambda: self._nodes(loop.body))
+            return
+        rows = loop.tile.size
+        count = self.emit(f"add nsw i64 {extent}, {rows - 1}")
+        count = self.emit(f"udiv i64 {count}, {rows}")
+
+        def body() -> None:
+            self.first_row = self.emit(f"mul nuw nsw i64 {variable}, {rows}")
+            left = self.emit(f"sub nsw i64 {extent}, {self.first_row}")
+            is_last = self.emit(f"icmp slt i64 {left}, {rows}")
+            self.n_rows = self.emit(f"select i1 {is_last}, i64 {left}, i64 {rows}")
+            self._nodes(loop.body)
+
+        self.tiled = loop
+        self._counted(variable, count, body)
+        self.tiled = None
+
+    def _lanes(self, loop: Loop) -> int:
+        """How many lanes a short loop has, if its last steps are to be done by lanes too.
+
+        That is so where they would be calls of scalar functions, and may be done twice.
+        """
+        extent = loop.extent
+        bits = preferred_width()
+        if bits is None or not isinstance(extent, int) or not 4 <= extent <= MAX_OVERLAPPING:
+            return 0
+        equations = [n.equation for n in loop.body if isinstance(n, Statement)]
+        places = [n for n in loop.body if not isinstance(n, (Statement, Store))]
+        if places or not any(_calls_function(e) for e in equations):
+            return 0
+        in_place = self.schedule.in_place
+        for e in equations:
+            arrays = [e.array, *[r.array for r in e.reads]]
+            if any(a in in_place or a in in_place.values() for a in arrays):
+                return 0
+            if isinstance(e.pattern, Block) or any(isinstance(i, Read) for i in e.target):
+                return 0
+        sizes = [self.schedule.storage[e.array].dtype for e in equations]
+        lanes = bits // (64 if "float64" in sizes else 32)
+        while lanes > extent:
+            lanes //= 2
+        return lanes if extent % lanes and lanes >= 4 else 0
+
+    def _overlapping(self, loop: Loop, lanes: int) -> None:
+        """Write a short loop in parts of whole vectors, the last of which repeats some steps."""
+        assert isinstance(loop.extent, int)
+        whole = loop.extent // lanes * lanes
+        for start, count in ((0, whole), (loop.extent - lanes, lanes)):
+            self.counter += 1
+            variable = f"%i{loop.variable}.{self.counter}"
+
+            def body(start: int = start, variable: str = variable) -> None:
+                self.variables[loop.variable] = self._sum(variable, str(start))
+                self.repeated = (loop, whole) if start else None
+                self._nodes(loop.body)
+                self.repeated = None
+
+            self._counted(variable, str(count), body)
+
+    def _unless_repeated(self, equation: Equation, value: Value) -> Value:
+        """Contribute nothing in a step that has been done before."""
+        if self.repeated is None:
+            return value
+        loop, done = self.repeated
+        if loop in self.schedule.storage[equation.array].level:
+            return value  # the array begins anew in each step
+        is_new = self.emit(f"icmp sge i64 {self.variables[loop.variable]}, {done}")
+        kind = llvm_type(value.dtype)
+        nothing = start_value(equation.operator, value.dtype).name
+        name = self.emit(f"select i1 {is_new}, {kind} {value.name}, {kind} {nothing}")
+        return Value(name, value.dtype)
+
+    def _unrolled(self, loop: Loop) -> None:
+        """Write the steps of a loop one after another."""
+        assert isinstance(loop.extent, int)
+        start = str(loop.start)
+        if loop.around is not None:
+            around, steps = loop.around
+            start = self.emit(f"mul nuw nsw i64 {self.variables[around.variable]}, {steps}")
+        for n in range(loop.extent):
+            self.variables[loop.variable] = self._sum(start, str(n))
+            self._nodes(loop.body)
+
+    def _rows(self, rows: Rows) -> None:
+        """Write a loop over the rows of a tile."""
+        self.counter += 1
+        variable = f"%row{self.counter}"
+
+        def body() -> None:
+            self.row = variable
+            self.variables[rows.loop.variable] = self._sum(self.first_row, variable)
+            self._nodes(rows.body)
+            self.row = None
+
+        self._counted(variable, self.n_rows, body)
+
+    def _copy_rows(self, node: Pack | Unpack) -> None:
+        """Copy between the rows of an array and a tile, in which they lie side by side."""
+        storage = self.schedule.storage[node.tile]
+        columns = 1
+        for extent in storage.shape[:-1]:
+            assert isinstance(extent, int)
+            columns *= extent
+        kind = memory_type(storage.dtype)
+        array = self.schedule.storage[node.array]
+        offset = self._product(self.first_row, str(columns))
+        rows = self.emit(
+            f"getelementptr inbounds {kind}, ptr {self.pointers[node.array]}, i64 {offset}"
+        )
+        name = "add" if isinstance(node, Unpack) and node.adds else type(node).__name__.lower()
+        assert self.tiled is not None
+        assert self.tiled.tile is not None
+        size = self.tiled.tile.size
+        function, text = copy_function(name, array.dtype, columns, size, self.module)
+        self.define(function, text)
+        self.emit(
+            f"call i32 @{function}(ptr {rows}, ptr {self.pointers[node.tile]}, i64 {self.n_rows})"
+        )
 
     def _counted(self, variable: str, extent: str, body: object) -> None:
         """Write ``for variable in range(extent)``; nothing happens for an extent of zero."""
@@ -349,12 +508,14 @@ class _Function:
         value = convert(self, value, storage.dtype)
         if storage.has_register:
             if not statement.is_first:
+                value = self._unless_repeated(equation, value)
                 value = self._combine(equation, self._register(equation.array), value, statement)
             self._set_register(equation.array, value)
             return
         address = self._address(equation.array, equation.target, statement)
         if not statement.is_first and equation.operator != "=":
             old = self._load(address, storage.dtype)
+            value = self._unless_repeated(equation, value)
             value = self._combine(equation, old, value, statement)
         self._save(address, value)
 
@@ -502,34 +663,49 @@ class _Function:
         if storage.has_register:
             self._set_register(fill.array, value)
             return
-        free = [a for a in storage.axes if storage.bound[a] is None]
-        self._fill_axes(fill.array, storage, value, free, {})
+        name = self._in_tile(fill.array)
+        storage = self.schedule.storage[name]
+        free = [
+            (axis, extent)
+            for axis, extent in zip(storage.axes, storage.shape, strict=True)
+            if (self.row is None if axis == ROW else storage.bound[axis] is None)
+        ]
+        self._fill_axes(name, value, free, self._bound_indices(storage))
 
     def _fill_axes(
-        self, array: str, storage: Storage, value: Value, free: list[int], at: dict[int, str]
+        self, array: str, value: Value, free: list[tuple[int, Extent]], at: dict[int, str]
     ) -> None:
-        if free:
-            self.counter += 1
-            variable = f"%f{self.counter}"
-            extent = self.size(self.program.types[array].shape[free[0]])
-            inner = {**at, free[0]: variable}
-            self._counted(
-                variable, extent, lambda: self._fill_axes(array, storage, value, free[1:], inner)
-            )
+        if not free:
+            self._save(self._element(array, at), value)
             return
-        self._save(self._element(array, self._bound_indices(storage, at)), value)
+        (axis, extent), *rest = free
+        if self.row is not None and isinstance(extent, int):
+            for n in range(extent):
+                self._fill_axes(array, value, rest, {**at, axis: str(n)})
+            return
+        self.counter += 1
+        variable = f"%f{self.counter}"
+        inner = {**at, axis: variable}
+        limit = self.n_rows if axis == ROW else self.size(extent)
+        self._counted(variable, limit, lambda: self._fill_axes(array, value, rest, inner))
 
-    def _bound_indices(self, storage: Storage, at: dict[int, str]) -> dict[int, str]:
-        indices = dict(at)
-        for axis, loop in enumerate(storage.bound):
-            if loop is not None:
-                indices[axis] = self.variables[loop.variable]
-        return indices
+    def _bound_indices(self, storage: Storage) -> dict[int, str]:
+        return {
+            axis: self.variables.get(loop.variable, "")
+            for axis, loop in enumerate(storage.bound)
+            if loop is not None
+        }
 
     def _store(self, store: Store) -> None:
         storage = self.schedule.storage[store.array]
-        address = self._element(store.array, self._bound_indices(storage, {}))
+        address = self._element(self._in_tile(store.array), self._bound_indices(storage))
         self._save(address, self._register(store.array))
+
+    def _in_tile(self, array: str) -> str:
+        """The tile of an array, where it has one, or itself."""
+        if self.tiled is None or self.tiled.tile is None:
+            return array
+        return self.tiled.tile.copies.get(array, array)
 
     def _address(
         self, array: str, indices: Sequence[Index], statement: Statement
@@ -539,16 +715,19 @@ class _Function:
             axis: self._position(i, extent, statement)
             for axis, (i, extent) in enumerate(zip(indices, shape, strict=True))
         }
+        if self.tiled is not None and is_row_of(self.tiled, indices, statement):
+            array = self._in_tile(array)
         return self._element(array, at)
 
     def _element(self, array: str, at: dict[int, str]) -> tuple[str, str]:
         """Point to an element; returns the pointer and the dtype in memory."""
         storage = self.schedule.storage[array]
         offset: str | None = None
+        if self.row is not None:
+            at = {**at, ROW: self.row}
         for axis, extent in zip(storage.axes, storage.shape, strict=True):
             if offset is not None:
-                offset = self.emit(f"mul nsw i64 {offset}, {self.size(extent)}")
-                offset = self.emit(f"add nsw i64 {offset}, {at[axis]}")
+                offset = self._sum(self._product(offset, self.size(extent)), at[axis])
             else:
                 offset = at[axis]
         pointer = self.pointers[array]
@@ -584,17 +763,39 @@ class _Function:
 
     def _index(self, index: Affine, statement: Statement) -> str:
         """An ``i64`` for an index expression."""
-        total: str | None = None
+        total = self.size(index.offset)
         for k, coefficient in index.terms:
             term = self.variables[statement.loops[k].variable]
-            if coefficient != 1:
-                term = self.emit(f"mul nsw i64 {term}, {self.size(coefficient)}")
-            total = term if total is None else self.emit(f"add nsw i64 {total}, {term}")
-        if total is None:
-            return self.size(index.offset)
-        if index.offset != 0:
-            total = self.emit(f"add nsw i64 {total}, {self.size(index.offset)}")
+            total = self._sum(self._product(term, self.size(coefficient)), total)
         return total
+
+    def _sum(self, a: str, b: str) -> str:
+        """Add two values of ``i64``, at once where they are numbers."""
+        if _is_number(a) and _is_number(b):
+            return str(int(a) + int(b))
+        if "0" in (a, b):
+            return b if a == "0" else a
+        return self.emit(f"add nsw i64 {a}, {b}")
+
+    def _product(self, a: str, b: str) -> str:
+        """Multiply two values of ``i64``, at once where they are numbers."""
+        if _is_number(a) and _is_number(b):
+            return str(int(a) * int(b))
+        if "1" in (a, b):
+            return b if a == "1" else a
+        return self.emit(f"mul nsw i64 {a}, {b}")
+
+
+def _is_number(value: str) -> bool:
+    return not value.startswith("%")
+
+
+def _calls_function(equation: Equation) -> bool:
+    """Whether an equation calls a function of the mathematical library."""
+    pattern = equation.pattern
+    return not isinstance(pattern, Block) and any(
+        step.name in LIBRARY_STEPS for step in pattern.steps
+    )
 
 
 def _literal(value: float | bool, dtype: str) -> Value:
@@ -637,7 +838,7 @@ def statements(nodes: Sequence[Node]) -> list[Statement]:
     """Every statement, in order."""
     found: list[Statement] = []
     for node in nodes:
-        if isinstance(node, Loop):
+        if isinstance(node, (Loop, Rows)):
             found += statements(node.body)
         elif isinstance(node, Statement):
             found.append(node)

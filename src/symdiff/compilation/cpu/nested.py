@@ -15,7 +15,8 @@ import numpy as np
 
 from symdiff.compilation.cpu.assembler import Assembler, Variable
 from symdiff.compilation.cpu.operations import llvm_type
-from symdiff.compilation.schedule import Schedule, schedule
+from symdiff.compilation.cpu.planning import planned
+from symdiff.compilation.schedule import Schedule
 from symdiff.compilation.status import MEMORY
 from symdiff.program.equations import ArrayType
 from symdiff.program.nested import Branch, Loop, Nested, Run
@@ -62,7 +63,7 @@ class _Body:
         self.program = program
         self.name = name
         self.sizes = sizes
-        self.schedule = schedule(program, carried)
+        self.schedule = planned(program, carried)
         code.lower_body(self.schedule, name, sizes)
 
 

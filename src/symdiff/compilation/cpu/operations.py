@@ -17,7 +17,16 @@ from symdiff.compilation.cpu.special import data_symbol, function_symbol, loop_s
 from symdiff.errors import UnsupportedOperationError
 from symdiff.program.special_functions import NAMES, SPECIAL
 
-__all__ = ["STEPS", "Emitter", "Value", "constant", "convert", "llvm_type", "promote"]
+__all__ = [
+    "LIBRARY_STEPS",
+    "STEPS",
+    "Emitter",
+    "Value",
+    "constant",
+    "convert",
+    "llvm_type",
+    "promote",
+]
 
 
 class Value(NamedTuple):
@@ -350,6 +359,11 @@ def _sigmoid(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     growth = STEPS["exp"](e, dtype, [_neg(e, dtype, arguments)])
     one = constant(1, dtype)
     return _divide(e, dtype, [one, STEPS["add"](e, dtype, [one, growth])])
+
+
+def _gap(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    is_tie = STEPS["eq"](e, dtype, arguments)
+    return _select(e, dtype, [is_tie, constant(0, dtype), STEPS["sub"](e, dtype, arguments)])
 
 
 def _logaddexp(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
@@ -708,6 +722,11 @@ def _special_rows() -> dict[str, Row]:
     return rows
 
 
+_LIBRARY = [
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan"),
+    *("asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "atan2"),
+    *("hypot", "cbrt", "erf", "erfc", "lgamma"),
+]
 _round = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "nearbyint"}
 
 STEPS: dict[str, Row] = {
@@ -745,6 +764,7 @@ STEPS: dict[str, Row] = {
     "isfinite": _classify("isfinite"),
     "signbit": _signbit,
     "sigmoid": _sigmoid,
+    "gap": _gap,
     "logaddexp": _logaddexp,
     "gamma": _call("tgamma"),
     "digamma": _special("psi", "d"),
@@ -776,35 +796,11 @@ STEPS: dict[str, Row] = {
     "exponent": _taken_apart(1),
     "ldexp": _ldexp,
     "nextafter": _call("nextafter"),
-    **{
-        name: _call(name)
-        for name in [
-            "exp",
-            "exp2",
-            "expm1",
-            "log",
-            "log2",
-            "log10",
-            "log1p",
-            "sin",
-            "cos",
-            "tan",
-            "asin",
-            "acos",
-            "atan",
-            "sinh",
-            "cosh",
-            "tanh",
-            "asinh",
-            "acosh",
-            "atanh",
-            "atan2",
-            "hypot",
-            "cbrt",
-            "erf",
-            "erfc",
-            "lgamma",
-        ]
-    },
+    **{name: _call(name) for name in _LIBRARY},
 }
 """What can be compiled for the CPU is the keys of this table."""
+
+LIBRARY_STEPS = frozenset(
+    [*_LIBRARY, "sigmoid", "logaddexp", "logaddexp2", "softplus", "log_expit"]
+)
+"""The steps that call functions of the mathematical library which have vector variants."""

@@ -21,7 +21,7 @@ import llvmlite.binding as llvm
 
 from symdiff.config import config
 
-__all__ = ["preferred_width", "variants"]
+__all__ = ["preferred_width", "variants", "width_attribute"]
 
 _LIBRARY = "libmvec.so.1"
 _ISAS = (("e", 512, "avx512f"), ("d", 256, "avx2"), ("b", 128, "sse4.1"))
@@ -50,6 +50,12 @@ def preferred_width() -> int | None:
     """The width of vectors in bits, None to leave it to LLVM."""
     isas = _isas()
     return isas[0][1] if isas and isas[0][1] == 512 else None
+
+
+def width_attribute() -> str:
+    """What a function says of the width of its vectors, behind its arguments."""
+    width = preferred_width()
+    return "" if width is None else f' "prefer-vector-width"="{width}"'
 
 
 def variants(name: str, kind: str, n_arguments: int) -> list[tuple[int, str]]:

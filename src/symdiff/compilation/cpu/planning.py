@@ -1,0 +1,24 @@
+"""What the CPU makes of a Program before it writes code: library calls, loop nests, tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from symdiff.compilation.products import with_products
+from symdiff.compilation.schedule import Schedule, schedule
+from symdiff.compilation.tiles import tile
+from symdiff.program.program import Program
+
+__all__ = ["planned"]
+
+
+def planned(program: Program, carried: Mapping[str, str] | None = None) -> Schedule:
+    """Schedule an optimised Program for the CPU.
+
+    Parameters
+    ----------
+    program : Program
+    carried : Mapping, optional
+        As for `symdiff.compilation.schedule.schedule`.
+    """
+    return tile(schedule(with_products(program), carried))

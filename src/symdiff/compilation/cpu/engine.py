@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from functools import cache
 
 import llvmlite.binding as llvm
 from llvmlite.binding.newpassmanagers import NewPassManager
+from llvmlite.binding.object_file import ObjectFileRef
 
 from symdiff.compilation.cpu import special
 from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
 from symdiff.errors import UnsupportedOperationError
 
-__all__ = ["Code", "assembly", "compile_module", "require_symbols"]
+__all__ = ["Code", "assembly", "compile_object", "load_object", "machine_name", "require_symbols"]
 
-_lock = threading.Lock()
+_lock = threading.RLock()
+# A child that is forked while another thread compiles would wait for that thread for ever.
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+)
 
 
 class Code:
-    """Machine code of one module; the code lives as long as this object."""
+    """Machine code of one module, in memory; it lives as long as this object."""
 
     def __init__(self, engine: llvm.ExecutionEngine) -> None:
         self._engine = engine
@@ -111,13 +117,28 @@ def require_symbols(names: Iterable[str]) -> None:
             raise UnsupportedOperationError(f"this machine's libraries have no function {name}")
 
 
-def compile_module(text: str) -> Code:
-    """Compile LLVM code for this machine."""
+def compile_object(text: str) -> bytes:
+    """Compile LLVM code for this machine to an object file, which has no addresses in it."""
     with _lock:
-        module = _optimized(text)
-        engine = llvm.create_mcjit_compiler(module, _new_machine())  # which it owns from now on
+        return _machine().emit_object(_optimized(text))
+
+
+def load_object(content: bytes) -> Code:
+    """Load an object file whose symbols have passed `require_symbols`."""
+    with _lock:
+        _machine()
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
+        engine.add_object_file(ObjectFileRef.from_data(content))
         engine.finalize_object()
     return Code(engine)
+
+
+@cache
+def machine_name() -> str:
+    """Say for what machine, and with which LLVM, code is compiled."""
+    version = ".".join(map(str, llvm.llvm_version_info))
+    features = llvm.get_host_cpu_features().flatten()
+    return f"{llvm.get_default_triple()} {llvm.get_host_cpu_name()} {features} LLVM {version}"
 
 
 def assembly(text: str) -> str:

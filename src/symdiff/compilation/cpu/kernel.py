@@ -9,38 +9,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.compilation.cpu import entry, objects
-from symdiff.compilation.cpu.callbacks import failure
-from symdiff.compilation.cpu.engine import Code, compile_module, require_symbols
+from symdiff.compilation.cpu.artifacts import Artifact, key_of, places_of
+from symdiff.compilation.cpu.callbacks import Callback, failure
+from symdiff.compilation.cpu.calls import Call, Given, known_objects
+from symdiff.compilation.cpu.engine import Code, compile_object, load_object, require_symbols
 from symdiff.compilation.cpu.lowering import Module, lower
-from symdiff.compilation.cpu.objects import Given
 from symdiff.compilation.cpu.planning import planned
+from symdiff.compilation.disk_cache import open_cache
 from symdiff.compilation.status import error_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import evaluate
 from symdiff.trees import Tree
 
 __all__ = ["Call", "Given", "Kernel", "compile_program", "kernel_text"]
-
-
-class Call(NamedTuple):
-    """What a kernel's arguments from Python are, and what is made of its results.
-
-    Attributes
-    ----------
-    arguments : Tree
-        The structure of the tuple of arguments.
-    given : sequence of Given or None
-        Its leaves; None for one that has to be converted.
-    results : Tree
-        The structure of the result.
-    is_plain : bool
-        Whether numbers are given as Python's, not as NumPy's.
-    """
-
-    arguments: Tree
-    given: Sequence[Given | None]
-    results: Tree
-    is_plain: bool
 
 
 class _MethodDef(ctypes.Structure):
@@ -81,16 +62,14 @@ class Kernel:
 
     def __init__(self, program: Program, call: Call | None = None) -> None:
         self.program = program
-        module, held = _module(program, call)
-        require_symbols(module.declarations)
-        self._code = compile_module(str(module))
-        self._callbacks = module.callbacks
-        keep: list[Any] = [held]
+        built = _built(program, call if call is not None and call.is_simple else None)
+        self._code = built.code
+        self._callbacks = built.callbacks
+        keep: list[Any] = [built.held]
         self._enter_arrays = _function(self._code, "enter_arrays", keep)
         self.enter_objects: Callable[..., Any] | None = None
-        if held is not None:
-            addresses = [id(x) for x in held]
-            self._code.write("objects", addresses)
+        if built.held is not None:
+            self._code.write("objects", [id(x) for x in built.held])
             self._code.write("numpy_functions", [objects.numpy_functions()])
             self.enter_objects = _function(self._code, "enter_objects", keep)
         self.call_address = self._code.address("call")
@@ -119,6 +98,35 @@ class Kernel:
         ]
 
 
+class _Built(NamedTuple):
+    """Code in memory, the objects it points to, and what it calls back."""
+
+    code: Code
+    held: list[Any] | None
+    callbacks: list[Callback]
+
+
+def _built(program: Program, call: Call | None) -> _Built:
+    """Find the code of a Program in the disk cache, or compile it."""
+    store = open_cache()
+    key = key_of(program, call) if store is not None else None
+    known = [] if call is None else known_objects(program, call)
+    if store is not None and key is not None:
+        data = store.load(key)
+        if data is not None:
+            artifact = Artifact.load(data)
+            require_symbols(artifact.symbols)
+            held = None if artifact.places is None else [known[n] for n in artifact.places]
+            return _Built(load_object(artifact.content), held, [])
+    module, held = _module(program, call)
+    require_symbols(module.declarations)
+    content = compile_object(str(module))
+    if store is not None and key is not None and not module.callbacks:
+        artifact = Artifact(content, list(module.declarations), places_of(held, known))
+        store.save(key, artifact.dump())
+    return _Built(load_object(content), held, module.callbacks)
+
+
 def _module(program: Program, call: Call | None) -> tuple[Module, list[Any] | None]:
     plan = planned(program)
     module = Module()
@@ -127,13 +135,7 @@ def _module(program: Program, call: Call | None) -> tuple[Module, list[Any] | No
     entry.add_array_entry(plan, module)
     if is_number_function(program):
         entry.add_scalar_call(plan, module)
-    if call is None or not objects.can_enter_objects(call.arguments, call.given, call.results):
-        return module, None
-    given = [g for g in call.given if g is not None]
-    held = objects.add_object_entry(
-        plan, module, call.arguments, given, call.results, is_plain=call.is_plain
-    )
-    return module, held
+    return module, None if call is None else objects.add_object_entry(plan, module, call)
 
 
 def is_number_function(program: Program) -> bool:

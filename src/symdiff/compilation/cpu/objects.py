@@ -12,14 +12,13 @@ Objects of Python's are read as their C structures lie in memory: ``PyObject``, 
 
 from __future__ import annotations
 
-import sys
-import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from symdiff.compilation.cpu.calls import Call, Given
 from symdiff.compilation.cpu.entry import (
     Lines,
     call_kernel,
@@ -34,7 +33,7 @@ from symdiff.compilation.schedule import Schedule
 from symdiff.program.sizes import Extent, Size
 from symdiff.trees import Tree
 
-__all__ = ["Given", "add_object_entry", "numpy_functions"]
+__all__ = ["add_object_entry", "numpy_functions"]
 
 _TYPE, _DATA, _RANK, _DIMENSIONS, _DESCR, _FLAGS = 8, 16, 24, 32, 56, 64
 _SIZE, _TUPLE_ITEMS, _LIST_ITEMS = 16, 24, 24
@@ -44,18 +43,6 @@ _EMPTY, _SCALAR = 184, 60
 """Where ``PyArray_Empty`` and ``PyArray_Scalar`` are in NumPy's table of functions."""
 _LONG = 256
 """Sizes that together are at least this let other threads of Python's run meanwhile."""
-
-
-class Given(NamedTuple):
-    """What is known of one leaf of the arguments.
-
-    ``kind`` is ``"float"`` or ``"int"`` for Python's numbers, ``"scalar"`` or ``"array"`` for
-    NumPy's of a dtype, ``"same"`` for an object that must be this very one.
-    """
-
-    kind: str
-    dtype: str = ""
-    value: Any = None
 
 
 @dataclass
@@ -86,57 +73,24 @@ def numpy_functions() -> int:
     return int(get(_multiarray_umath._ARRAY_API, None) or 0)
 
 
-def can_enter_objects(arguments: Tree, given: Sequence[Given | None], results: Tree) -> bool:
-    """Whether all arguments and results are of kinds that the code can read and make."""
-    return (
-        sys.implementation.name == "cpython"
-        and not sysconfig.get_config_var("Py_GIL_DISABLED")
-        and all(g is not None for g in given)
-        and arguments.kind is tuple
-        and all(_is_simple(c) for c in arguments.children)
-        and _is_simple(results)
-    )
-
-
-def _is_simple(tree: Tree) -> bool:
-    if tree.kind is None:
-        return True
-    if tree.kind not in (tuple, list, dict, type(None)):
-        return False
-    return all(map(_is_simple, tree.children))
-
-
-def add_object_entry(
-    schedule: Schedule,
-    module: Module,
-    arguments: Tree,
-    given: Sequence[Given],
-    results: Tree,
-    *,
-    is_plain: bool,
-) -> list[Any]:
-    """Add ``enter_objects``.
+def add_object_entry(schedule: Schedule, module: Module, call: Call) -> list[Any]:
+    """Add ``enter_objects``, for calls that are simple.
 
     Parameters
     ----------
     schedule, module
         The kernel, and where the function goes.
-    arguments : Tree
-        The structure of the tuple of positional arguments.
-    given : sequence of Given
-        Its leaves.
-    results : Tree
-        The structure of the result.
-    is_plain : bool
-        Whether numbers are given as Python's, not as NumPy's.
+    call : Call
+        What the arguments and the results are.
 
     Returns
     -------
     list
         The objects whose addresses belong into the global array ``objects``.
     """
-    writer = _Writer(schedule, module, given, is_plain=is_plain)
-    text = writer.text(arguments, results)
+    given = [g for g in call.given if g is not None]
+    writer = _Writer(schedule, module, given, is_plain=call.is_plain)
+    text = writer.text(call.arguments, call.results)
     count = len(writer.objects.values)
     module.functions.append(
         f"@objects = global [{max(count, 1)} x ptr] zeroinitializer\n"

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,6 +11,7 @@ _made = tempfile.mkdtemp(prefix="symdiff-tests-")
 os.environ["SYMDIFF_CACHE_DIR"] = _made  # before symdiff is imported, which reads it
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the directory."""
+@pytest.fixture(scope="session", autouse=True)
+def _kernels_of_these_tests() -> Iterator[None]:
+    yield
     shutil.rmtree(_made, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What is known of a call from Python when a kernel is compiled for it, and how it is told apart."""
+"""What is known of a call from Python when a kernel is compiled for it."""
 
 from __future__ import annotations
 

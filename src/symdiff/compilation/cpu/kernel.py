@@ -19,7 +19,6 @@ from symdiff.compilation.disk_cache import open_cache
 from symdiff.compilation.status import error_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import evaluate
-from symdiff.trees import Tree
 
 __all__ = ["Call", "Given", "Kernel", "compile_program", "kernel_text"]
 

@@ -13,6 +13,7 @@ from symdiff.compilation.cpu.artifacts import Artifact, key_of, places_of
 from symdiff.compilation.cpu.callbacks import Callback, failure
 from symdiff.compilation.cpu.calls import Call, Given, known_objects
 from symdiff.compilation.cpu.engine import Code, compile_object, load_object, require_symbols
+from symdiff.compilation.cpu.into import add_into_entry, can_enter_into
 from symdiff.compilation.cpu.lowering import Module, lower
 from symdiff.compilation.cpu.planning import planned
 from symdiff.compilation.disk_cache import open_cache
@@ -61,10 +62,12 @@ class Kernel:
 
     def __init__(self, program: Program, call: Call | None = None) -> None:
         self.program = program
-        built = _built(program, call if call is not None and call.is_simple else None)
+        built = _built(
+            _kernel_module, program, call if call is not None and call.is_simple else None
+        )
         self._code = built.code
         self._callbacks = built.callbacks
-        keep: list[Any] = [built.held]
+        keep: list[Any] = [built.held, built.callbacks]
         self._enter_arrays = _function(self._code, "enter_arrays", keep)
         self.enter_objects: Callable[..., Any] | None = None
         if built.held is not None:
@@ -79,13 +82,32 @@ class Kernel:
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run on contiguous arrays of the right dtypes and shapes; outputs are new arrays."""
-        outputs = [np.empty(shape, dtype) for shape, dtype in self._shapes(inputs)]
+        outputs = [np.empty(shape, dtype) for shape, dtype in self.shapes(inputs)]
+        self.run(inputs, outputs)
+        return outputs
+
+    def run(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Run on such arrays, and write to others like them, which share no memory."""
         status = self._enter_arrays(*inputs, *self.constants, *outputs)
         if status is not None:
             raise failure() or error_of(status, self.program.name)
-        return outputs
 
-    def _shapes(self, inputs: Sequence[np.ndarray]) -> Any:
+    def enter_into(self, call: Call) -> Callable[..., Any] | None:
+        """Make the entry that takes such arguments and, last, the arrays for the results.
+
+        It gives the latter, or NotImplemented for what it was not compiled for. None for calls
+        that are not simple.
+        """
+        if not can_enter_into(call):
+            return None
+        built = _built(_into_module, self.program, call)
+        assert built.held is not None
+        built.code.write("objects", [id(x) for x in built.held])
+        built.code.write("kernel_call", [self.call_address])
+        return _function(built.code, "enter_into", [built.held, self._code, self._callbacks])
+
+    def shapes(self, inputs: Sequence[np.ndarray]) -> Sequence[tuple[Any, str]]:
+        """Give shape and dtype of each output."""
         if self._is_static:
             return self._results
         sizes = {
@@ -105,10 +127,14 @@ class _Built(NamedTuple):
     callbacks: list[Callback]
 
 
-def _built(program: Program, call: Call | None) -> _Built:
-    """Find the code of a Program in the disk cache, or compile it."""
+def _built(
+    write: Callable[[Program, Call | None], tuple[Module, list[Any] | None]],
+    program: Program,
+    call: Call | None,
+) -> _Built:
+    """Find the code that a function writes in the disk cache, or compile it."""
     store = open_cache()
-    key = key_of(program, call) if store is not None else None
+    key = key_of(program, call, write.__name__) if store is not None else None
     known = [] if call is None else known_objects(program, call)
     if store is not None and key is not None:
         data = store.load(key)
@@ -117,7 +143,7 @@ def _built(program: Program, call: Call | None) -> _Built:
             require_symbols(artifact.symbols)
             held = None if artifact.places is None else [known[n] for n in artifact.places]
             return _Built(load_object(artifact.content), held, [])
-    module, held = _module(program, call)
+    module, held = write(program, call)
     require_symbols(module.declarations)
     content = compile_object(str(module))
     if store is not None and key is not None and not module.callbacks:
@@ -126,7 +152,7 @@ def _built(program: Program, call: Call | None) -> _Built:
     return _Built(load_object(content), held, module.callbacks)
 
 
-def _module(program: Program, call: Call | None) -> tuple[Module, list[Any] | None]:
+def _kernel_module(program: Program, call: Call | None) -> tuple[Module, list[Any] | None]:
     plan = planned(program)
     module = Module()
     lower(plan, module)
@@ -135,6 +161,12 @@ def _module(program: Program, call: Call | None) -> tuple[Module, list[Any] | No
     if is_number_function(program):
         entry.add_scalar_call(plan, module)
     return module, None if call is None else objects.add_object_entry(plan, module, call)
+
+
+def _into_module(program: Program, call: Call | None) -> tuple[Module, list[Any] | None]:
+    assert call is not None
+    module = Module()
+    return module, add_into_entry(program, module, call)
 
 
 def is_number_function(program: Program) -> bool:
@@ -155,4 +187,4 @@ def compile_program(program: Program, call: Call | None = None) -> Kernel:
 
 def kernel_text(program: Program) -> str:
     """The LLVM code of a Program before LLVM's own optimisation."""
-    return str(_module(program, None)[0])
+    return str(_kernel_module(program, None)[0])

@@ -12,7 +12,7 @@ Objects of Python's are read as their C structures lie in memory: ``PyObject``, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,15 @@ from symdiff.compilation.cpu.entry import (
 from symdiff.compilation.cpu.lowering import Module
 from symdiff.compilation.cpu.operations import llvm_type
 from symdiff.compilation.schedule import Schedule
+from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size
 from symdiff.trees import Tree
 
-__all__ = ["add_object_entry", "numpy_functions"]
+__all__ = ["DATA", "DIMENSIONS", "FLAGS", "Writer", "add_object_entry", "numpy_functions"]
 
-_TYPE, _DATA, _RANK, _DIMENSIONS, _DESCR, _FLAGS = 8, 16, 24, 32, 56, 64
+DATA, DIMENSIONS, FLAGS = 16, 32, 64
+"""Where ``PyArrayObject_fields`` has the data, the dimensions and the flags."""
+_TYPE, _RANK, _DESCR = 8, 24, 56
 _SIZE, _TUPLE_ITEMS, _LIST_ITEMS = 16, 24, 24
 _BEHAVED = 0x0101
 """``NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED``."""
@@ -88,9 +91,12 @@ def add_object_entry(schedule: Schedule, module: Module, call: Call) -> list[Any
     list
         The objects whose addresses belong into the global array ``objects``.
     """
-    given = [g for g in call.given if g is not None]
-    writer = _Writer(schedule, module, given, is_plain=call.is_plain)
-    text = writer.text(call.arguments, call.results)
+
+    def run_kernel(writer: Writer, pointers: list[str]) -> None:
+        call_kernel(writer.f, module, schedule, pointers, writer.sizes)
+
+    writer = Writer(schedule.program, module, call, run_kernel, has_loops=schedule.has_loops)
+    text = writer.text()
     count = len(writer.objects.values)
     module.functions.append(
         f"@objects = global [{max(count, 1)} x ptr] zeroinitializer\n"
@@ -99,19 +105,26 @@ def add_object_entry(schedule: Schedule, module: Module, call: Call) -> list[Any
     return writer.objects.values
 
 
-class _Writer:
-    """Writes the function."""
+class Writer:
+    """Writes the function; ``run_kernel`` writes the call that it is all for, up to ``%status``."""
 
     def __init__(
-        self, schedule: Schedule, module: Module, given: Sequence[Given], *, is_plain: bool
+        self,
+        program: Program,
+        module: Module,
+        call: Call,
+        run_kernel: Callable[[Writer, list[str]], None],
+        *,
+        has_loops: bool,
     ) -> None:
-        self.schedule = schedule
-        self.program = schedule.program
+        self.program = program
         self.module = module
-        self.is_plain = is_plain
+        self.call = call
+        self.run_kernel = run_kernel
+        self.has_loops = has_loops
         self.f = Lines()
         self.objects = _Objects([])
-        self.given = iter(given)
+        self.given = iter([g for g in call.given if g is not None])
         self.inputs = iter(self.program.inputs)
         self.pointers: list[str] = []
         self.dimensions: list[tuple[tuple[Extent, ...], str]] = []
@@ -189,7 +202,7 @@ class _Writer:
         shape, dtype = self.program.types[name]
         if given.kind == "scalar":
             self.require_type(value, np.dtype(dtype).type)
-            self.pointers.append(f.value(f"getelementptr i8, ptr {value}, i64 {_DATA}"))
+            self.pointers.append(f.value(f"getelementptr i8, ptr {value}, i64 {DATA}"))
         elif given.kind == "array":
             self.take_array(value, shape, dtype)
         else:
@@ -225,13 +238,13 @@ class _Writer:
         descr = self.load(value, _DESCR)
         self.require(f.value(f"icmp eq ptr {descr}, {self.object(np.dtype(dtype))}"))
         rank = self.load(value, _RANK, "i32")
-        flags = f.value(f"and i32 {self.load(value, _FLAGS, 'i32')}, {_BEHAVED}")
+        flags = f.value(f"and i32 {self.load(value, FLAGS, 'i32')}, {_BEHAVED}")
         is_right = f.value(f"icmp eq i32 {rank}, {len(shape)}")
         is_behaved = f.value(f"icmp eq i32 {flags}, {_BEHAVED}")
         self.require(f.value(f"and i1 {is_right}, {is_behaved}"))
-        self.pointers.append(self.load(value, _DATA))
+        self.pointers.append(self.load(value, DATA))
         if shape:
-            self.dimensions.append((shape, self.load(value, _DIMENSIONS)))
+            self.dimensions.append((shape, self.load(value, DIMENSIONS)))
 
     def check_sizes(self) -> None:
         """Find out what the sizes are, and whether they are those that the kernel is for."""
@@ -302,7 +315,7 @@ class _Writer:
         """Make an object of a number."""
         f = self.f
         kind = "i8" if dtype == "bool" else llvm_type(dtype)
-        if not self.is_plain:
+        if not self.call.is_plain:
             function = self.numpy_function(_SCALAR)
             descr = self.object(np.dtype(dtype))
             return f.value(f"call ptr {function}(ptr {slot}, ptr {descr}, ptr null)")
@@ -354,9 +367,10 @@ class _Writer:
 
     # all of it
 
-    def text(self, arguments: Tree, results: Tree) -> str:
+    def text(self) -> str:
         """Write the function."""
         f = self.f
+        arguments = self.call.arguments
         f.label("entry")
         right = f.value(f"icmp eq i64 %n, {len(arguments.children)}")
         f.add(f"br i1 {right}, label %start, label %bad")
@@ -367,13 +381,13 @@ class _Writer:
             self.take(child, self.load("%args", 8 * n))
         self.check_sizes()
         outputs, made = self.make_outputs()
-        constants = [self.load(self.object(c), _DATA) for c in self.program.constants.values()]
+        constants = [self.load(self.object(c), DATA) for c in self.program.constants.values()]
         self.run([*self.pointers, *constants, *outputs], made)
         objects = [
             made[name] if name in made else self.number(slot, self.program.types[name].dtype)
             for name, slot in zip(self.program.outputs, outputs, strict=True)
         ]
-        f.add(f"ret ptr {self.build(results, iter(objects))}")
+        f.add(f"ret ptr {self.build(self.call.results, iter(objects))}")
         return finish(f, "define ptr @enter_objects(ptr %self, ptr %args, i64 %n)")
 
     def make_outputs(self) -> tuple[list[str], dict[str, str]]:
@@ -385,16 +399,16 @@ class _Writer:
             shape, dtype = self.program.types[name]
             if shape:
                 made[name] = self.new_array(name, [*made.values()])
-                pointers.append(self.load(made[name], _DATA))
+                pointers.append(self.load(made[name], DATA))
             else:
                 pointers.append(f.stack("i8" if dtype == "bool" else llvm_type(dtype)))
         return pointers, made
 
-    def run(self, pointers: list[str], made: dict[str, str]) -> None:
+    def run(self, pointers: list[str], made: Mapping[str, str]) -> None:
         """Call the kernel, without the lock where it may take long."""
         f = self.f
         thread = None
-        if self.schedule.has_loops:
+        if self.has_loops:
             thread = f.stack("ptr")
             f.add(f"store ptr null, ptr {thread}")
             declare_python(self.module, "PyEval_SaveThread", "PyEval_RestoreThread")
@@ -410,7 +424,7 @@ class _Writer:
             f.add(f"store ptr {state}, ptr {thread}")
             f.add("br label %run")
             f.label("run")
-        call_kernel(f, self.module, self.schedule, pointers, self.sizes)
+        self.run_kernel(self, pointers)
         if thread is not None:
             state = f.value(f"load ptr, ptr {thread}")
             was_unlocked = f.value(f"icmp ne ptr {state}, null")

@@ -57,9 +57,11 @@ class DiskCache:
 
     Examples
     --------
-    >>>     >>> cache = DiskCache(tempfile.mkdtemp(), limit=1000)
-    >>> cache.save("0123abcd", b"machine code")
-    >>> cache.load("0123abcd"), cache.load("ffff")
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as path:
+    ...     cache = DiskCache(path, limit=1000)
+    ...     cache.save("0123abcd", b"machine code")
+    ...     cache.load("0123abcd"), cache.load("ffff")
     (b'machine code', None)
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from symdiff.compilation.cpu.kernel import Call, Given, Kernel, compile_program
 from symdiff.compilation.source import to_source
 from symdiff.errors import DeviceError, ShapeError, UnsupportedOperationError, at_user_line
+from symdiff.locks import LocalLock
 from symdiff.program.program import Program
 from symdiff.program.serialization import save
 from symdiff.program.sizes import evaluate
@@ -192,7 +192,7 @@ class Function:
         self._enters_into: tuple[Callable[..., Any], ...] = ()
         self._known: dict[Any, _Compiled] = {}
         self._variants: dict[Any, list[_Compiled]] = {}
-        self._lock = threading.RLock()
+        self._lock = LocalLock()
         self.__name__ = name
         self.__wrapped__ = wrapped
         self.__doc__ = wrapped.__doc__

@@ -5,25 +5,29 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
-import threading
 from collections.abc import Iterable, Sequence
 from functools import cache
 
 import llvmlite.binding as llvm
+from llvmlite.binding import ffi
 from llvmlite.binding.newpassmanagers import NewPassManager
 from llvmlite.binding.object_file import ObjectFileRef
 
 from symdiff.compilation.cpu import special
 from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
 from symdiff.errors import UnsupportedOperationError
+from symdiff.locks import global_lock
 
 __all__ = ["Code", "assembly", "compile_object", "load_object", "machine_name", "require_symbols"]
 
-_lock = threading.RLock()
-# A child that is forked while another thread compiles would wait for that thread for ever.
+# llvmlite holds a lock of its own in every call, also when engines are dropped.
+_llvm_lock = ffi.lib._lock  # pyright: ignore[reportPrivateUsage] - there is no public name
 os.register_at_fork(
-    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    before=_llvm_lock.__enter__,
+    after_in_parent=_llvm_lock.__exit__,
+    after_in_child=_llvm_lock.__exit__,
 )
+_lock = global_lock()  # which a fork takes before llvmlite's, as compilation does
 
 
 class Code:

@@ -94,9 +94,8 @@ def _environment() -> str:
     except importlib.metadata.PackageNotFoundError:
         numba = None
     versions = (__version__, sys.version, np.__version__, scipy.__version__, sympy.__version__)
-    llvmlite = importlib.metadata.version("llvmlite")
     vector_math = variants("exp", "double", 1), variants("exp", "float", 1)
-    return repr((machine_name(), versions, numba, llvmlite, vector_math, _source_digest()))
+    return repr((machine_name(), versions, numba, vector_math, _source_digest()))
 
 
 def _source_digest() -> str:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+import llvmlite
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 from llvmlite.binding.newpassmanagers import NewPassManager
@@ -142,7 +143,8 @@ def machine_name() -> str:
     """Say for what machine, and with which LLVM, code is compiled."""
     version = ".".join(map(str, llvm.llvm_version_info))
     features = llvm.get_host_cpu_features().flatten()
-    return f"{llvm.get_default_triple()} {llvm.get_host_cpu_name()} {features} LLVM {version}"
+    made_by = f"llvmlite {llvmlite.__version__} LLVM {version}"
+    return f"{llvm.get_default_triple()} {llvm.get_host_cpu_name()} {features} {made_by}"
 
 
 def assembly(text: str) -> str:

@@ -20,12 +20,12 @@ import sys
 import numpy as np
 import scipy.special
 import symdiff as sd
-from symdiff.compilation.cpu import kernel
+from symdiff.compilation.cpu import engine, kernel
 
 if sys.argv[1] == "warm":
     def refuse(text):
         raise AssertionError("compiled again:\\n" + text[-500:])
-    kernel.compile_object = refuse
+    kernel.compile_object = engine.compile_object = refuse
 
 data = np.linspace(0.0, 1.0, 12).reshape(4, 3)
 x, A = np.array([0.3, 0.7, 1.1]), np.array([[2.0, 0.3, 0.0], [0.3, 1.5, 0.2], [0.0, 0.2, 1.0]])
@@ -62,6 +62,7 @@ show(
     sd.jit(lambda x: x + 1)(np.float32(2)),
     sd.curve_fit(model, x, model(x, 2.0, 0.5), [1.0, 1.0])[0].round(6),
     sd.grad(lambda x: x**3).cfunc(1.0).low_level_callable is not None,
+    sd.value_and_grad(lambda x: np.sum(np.sin(x) ** 2))(np.linspace(0.0, 1.0, 100_000)),
 )
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -14,8 +15,10 @@ from llvmlite.binding import ffi
 from llvmlite.binding.newpassmanagers import NewPassManager
 from llvmlite.binding.object_file import ObjectFileRef
 
-from symdiff.compilation.cpu import special
+from symdiff.compilation.cpu import pool, special
 from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
+from symdiff.compilation.disk_cache import open_cache
+from symdiff.config import config
 from symdiff.errors import UnsupportedOperationError
 from symdiff.locks import global_lock
 
@@ -91,6 +94,25 @@ def _add_special(symbol: str) -> None:
         llvm.add_symbol(symbol, address)
 
 
+@cache
+def _add_pool() -> tuple[Code, object]:
+    """Compile the pool of threads, once in a process, and let code call it."""
+    llvm.add_symbol(pool.THREADS, config.threads_address)
+    store = open_cache()
+    key = hashlib.blake2b(f"{machine_name()}{pool.MODULE}".encode(), digest_size=24).hexdigest()
+    content = store.load(key) if store is not None else None
+    if content is None:
+        content = compile_object(pool.MODULE)
+        if store is not None:
+            store.save(key, content)
+    code = load_object(content)
+    for name in (pool.PARALLEL_FOR, pool.WORKERS):
+        llvm.add_symbol(name, code.address(name))
+    forget = ctypes.CFUNCTYPE(None)(code.address(pool.FORGET_THREADS))
+    os.register_at_fork(after_in_child=forget)
+    return code, forget  # which threads wait in as long as the process lives
+
+
 def _optimized(text: str) -> llvm.ModuleRef:
     module = llvm.parse_assembly(text)
     module.verify()
@@ -112,11 +134,14 @@ def require_symbols(names: Iterable[str]) -> None:
     """Refuse code that calls what is not there: LLVM would let the call go to address zero."""
     _machine()
     process = ctypes.CDLL(None)
-    for name in names:
+    for name in sorted(names):
         if name.startswith((LAPACK_PREFIX, BLAS_PREFIX)):
             _add_lapack(name)
         elif name.startswith(special.PREFIX):
             _add_special(name)
+        elif name == pool.PARALLEL_FOR:
+            with _lock:  # two pools would be one too many
+                _add_pool()
         is_known = name.startswith("llvm.") or hasattr(process, name)
         if not is_known and llvm.address_of_symbol(name) is None:
             raise UnsupportedOperationError(f"this machine's libraries have no function {name}")

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from symdiff.compilation.cpu.calls import Call, Given
 from symdiff.compilation.cpu.entry import (
-    ITEM_SIZES,
     declare_python,
     finish,
     return_object,
     size_value,
 )
-from symdiff.compilation.cpu.lowering import Module
+from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.objects import DATA, DIMENSIONS, FLAGS, Writer
+from symdiff.compilation.cpu.operations import ITEM_SIZES
 from symdiff.program.blocks import Block
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent

@@ -14,7 +14,8 @@ from symdiff.compilation.cpu.callbacks import Callback, failure
 from symdiff.compilation.cpu.calls import Call, Given, known_objects
 from symdiff.compilation.cpu.engine import Code, compile_object, load_object, require_symbols
 from symdiff.compilation.cpu.into import add_into_entry, can_enter_into
-from symdiff.compilation.cpu.lowering import Module, lower
+from symdiff.compilation.cpu.lowering import lower
+from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.planning import planned
 from symdiff.compilation.disk_cache import open_cache
 from symdiff.compilation.status import error_of

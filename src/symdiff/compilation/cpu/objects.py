@@ -27,7 +27,7 @@ from symdiff.compilation.cpu.entry import (
     return_object,
     size_value,
 )
-from symdiff.compilation.cpu.lowering import Module
+from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import llvm_type
 from symdiff.compilation.schedule import Schedule
 from symdiff.program.program import Program

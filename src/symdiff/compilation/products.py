@@ -18,7 +18,7 @@ from symdiff.program.equations import (
     Read,
     is_plain,
 )
-from symdiff.program.patterns import Pattern, pattern, placeholder
+from symdiff.program.patterns import pattern, placeholder
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
 
@@ -156,13 +156,4 @@ def _is_scaled(program: Program, scaled: str, inner: int, base: str, base_inner:
         elif any(_single(i) != inner for i in operand.indices):
             return False
     is_set = len(equation.extents) == 2 and equation.operator in ("=", "+=")
-    return is_set and len(found) == 1 and _is_linear(equation.pattern, found[0])
-
-
-def _is_linear(body: Pattern | Block, operand: int) -> bool:
-    """Whether a pattern is a multiple of one of its operands."""
-    assert isinstance(body, Pattern)
-    symbol = placeholder(operand)
-    factors = body.expression.as_ordered_factors()
-    rest = [f for f in factors if f != symbol]
-    return len(rest) == len(factors) - 1 and not any(f.has(symbol) for f in rest)
+    return is_set and len(found) == 1 and equation.pattern.is_multiple_of(found[0])

@@ -50,13 +50,13 @@ MIN_LANES = 8
 """Steps from which on an inner loop may as well be SIMD itself, if it adds nothing up."""
 MAX_PACKED = 256
 """Elements a row of an array may have to be packed."""
-MAX_UNROLLED = 16
+MAX_UNROLLED = 24
 """Steps of a loop that is unrolled within a row."""
-MAX_WEIGHT = 128
+MAX_WEIGHT = 256
 """Statements to which a loop may be unrolled."""
-MAX_BODY = 768
+MAX_BODY = 128
 """Statements of straight-line code in one loop over rows."""
-REGISTER_WEIGHT = 5
+REGISTER_WEIGHT = 4
 """Statements as which a register counts that is taken for all of a loop over rows."""
 CHUNK = 8
 """Steps of a long loop that are done within a row at a time."""

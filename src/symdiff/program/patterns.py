@@ -87,6 +87,13 @@ class Pattern:
         e = self.expression
         return isinstance(e, sp.logic.boolalg.Boolean) and not e.is_Symbol
 
+    def is_multiple_of(self, operand: int) -> bool:
+        """Whether this is an operand times what does not depend on it."""
+        symbol = placeholder(operand)
+        factors = self.expression.as_ordered_factors()
+        rest = [f for f in factors if f != symbol]
+        return len(rest) == len(factors) - 1 and not any(f.has(symbol) for f in rest)
+
     @cached_property
     def is_transcendental(self) -> bool:
         """Whether it takes a function of the mathematical library, some dozens of operations."""

@@ -31,6 +31,7 @@ from symdiff.program.sizes import Extent, put_sizes
 from symdiff.program.splicing import Binding, bind_sizes, splice
 from symdiff.rewriting.branches import select_branches
 from symdiff.rewriting.nested import rewrite_nested
+from symdiff.rewriting.pieces import compute_pieces
 
 __all__ = [
     "PASSES",
@@ -453,7 +454,7 @@ def _apply_passes(program: Program, inside: Callable[[Program], Program]) -> Pro
 def optimize(program: Program) -> Program:
     """Apply all passes: what comes out is fit for every target."""
     simple = simplify(program)
-    expanded = _expanded_within(simple)
+    expanded = compute_pieces(_expanded_within(simple))
     return simple if expanded is simple else simplify(expanded)
 
 

@@ -87,9 +87,10 @@ def is_traced(x: Any) -> bool:
 class Inside(Context):
     """The context of a body: sizes, and what is assumed of them, are those of the trace around."""
 
-    def __init__(self, around: Context, name: str) -> None:
+    def __init__(self, around: Context, name: str, *, is_repeated: bool = False) -> None:
         super().__init__(name)
         self.around = around
+        self.is_repeated = is_repeated or around.is_repeated
         self.values = around.values
         self.guards = around.guards
         self.reserved = around.reserved

@@ -104,6 +104,8 @@ class Context:
         self.progressions: dict[str, Extent] = {}
         """Arrays made by ``np.arange(start, stop)``, and where they start."""
         self.reserved: frozenset[str] = frozenset()
+        self.is_repeated = False
+        """Whether this is the step of a loop, or in one."""
         self._counter = 0
         self._constant_names: dict[int, tuple[str, np.ndarray]] = {}
         self._symbols: dict[int, Size] = {}

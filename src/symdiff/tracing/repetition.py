@@ -357,7 +357,7 @@ def _attempt(
     is_dynamic: bool,
 ) -> _Traced | list[_Slot] | tuple[list[_Slot], Tree]:
     """Trace a body; where types have not settled give better ones."""
-    inside = Inside(context, f"{context.name}_step")
+    inside = Inside(context, f"{context.name}_step", is_repeated=True)
     with inside:
         number = inside.add_input("step", (), "int64")
         inside.natural.add(number)

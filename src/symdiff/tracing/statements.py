@@ -459,7 +459,7 @@ def for_statement(
 
 
 SHORT = 8
-"""Loops over sizes that are at most this are unrolled, as those over layers or dimensions."""
+"""Within a loop, others over sizes that are at most this are unrolled: over layers, say."""
 
 
 def _is_long(rows: Rows) -> bool:

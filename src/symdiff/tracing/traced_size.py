@@ -58,8 +58,12 @@ class TracedSize:
 
     @property
     def takes_numbers(self) -> bool:
-        """Whether a trace may take short sizes for numbers, and be for these alone."""
-        return not keeps_sizes()
+        """Whether a trace may take short sizes for numbers, and be for these alone.
+
+        That pays within loops, where a few steps done as a loop take several times as long.
+        """
+        context = active_context()
+        return context is not None and context.is_repeated and not keeps_sizes()
 
     def _other(self, other: object) -> Extent | None:
         if isinstance(other, TracedSize):

@@ -60,6 +60,8 @@ class _Divided:
         f = self.f
         f.module.functions.append(self.part_text())
         f.module.functions.append(self.chunk_text())
+        for name in [*[n for n, _ in self.parallel.summed], *self.parallel.private]:
+            f.size(_count(self.storage[name].shape))  # in front of what may not be done
         self.given = [f.register(name) for name in self.parallel.given]
         most = MAX_SUMMED_CHUNKS if self.parallel.summed or self.n_numbers else MAX_CHUNKS
         self.sums = f.slot(f"[{max(self.n_numbers, 1) * most} x i64]")

@@ -1,8 +1,8 @@
 """What can go wrong, each kind also a builtin, and where in the user's code it went wrong."""
 
-import inspect
 import os
 import sys
+from functools import cache
 from types import FrameType
 
 __all__ = [
@@ -121,13 +121,15 @@ _NUMPY = (
 
 def user_frame() -> FrameType | None:
     """Return the innermost frame that is neither ours nor NumPy's."""
-    frame = inspect.currentframe()
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if not filename.startswith((_PACKAGE, _NUMPY, "<__array_function__")):
-            return frame
+    frame = sys._getframe(1)
+    while frame is not None and _is_internal(frame.f_code.co_filename):
         frame = frame.f_back
-    return None
+    return frame
+
+
+@cache
+def _is_internal(filename: str) -> bool:
+    return filename.startswith((_PACKAGE, _NUMPY, "<__array_function__"))
 
 
 def user_line() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import sympy as sp
@@ -62,7 +63,7 @@ def has_derivative(equation: Equation, operand: int) -> bool:
     if equation.pattern.is_truth:
         return False
     try:
-        return equation.pattern.derivative(operand) != 0
+        return equation.pattern.has_derivative(operand)
     except UnsupportedOperationError as error:  # a function without a rule for this argument
         raise UnsupportedOperationError(f"{error}{_where(equation)}") from None
 
@@ -151,6 +152,18 @@ def at(guard: Read | None, indices: Sequence[Index]) -> Read | None:
     composed = compose(guard.indices, indices)
     assert composed is not None, "a guard is an array as it is"
     return Read(guard.array, composed)
+
+
+@cache
+def _condition_of(body: Pattern, k: int) -> tuple[Pattern, list[int]] | None:
+    """The condition that a pattern sets on its derivative by an operand, and what it reads."""
+    condition = guard_of(body.derivative(k))
+    if condition == sp.true:
+        return None
+    symbols = [placeholder(n) for n in range(body.arity)]
+    used = [n for n, s in enumerate(symbols) if s in condition.free_symbols]
+    renaming = {symbols[n]: placeholder(m) for m, n in enumerate(used)}
+    return pattern(condition.xreplace(renaming), len(used)), used
 
 
 class _Condition(NamedTuple):
@@ -310,16 +323,10 @@ class Builder:
         if equation.operator in ("max=", "min="):
             return EQUAL, [equation.operands[0], Read(equation.array, equation.target)]
         assert isinstance(equation.pattern, Pattern)
-        condition = guard_of(equation.pattern.derivative(k))
-        if condition == sp.true:
+        condition = _condition_of(equation.pattern, k)
+        if condition is None:
             return None
-        symbols = [placeholder(n) for n in range(equation.pattern.arity)]
-        used = [n for n, s in enumerate(symbols) if s in condition.free_symbols]
-        renaming = {symbols[n]: placeholder(m) for m, n in enumerate(used)}
-        return (
-            pattern(condition.xreplace(renaming), len(used)),
-            [equation.operands[n] for n in used],
-        )
+        return condition[0], [equation.operands[n] for n in condition[1]]
 
     def term(
         self,

@@ -101,10 +101,11 @@ class Equation(NamedTuple):
         found: list[Read] = []
         for operand in self.operands:
             if isinstance(operand, Read):
-                _collect(operand, found)
-        for i in self.target:
-            if isinstance(i, Read):
-                _collect(i, found)
+                found.append(operand)
+                if operand.indices:
+                    _collect(operand.indices, found)
+        if self.target:
+            _collect(self.target, found)
         return found
 
     @property
@@ -114,11 +115,11 @@ class Equation(NamedTuple):
         return rank == len(self.extents) and is_plain(self.target)
 
 
-def _collect(read: Read, found: list[Read]) -> None:
-    found.append(read)
-    for i in read.indices:
+def _collect(indices: Sequence[Index], found: list[Read]) -> None:
+    for i in indices:
         if isinstance(i, Read):
-            _collect(i, found)
+            found.append(i)
+            _collect(i.indices, found)
 
 
 def is_plain(indices: Sequence[Index]) -> bool:

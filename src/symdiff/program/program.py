@@ -195,8 +195,10 @@ def remove_dead_equations(program: Program) -> Program:
     for equation in reversed(program.equations):
         if equation.array in needed:
             kept.append(equation)
-            needed.update(r.array for r in equation.reads)
+            needed.update([r.array for r in equation.reads])
     needed.update(program.inputs)
+    if len(kept) == len(program.equations) and needed >= program.types.keys():
+        return program
     return program.replace(
         equations=tuple(reversed(kept)),
         types={n: t for n, t in program.types.items() if n in needed},

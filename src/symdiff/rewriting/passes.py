@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
+from operator import is_
 from typing import Any
 
 import sympy as sp
@@ -70,7 +71,7 @@ def merge_equal_equations(program: Program) -> Program:
 
 
 def _key(equation: Equation) -> Any:
-    operands = tuple([_operand_key(o) for o in equation.operands])
+    operands = tuple([o if isinstance(o, Read) else _operand_key(o) for o in equation.operands])
     return (equation.target, equation.operator, equation.pattern, operands, equation.extents)
 
 
@@ -82,7 +83,7 @@ def _operand_key(operand: Operand) -> Any:
 
 
 def _rename(equation: Equation, names: dict[str, str]) -> Equation:
-    if not any(r.array in names for r in equation.reads):
+    if not names or not any([r.array in names for r in equation.reads]):
         return equation
     return _map_reads(equation, lambda r: r._replace(array=names.get(r.array, r.array)))
 
@@ -113,7 +114,8 @@ def propagate_copies(program: Program) -> Program:
     while True:  # again when a read could not do without the copy
         kept, missing = _propagate(program, needed)
         if not missing:
-            return program.replace(equations=tuple(kept))
+            is_same = len(kept) == len(program.equations) and all(map(is_, kept, program.equations))
+            return program if is_same else program.replace(equations=tuple(kept))
         needed |= missing
 
 
@@ -122,9 +124,12 @@ def _propagate(program: Program, needed: set[str]) -> tuple[list[Equation], set[
     missing: set[str] = set()
     kept: list[Equation] = []
     for equation in program.equations:
-        resolve = partial(_resolve, program, copies, missing, isinstance(equation.pattern, Block))
-        resolved = _map_reads(equation, resolve)
-        if isinstance(equation.pattern, Pattern):
+        resolved = equation
+        is_block = isinstance(equation.pattern, Block)
+        if any([r.array in copies for r in equation.reads]):
+            resolve = partial(_resolve, program, copies, missing, is_block)
+            resolved = _map_reads(equation, resolve)
+        if not is_block:
             resolved = fold_literals(resolved, program.types[equation.array].dtype)
         if equation.array not in needed and _is_copy(program, resolved):
             copies[equation.array] = resolved.operands[0]
@@ -166,11 +171,14 @@ def name_assignments(program: Program) -> Program:
     kept = [
         _assigned(e) if len(program.contributions[e.array]) == 1 else e for e in program.equations
     ]
-    return program.replace(equations=tuple(kept))
+    is_same = all(map(is_, kept, program.equations))
+    return program if is_same else program.replace(equations=tuple(kept))
 
 
 def _assigned(equation: Equation) -> Equation:
     """Write a whole contribution as an assignment, with its loops in the order of the axes."""
+    if equation.operator == "=" and not equation.extents:
+        return equation
     order = [i.single if isinstance(i, Affine) else None for i in equation.target]
     numbers = [k for k in order if k is not None]
     if isinstance(equation.pattern, Block) or sorted(numbers) != [*range(len(equation.extents))]:
@@ -184,7 +192,10 @@ def _assigned(equation: Equation) -> Equation:
             operands=tuple([_substituted(o, by) for o in equation.operands]),
             extents=tuple([equation.extents[k] for k in numbers]),
         )
-    return equation if equation.operator == "=" else equation._replace(operator="=")
+    if equation.operator == "=":
+        return equation
+    array, target, _, body, operands, extents, location = equation
+    return Equation(array, target, "=", body, operands, extents, location)
 
 
 def _substituted(operand: Operand, by: list[Affine]) -> Operand:
@@ -198,7 +209,7 @@ def _substituted(operand: Operand, by: list[Affine]) -> Operand:
 def _is_copy(program: Program, equation: Equation) -> bool:
     types = program.types
     array_type = types[equation.array]
-    if len(program.contributions[equation.array]) > 1 or not equation.pattern.is_copy:
+    if not equation.pattern.is_copy or len(program.contributions[equation.array]) > 1:
         return False
     if equation.operator not in ("=", "+=") or not equation.is_whole:
         return False
@@ -377,11 +388,15 @@ def drop_copied_outputs(program: Program) -> Program:
 
 def turn_outputs(program: Program) -> Program:
     """Compute an output that is a transposed array as it is wanted."""
-    uses = Counter(r.array for e in program.equations for r in e.reads)
     turned: dict[str, tuple[str, list[int]]] = {}
-    for equation in program.equations:
-        if equation.array not in program.outputs or not _is_transposition(program, equation):
-            continue
+    outputs = set(program.outputs)
+    copies = [
+        e for e in program.equations if e.array in outputs and _is_transposition(program, e)
+    ]
+    if not copies:
+        return program
+    uses = Counter(r.array for e in program.equations for r in e.reads)
+    for equation in copies:
         (source,) = equation.operands
         assert isinstance(source, Read)
         made = program.contributions.get(source.array, ())
@@ -407,7 +422,7 @@ def turn_outputs(program: Program) -> Program:
 
 def _is_transposition(program: Program, equation: Equation) -> bool:
     """Whether an equation is a copy of a whole array with its axes in another order."""
-    if len(program.contributions[equation.array]) > 1 or not equation.pattern.is_copy:
+    if not equation.pattern.is_copy or len(program.contributions[equation.array]) > 1:
         return False
     source = equation.operands[0]
     if not isinstance(source, Read) or not equation.is_whole or equation.operator == "max=":

@@ -52,6 +52,8 @@ def active_context() -> Context | None:
 
 def check_dtype(dtype: Any) -> str:
     """Name a dtype, or say that it cannot be used."""
+    if isinstance(dtype, str) and dtype in DTYPES:
+        return dtype
     name = np.dtype(dtype).name
     if name not in DTYPES:
         raise DTypeError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -221,4 +222,12 @@ def astype(x: Any, dtype: Any) -> TracedArray:
 def _strong_dtype(operands: Sequence[Lifted], literal: Literal) -> str:
     """The dtype that a Python number takes beside these operands."""
     strong = [x.dtype_ for x in operands if isinstance(x, TracedArray) and not x.is_weak]
+    if literal.dtype == "weak_float":
+        return _dtype_of_float(*strong)
     return np.result_type(*strong, literal.value).name
+
+
+@cache
+def _dtype_of_float(*strong: str) -> str:
+    """The dtype that a Python float takes beside arrays."""
+    return np.result_type(*strong, 0.0).name

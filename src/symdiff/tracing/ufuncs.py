@@ -208,8 +208,11 @@ def _type_of(x: Lifted) -> Any:
     if isinstance(x, TracedArray):
         return type(x.example) if x.is_weak else x.dtype_
     if isinstance(x, Literal):
-        return {"weak_float": float, "weak_int": int}.get(x.dtype, x.dtype)
+        return _WEAK.get(x.dtype, x.dtype)
     return int
+
+
+_WEAK = {"weak_float": float, "weak_int": int}
 
 
 @cache
@@ -226,6 +229,7 @@ def _loop_dtypes(ufunc: np.ufunc, wanted: np.dtype | None, *types: Any) -> tuple
         raise DTypeError(at_user_line(str(error))) from None
 
 
+@cache
 def _result_dtype(ufunc: np.ufunc, result: int, *types: Any) -> str:
     dtype = _loop_dtypes(ufunc, None, *types)[ufunc.nin + result]
     # NumPy takes the square root of an int8 in half precision, which no kernel computes in.

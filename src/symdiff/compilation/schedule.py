@@ -9,6 +9,7 @@ produces, the element read is finished in the same iteration.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -288,7 +289,7 @@ def _has_short_rows(equation: Equation, program: Program, rows: Extent) -> bool:
         if len(shape) < 2 or shape[0] != rows:
             continue
         is_ours = array not in program.outputs and array not in program.inputs
-        rest = _product([e for e in shape[1:] if isinstance(e, int)])
+        rest = math.prod([e for e in shape[1:] if isinstance(e, int)])
         if not (is_ours or all(isinstance(e, int) for e in shape[1:])) or rest > MAX_IN_ROW:
             return False
     return True

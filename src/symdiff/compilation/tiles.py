@@ -178,13 +178,12 @@ class _Nest:
     def _has_good_place(self, array: str, indices: Sequence[Index], statement: Statement) -> bool:
         if array in self.local or not any(_mentions(i, self.loop, statement) for i in indices):
             return True
+        if len(indices) > 1 and is_row_of(self.loop, indices, statement):
+            return self._can_turn(array) or self._is_packable(array)
         if any(isinstance(i, Read) for i in indices):
             return True
-        if not any(_mentions(i, self.loop, statement) for i in indices[:-1]):
-            return True  # along the last axis, where rows lie side by side
-        return is_row_of(self.loop, indices, statement) and (
-            self._can_turn(array) or self._is_packable(array)
-        )
+        # Along the last axis rows lie side by side.
+        return not any(_mentions(i, self.loop, statement) for i in indices[:-1])
 
     def _is_packable(self, array: str) -> bool:
         count = 1

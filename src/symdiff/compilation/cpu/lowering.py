@@ -6,7 +6,7 @@ second, where a builder of instruction objects takes most of one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -444,6 +444,7 @@ class _Function:
             self.row = None
 
         self._counted(variable, self.n_rows, body)
+        del self.variables[rows.loop.variable]  # which no other loop over rows may see
 
     def _copy_rows(self, node: Pack | Unpack) -> None:
         """Copy between the rows of an array and a tile, in which they lie side by side."""
@@ -468,9 +469,8 @@ class _Function:
             f"call i32 @{function}(ptr {rows}, ptr {self.pointers[node.tile]}, i64 {self.n_rows})"
         )
 
-    def _counted(self, variable: str, extent: str, body: object) -> None:
+    def _counted(self, variable: str, extent: str, body: Callable[[], None]) -> None:
         """Write ``for variable in range(extent)``; nothing happens for an extent of zero."""
-        assert callable(body)
         self.counter += 1
         label = f"b{self.counter}"
         before = self.block
@@ -670,7 +670,9 @@ class _Function:
             for axis, extent in zip(storage.axes, storage.shape, strict=True)
             if (self.row is None if axis == ROW else storage.bound[axis] is None)
         ]
-        self._fill_axes(name, value, free, self._bound_indices(storage))
+        at = self._bound_indices(storage)
+        free += [(axis, ROW) for axis in storage.axes if axis != ROW and at.get(axis) == ""]
+        self._fill_axes(name, value, free, at)
 
     def _fill_axes(
         self, array: str, value: Value, free: list[tuple[int, Extent]], at: dict[int, str]
@@ -679,6 +681,11 @@ class _Function:
             self._save(self._element(array, at), value)
             return
         (axis, extent), *rest = free
+        if extent == ROW:  # rows of the tile, in the array itself
+            self._over_rows(
+                lambda row: self._fill_axes(array, value, rest, {**at, axis: row}),
+            )
+            return
         if self.row is not None and isinstance(extent, int):
             for n in range(extent):
                 self._fill_axes(array, value, rest, {**at, axis: str(n)})
@@ -688,6 +695,12 @@ class _Function:
         inner = {**at, axis: variable}
         limit = self.n_rows if axis == ROW else self.size(extent)
         self._counted(variable, limit, lambda: self._fill_axes(array, value, rest, inner))
+
+    def _over_rows(self, body: Callable[[str], None]) -> None:
+        """Write a loop that gives the numbers of a tile's rows."""
+        self.counter += 1
+        variable = f"%f{self.counter}"
+        self._counted(variable, self.n_rows, lambda: body(self._sum(self.first_row, variable)))
 
     def _bound_indices(self, storage: Storage) -> dict[int, str]:
         return {

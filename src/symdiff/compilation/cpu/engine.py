@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 import llvmlite.binding as llvm
@@ -15,7 +15,7 @@ from symdiff.compilation.cpu import special
 from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
 from symdiff.errors import UnsupportedOperationError
 
-__all__ = ["Code", "assembly", "compile_module", "require_symbols"]
+__all__ = ["Code", "assembly", "compile_module", "compile_modules", "require_symbols"]
 
 _lock = threading.Lock()
 
@@ -80,11 +80,11 @@ def _add_special(symbol: str) -> None:
         llvm.add_symbol(symbol, address)
 
 
-def _optimized(text: str) -> llvm.ModuleRef:
+def _optimized(text: str, speed_level: int = 2) -> llvm.ModuleRef:
     module = llvm.parse_assembly(text)
     module.verify()
     machine = _machine()
-    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=speed_level)
     tuning.loop_unrolling = False  # halves the time to compile; no loss seen
     tuning.loop_vectorization = True
     tuning.slp_vectorization = False
@@ -109,6 +109,29 @@ def require_symbols(names: Iterable[str]) -> None:
         is_known = name.startswith("llvm.") or hasattr(process, name)
         if not is_known and llvm.address_of_symbol(name) is None:
             raise UnsupportedOperationError(f"this machine's libraries have no function {name}")
+
+
+def compile_modules(texts: Sequence[str], proceed: Callable[[], None]) -> Code:
+    """Compile modules of straight-line code of which the first calls the others.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    proceed : callable
+        Called after each module; others may compile meanwhile.
+    """
+    objects: list[bytes] = []
+    for text in texts:
+        with _lock:
+            module = _optimized(text, speed_level=1)
+            objects.append(_machine().emit_object(module))
+        proceed()
+    with _lock:
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
+        for data in objects:
+            engine.add_object_file(llvm.ObjectFileRef.from_data(data))
+        engine.finalize_object()
+    return Code(engine)
 
 
 def compile_module(text: str) -> Code:

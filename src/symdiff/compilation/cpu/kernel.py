@@ -10,9 +10,10 @@ import numpy as np
 
 from symdiff.compilation.cpu import entry, objects
 from symdiff.compilation.cpu.callbacks import failure
-from symdiff.compilation.cpu.engine import Code, compile_module, require_symbols
+from symdiff.compilation.cpu.engine import Code, compile_module, compile_modules, require_symbols
 from symdiff.compilation.cpu.lowering import Module, lower
 from symdiff.compilation.cpu.objects import Given
+from symdiff.compilation.cpu.parts import is_long, lower_parts
 from symdiff.compilation.cpu.planning import planned
 from symdiff.compilation.status import error_of
 from symdiff.program.program import Program
@@ -65,13 +66,17 @@ def _function(code: Code, name: str, keep: list[Any]) -> Callable[..., Any]:
     return _new_function(ctypes.addressof(definition), (code, keep), None)
 
 
+def _go_on() -> None:
+    """Do nothing."""
+
+
 class Kernel:
     """A Program as machine code.
 
     Attributes
     ----------
     program : Program
-        What was compiled.
+        What was compiled. `proceed` is called between the steps; what it raises ends the work.
     enter_objects : callable or None
         Takes the arguments as Python has them and gives the result, or NotImplemented for
         arguments other than those it was compiled for.
@@ -79,11 +84,19 @@ class Kernel:
         The C function ``int call(void **table, int64_t *sizes)``.
     """
 
-    def __init__(self, program: Program, call: Call | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        call: Call | None = None,
+        proceed: Callable[[], None] = _go_on,
+    ) -> None:
         self.program = program
         module, held = _module(program, call)
-        require_symbols(module.declarations)
-        self._code = compile_module(str(module))
+        proceed()
+        for part in (module, *module.parts):
+            require_symbols(part.declarations)
+        texts = [str(part) for part in (module, *module.parts)]
+        self._code = compile_modules(texts, proceed) if module.parts else compile_module(texts[0])
         self._callbacks = module.callbacks
         keep: list[Any] = [held]
         self._enter_arrays = _function(self._code, "enter_arrays", keep)
@@ -122,7 +135,10 @@ class Kernel:
 def _module(program: Program, call: Call | None) -> tuple[Module, list[Any] | None]:
     plan = planned(program)
     module = Module()
-    lower(plan, module)
+    if is_long(plan):
+        lower_parts(plan, module)
+    else:
+        lower(plan, module)
     entry.add_call(plan, module)
     entry.add_array_entry(plan, module)
     if is_number_function(program):
@@ -154,4 +170,5 @@ def compile_program(program: Program, call: Call | None = None) -> Kernel:
 
 def kernel_text(program: Program) -> str:
     """The LLVM code of a Program before LLVM's own optimisation."""
-    return str(_module(program, None)[0])
+    module, _ = _module(program, None)
+    return "\n".join(map(str, (module, *module.parts)))

@@ -59,8 +59,8 @@ from symdiff.program.sizes import Extent, Size, symbol
 __all__ = ["Module", "lower"]
 
 _START = {"=": 0, "+=": 0, "max=": "-inf", "min=": "inf", "or=": False, "and=": True}
-_COMBINE = {"=": "add", "+=": "add", "max=": "maximum", "min=": "minimum"}
-_COMBINE |= {"or=": "or", "and=": "and"}
+COMBINE = {"=": "add", "+=": "add", "max=": "maximum", "min=": "minimum"}
+COMBINE |= {"or=": "or", "and=": "and"}
 STACK_LIMIT, MAX_ON_STACK = 512, 8192
 """Intermediate arrays of up to the first number of elements lie on the stack, while those that lie
 there have not passed the second together."""
@@ -80,7 +80,14 @@ class Module:
         self.defined: set[str] = set()
         self.callbacks: list[Callback] = []
         self.nested: dict[Nested, str] = {}
+        self.parts: list[Module] = []
+        """Modules with functions that this one calls."""
         self.constants: dict[int, tuple[str, np.ndarray]] = {}
+
+    def new_part(self) -> Module:
+        """Begin a module for functions that this one calls."""
+        self.parts.append(Module())
+        return self.parts[-1]
 
     def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
         """Declare an external function once; return its name."""
@@ -527,7 +534,7 @@ class _Function:
             flags = "reassoc contract" if is_sum else "contract"
             name = self.emit(f"fadd {flags} {llvm_type(dtype)} {old.name}, {new.name}")
             return Value(name, dtype)
-        return STEPS[_COMBINE[equation.operator]](self, dtype, [old, new])
+        return STEPS[COMBINE[equation.operator]](self, dtype, [old, new])
 
     def _block(self, statement: Statement, block: Block) -> Value | None:
         """Call the function of a block; give its result where that is a number."""
@@ -613,7 +620,7 @@ class _Function:
         values = [self._operand(o, statement) for o in equation.operands]
         for step in equation.pattern.steps:
             if step.name == "literal":
-                values.append(_literal(step.literal, dtype))
+                values.append(literal_value(step.literal, dtype))
                 continue
             arguments = [values[a] for a in step.arguments]
             compute = dtype
@@ -811,7 +818,7 @@ def _calls_function(equation: Equation) -> bool:
     )
 
 
-def _literal(value: float | bool, dtype: str) -> Value:
+def literal_value(value: float | bool, dtype: str) -> Value:
     """A number in a pattern takes the dtype of the equation, where that is a number's."""
     if isinstance(value, bool):
         return constant(value, "bool")

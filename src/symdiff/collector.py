@@ -1,0 +1,44 @@
+"""Python's search for garbage, put off while something large is built."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["collection_paused"]
+
+_lock = threading.Lock()
+_paused = 0
+_was_enabled = False
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Leave out the search for cycles of garbage, in all threads, while this lasts.
+
+    A Program is a great many small tuples, all of them in use: looking through them again and again
+    as they become more takes as long as making them.
+
+    Examples
+    --------
+    >>> with collection_paused():
+    ...     gc.isenabled()
+    False
+    >>> gc.isenabled()
+    True
+    """
+    global _paused, _was_enabled  # noqa: PLW0603 - there is one collector
+    with _lock:
+        if not _paused:
+            _was_enabled = gc.isenabled()
+            gc.disable()
+        _paused += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _paused -= 1
+            if not _paused and _was_enabled:
+                gc.enable()

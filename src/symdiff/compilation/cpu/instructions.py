@@ -1,0 +1,208 @@
+"""A Program of numbers as a table of instructions, for the interpreter.
+
+Every value is a double in a row of slots; a truth value is 1.0 or 0.0. An instruction is five
+integers: what is done, the slot of the result, and up to three slots of operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from symdiff.compilation.cpu.operations import LIBRARY_STEPS
+from symdiff.program.blocks import Block
+from symdiff.program.equations import Equation, IndexValue, Literal, Read
+from symdiff.program.patterns import Pattern
+from symdiff.program.program import Program
+
+__all__ = ["ARITIES", "HALT", "OPCODES", "TRUTH", "Table", "table_of"]
+
+_TESTS = {"isnan": 1, "isinf": 1, "isfinite": 1, "signbit": 1}
+_TESTS |= dict.fromkeys(("lt", "le", "gt", "ge", "eq", "ne"), 2)
+_LOGIC = {"and": 2, "or": 2, "xor": 2, "not": 1}
+_NUMBERS = {
+    **dict.fromkeys(("copy", "neg", "abs", "sign", "sqrt"), 1),
+    **dict.fromkeys(("floor", "ceil", "trunc", "rint", "gamma"), 1),
+    **dict.fromkeys(("add", "sub", "mul", "div", "pow", "copysign", "gap"), 2),
+    **dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), 2),
+    **dict.fromkeys(("floor_divide", "remainder", "fmod", "nextafter"), 2),
+    **dict.fromkeys(sorted(LIBRARY_STEPS), 1),
+    **dict.fromkeys(("atan2", "hypot", "logaddexp", "logaddexp2"), 2),
+    "select": 3,
+}
+ARITIES: dict[str, int] = {**_NUMBERS, **_TESTS, **_LOGIC}
+"""The steps of patterns that the interpreter knows, and how many operands each has."""
+HALT, TRUTH = 0, 1
+"""The instructions that are no steps: the end, and the conversion of a number to a truth value."""
+OPCODES = {name: number for number, name in enumerate(ARITIES, start=2)}
+
+_ACCUMULATE = {"+=": "add", "max=": "maximum", "min=": "minimum", "or=": "or", "and=": "and"}
+_LARGEST = 2**53
+"""Whole numbers up to this one are doubles."""
+
+
+class Table(NamedTuple):
+    """What the interpreter runs.
+
+    Attributes
+    ----------
+    code : numpy.ndarray
+        The instructions, of shape ``(n, 5)``.
+    start : numpy.ndarray
+        What the slots hold at the beginning: constants, and room for the rest.
+    inputs, outputs : list of int
+        The slots of the Program's arguments and results.
+    """
+
+    code: np.ndarray
+    start: np.ndarray
+    inputs: list[int]
+    outputs: list[int]
+
+
+class _Instruction(NamedTuple):
+    """A step; an operand is the number of an operand or step of the pattern, as in `Step`."""
+
+    opcode: int
+    operands: tuple[int, ...]
+
+
+class _Template(NamedTuple):
+    """A pattern as instructions; `literals` are numbers of values, with what they hold."""
+
+    instructions: list[_Instruction]
+    literals: dict[int, float]
+
+
+def table_of(program: Program) -> Table | None:
+    """Translate a Program; None if there is anything in it but numbers that are known here."""
+    if program.constants or not all(_is_number(t) for t in program.types.values()):
+        return None
+    return _Translation(program).table()
+
+
+def _is_number(array_type: tuple[object, str]) -> bool:
+    shape, dtype = array_type
+    return shape == () and dtype in ("float64", "bool")
+
+
+class _Untranslatable(Exception):  # noqa: N818 - it is no error
+    """There is something in a Program that the interpreter does not know."""
+
+
+class _Translation:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.code: list[int] = []
+        self.start: list[float] = [0.0] * len(program.inputs)
+        self.slots: dict[str, int] = {name: n for n, name in enumerate(program.inputs)}
+        self.literals: dict[bytes, int] = {}
+
+    def table(self) -> Table | None:
+        try:
+            for equation in self.program.equations:
+                self._equation(equation)
+        except _Untranslatable:
+            return None
+        self.code += (HALT, 0, 0, 0, 0)
+        code = np.array(self.code, np.int32).reshape(-1, 5)
+        outputs = [self.slots[name] for name in self.program.outputs]
+        start = np.array(self.start)
+        return Table(code, start, list(range(len(self.program.inputs))), outputs)
+
+    def _equation(self, equation: Equation) -> None:
+        body = equation.pattern
+        if isinstance(body, Block) or equation.extents:
+            raise _Untranslatable
+        dtypes: list[str] = []
+        slots: list[int] = []
+        for operand in equation.operands:
+            if isinstance(operand, Read):
+                dtypes.append(self.program.types[operand.array].dtype)
+                slots.append(self.slots[operand.array])
+            elif isinstance(operand, IndexValue):
+                raise _Untranslatable
+            else:
+                dtypes.append(_dtype_of(operand))
+                slots.append(self._literal(float(operand.value)))
+        template = _template(body, tuple(dtypes), self.program.types[equation.array].dtype)
+        if template is None:
+            raise _Untranslatable
+        result = self._emit(template, slots)
+        old = self.slots.get(equation.array)
+        if old is not None:
+            opcode = OPCODES[_ACCUMULATE[equation.operator]]
+            slot = self._new_slot()
+            self.code += (opcode, slot, old, result, 0)
+            result = slot
+        self.slots[equation.array] = result
+
+    def _emit(self, template: _Template, slots: list[int]) -> int:
+        count = len(slots)
+        for opcode, operands in template.instructions:
+            while len(slots) in template.literals:
+                slots.append(self._literal(template.literals[len(slots)]))
+            slot = len(self.start)
+            self.start.append(0.0)
+            self.code += (opcode, slot, *[slots[o] for o in operands], 0, 0)[:5]
+            slots.append(slot)
+        while len(slots) in template.literals:
+            slots.append(self._literal(template.literals[len(slots)]))
+        return slots[-1] if len(slots) > count else slots[0]
+
+    def _new_slot(self) -> int:
+        self.start.append(0.0)
+        return len(self.start) - 1
+
+    def _literal(self, value: float) -> int:
+        bits = np.float64(value).tobytes()  # by which 0.0 and -0.0 differ
+        if bits not in self.literals:
+            self.literals[bits] = self._new_slot()
+            self.start[-1] = value
+        return self.literals[bits]
+
+
+def _dtype_of(literal: Literal) -> str:
+    if literal.dtype in ("float64", "bool"):
+        return literal.dtype
+    if literal.dtype == "int64" and abs(literal.value) <= _LARGEST:
+        return "float64"  # which an integer becomes beside a float
+    raise _Untranslatable
+
+
+@cache
+def _template(body: Pattern, dtypes: tuple[str, ...], dtype: str) -> _Template | None:
+    """Translate a pattern over operands of these dtypes, with a result of `dtype`."""
+    known: list[str] = list(dtypes)
+    instructions: list[_Instruction] = []
+    literals: dict[int, float] = {}
+    for step in body.steps:
+        if step.name == "literal":
+            literals[len(known)] = float(step.literal)
+            known.append("bool" if isinstance(step.literal, bool) else "float64")
+            continue
+        given = [known[a] for a in step.arguments]
+        made = _result_dtype(step.name, given, dtype)
+        if made is None:
+            return None
+        instructions.append(_Instruction(OPCODES[step.name], step.arguments))
+        known.append(made)
+    last = known[-1] if body.steps else known[0]
+    if dtype == "bool" and last != "bool":
+        number = len(known) - 1 if body.steps else 0
+        instructions.append(_Instruction(TRUTH, (number,)))
+    return _Template(instructions, literals)
+
+
+def _result_dtype(name: str, given: Sequence[str], dtype: str) -> str | None:
+    """The dtype of a step's result; None where slots of doubles would not do what it does."""
+    if name in _TESTS or name in _LOGIC:
+        return "bool"
+    if name not in _NUMBERS:
+        return None
+    if dtype == "float64" or "float64" in given:
+        return "float64"
+    return "bool" if name in ("copy", "select") else None

@@ -23,6 +23,9 @@ class Config:
     precise_math : bool
         Compile without vector functions, whose error is up to 4 units in the last place instead of
         1; environment ``SYMDIFF_PRECISE_MATH``.
+    background_compile : bool
+        Interpret long programs of numbers while their machine code is made in another thread;
+        environment ``SYMDIFF_BACKGROUND_COMPILE``. Without it the first call waits for the code.
 
     Examples
     --------
@@ -34,6 +37,7 @@ class Config:
     max_equations: int = 200_000
     unroll_limit: int = 16
     precise_math: bool = False
+    background_compile: bool = True
 
 
 def _from_environment() -> Config:
@@ -45,6 +49,7 @@ def _from_environment() -> Config:
     if unrolled:
         made.unroll_limit = int(unrolled)
     made.precise_math = os.environ.get("SYMDIFF_PRECISE_MATH", "0") not in ("", "0")
+    made.background_compile = os.environ.get("SYMDIFF_BACKGROUND_COMPILE", "1") not in ("", "0")
     return made
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.cpu.kernel import Call, Given, Kernel, compile_program
+from symdiff.collector import collection_paused
+from symdiff.compilation.cpu.kernel import Call, Given
+from symdiff.compilation.cpu.tiers import start_program
 from symdiff.compilation.source import to_source
 from symdiff.errors import DeviceError, ShapeError, at_user_line
 from symdiff.program.program import Program
@@ -73,8 +75,13 @@ class _Compiled:
         arguments, named = signature.tree.children
         if not named.children:
             call = Call(arguments, self._given(signature, leaves), trace.out_tree, self.is_plain)
-        self.kernel: Kernel = compile_program(program, call)
-        self.enter = self.kernel.enter_objects
+        self.kernel = start_program(program, call)
+        self.has_entered = False
+
+    @property
+    def enter(self) -> Callable[..., Any] | None:
+        """The kernel's function for objects, if it has one by now."""
+        return self.kernel.enter_objects
 
     def _given(self, signature: Signature, leaves: Sequence[Any]) -> list[Given | None]:
         """What the arguments are, each None if it has to be converted."""
@@ -186,11 +193,20 @@ class Function:
         compiled = self._known.get(signature)
         if compiled is None:
             compiled = self._compiled(signature, leaves)
+        if not compiled.has_entered:
+            self._add_enter(compiled)
         return compiled(leaves)
+
+    def _add_enter(self, compiled: _Compiled) -> None:
+        """Let later calls go to a variant's machine code at once, as soon as there is any."""
+        with self._lock:
+            if compiled.enter is not None and not compiled.has_entered:
+                compiled.has_entered = True
+                self._enters = (compiled.enter, *self._enters[: MAX_ENTRIES - 1])
 
     def _compiled(self, signature: Signature, leaves: Sequence[Any]) -> _Compiled:
         """Find or make the variant for a signature."""
-        with self._lock:
+        with self._lock, collection_paused():
             general = _without_sizes(signature)
             variants = self._variants.setdefault(general, [])
             specs = [s for s in signature.leaves if isinstance(s, Spec)]
@@ -209,8 +225,6 @@ class Function:
                     )
                 variant = _Compiled(signature, leaves, trace, optimize(trace.program))
                 variants.append(variant)
-                if variant.enter is not None:
-                    self._enters = (variant.enter, *self._enters[: MAX_ENTRIES - 1])
             if len(self._known) >= MAX_KNOWN_CALLS:
                 self._known.clear()
             self._known[signature] = variant

@@ -240,8 +240,9 @@ class Context:
 
     def read(self, view: TracedArray, shape: tuple[Extent, ...]) -> Read:
         """Read a view at the loop indices of a shape that it broadcasts to."""
-        if not view.indices:
-            return Read(view.array, ())
+        array, indices = view.looked_at()
+        if not indices:
+            return Read(array, ())
         skipped = len(shape) - len(view.shape_)
         by: list[Affine] = []
         is_same = skipped == 0
@@ -252,7 +253,7 @@ class Context:
                 is_same = False
             else:
                 by.append(index(skipped + axis))
-        return Read(view.array, view.indices if is_same else substitute(view.indices, by))
+        return Read(array, indices if is_same else substitute(indices, by))
 
     def capture(self, outer: TracedArray) -> str:
         """Make an input of a value that belongs to an enclosing trace."""

@@ -186,17 +186,16 @@ def elementwise(
     if any(shapes):
         shape = shapes[0] if len(shapes) == 1 else context.broadcast(shapes)
     reads: list[Operand] = []
+    is_weak = dtype == "float64"
     for x in operands:
         if isinstance(x, TracedArray):
             reads.append(context.read(x, shape))
+            is_weak = is_weak and x.is_weak
         elif isinstance(x, Literal) and x.dtype.startswith("weak"):
             reads.append(Literal(x.value, _strong_dtype(operands, x)))
         else:
             reads.append(x)
-    is_weak = dtype == "float64" and all(
-        x.is_weak if isinstance(x, TracedArray) else not isinstance(x, Literal) or "weak" in x.dtype
-        for x in operands
-    )
+            is_weak = is_weak and not isinstance(x, Literal)
     name = context.emit(pattern, reads, shape, dtype)
     if context.natural and pattern in NATURAL and all(_is_natural(context, o) for o in reads):
         context.natural.add(name)

@@ -47,12 +47,18 @@ def _machine() -> llvm.TargetMachine:
     return _new_machine()
 
 
-def _new_machine() -> llvm.TargetMachine:
+@cache
+def _quick_machine() -> llvm.TargetMachine:
+    _machine()
+    return _new_machine(level=1)
+
+
+def _new_machine(level: int = 3) -> llvm.TargetMachine:
     target = llvm.Target.from_default_triple()
     return target.create_target_machine(
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
-        opt=3,
+        opt=level,
         jit=True,
     )
 
@@ -80,11 +86,11 @@ def _add_special(symbol: str) -> None:
         llvm.add_symbol(symbol, address)
 
 
-def _optimized(text: str, speed_level: int = 2) -> llvm.ModuleRef:
+def _optimized(text: str) -> llvm.ModuleRef:
     module = llvm.parse_assembly(text)
     module.verify()
     machine = _machine()
-    tuning = llvm.create_pipeline_tuning_options(speed_level=speed_level)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_unrolling = False  # halves the time to compile; no loss seen
     tuning.loop_vectorization = True
     tuning.slp_vectorization = False
@@ -112,7 +118,10 @@ def require_symbols(names: Iterable[str]) -> None:
 
 
 def compile_modules(texts: Sequence[str], proceed: Callable[[], None]) -> Code:
-    """Compile modules of straight-line code of which the first calls the others.
+    """Compile a module, and modules of long straight-line code that it calls.
+
+    Straight-line code comes without anything for LLVM's passes to find: they, and the highest level
+    of code generation, take half of the time and make no call faster.
 
     Parameters
     ----------
@@ -120,12 +129,17 @@ def compile_modules(texts: Sequence[str], proceed: Callable[[], None]) -> Code:
     proceed : callable
         Called after each module; others may compile meanwhile.
     """
+    main, *parts = texts
     objects: list[bytes] = []
-    for text in texts:
-        with _lock:
-            module = _optimized(text, speed_level=1)
-            objects.append(_machine().emit_object(module))
+    with _lock:
+        objects.append(_machine().emit_object(_optimized(main)))
+    for text in parts:
         proceed()
+        with _lock:
+            module = llvm.parse_assembly(text)
+            module.verify()
+            objects.append(_quick_machine().emit_object(module))
+    proceed()
     with _lock:
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
         for data in objects:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from symdiff.compilation.cpu.engine import Code, compile_module, require_symbols
-from symdiff.compilation.cpu.instructions import ARITIES, HALT, OPCODES, TRUTH, Table, table_of
+from symdiff.compilation.cpu.instructions import ARITIES, HALT, OPCODES, TRUTH, Table
 from symdiff.compilation.cpu.lowering import Module
 from symdiff.compilation.cpu.operations import STEPS, Value, convert
 from symdiff.program.program import Program
 
-__all__ = ["Interpreted", "interpreted", "interpreter_text"]
+__all__ = ["Interpreted", "interpreter_text"]
 
 
 class _Case:
@@ -127,9 +127,3 @@ class Interpreted:
             for place, dtype in zip(outputs, self._results, strict=True)
         ]
         return made
-
-
-def interpreted(program: Program) -> Interpreted | None:
-    """Make a Program ready for the interpreter; None if that does not know all that it does."""
-    table = table_of(program)
-    return None if table is None else Interpreted(program, table)

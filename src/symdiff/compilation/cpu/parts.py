@@ -32,9 +32,9 @@ __all__ = ["is_long", "lower_parts"]
 
 LONG = 256
 """Programs of more equations than this are written here; shorter ones by `lowering`."""
-PART = 700
+PART = 300
 """Instructions of a part."""
-PARTS_OF_MODULE = 16
+PARTS_OF_MODULE = 32
 MAX_ON_STACK = 8192
 """Numbers in memory between parts that may lie on the stack."""
 _OPEN, _CLOSE = "\x01", "\x02"

@@ -91,7 +91,7 @@ def depends_on(program: Program, inputs: Iterable[str]) -> set[str]:
     for equation in program.equations:
         if equation.array in fixed:
             continue
-        if equation.array not in active and active_reads(program, equation, active):
+        if equation.array not in active and equation.reads_any(active) and active_reads(program, equation, active):
             active.add(equation.array)
     return active
 
@@ -213,11 +213,8 @@ class Builder:
         operator: str = "+=",
     ) -> None:
         """Append an equation that came from `like`."""
-        self.equations.append(
-            Equation(
-                array, tuple(target), operator, body, tuple(operands), tuple(extents), like.location
-            )
-        )
+        made = tuple(target), operator, body, tuple(operands), tuple(extents), like.location
+        self.equations.append(Equation(array, *made))
 
     def splice(
         self,
@@ -264,6 +261,9 @@ class Builder:
     ) -> None:
         """Remember where a term added to `array` can be non-zero: its own condition and a guard."""
         local = self.local_guard(equation, k)
+        if local is None and guard is None:
+            self.conditions.setdefault(array, []).append(None)
+            return
         entry: _Condition | None = None
         if local is not None:
             body, operands = local
@@ -283,9 +283,9 @@ class Builder:
 
     def _make_guard(self, array: str) -> Read | None:
         conditions = self.conditions.get(array, [None])
-        known = [c for c in conditions if c is not None]
-        if len(known) < len(conditions):
+        if None in conditions:
             return None
+        known = [c for c in conditions if c is not None]
         shape = self.program.types[array].shape
         first = known[0]
         is_same = is_plain(first.target) and first.equation.extents == shape

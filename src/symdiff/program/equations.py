@@ -14,7 +14,7 @@ axes of its operands as a whole, ``L[i,:,:] = cholesky(A[i,:,:])``, and stands w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
@@ -108,6 +108,16 @@ class Equation(NamedTuple):
             _collect(self.target, found)
         return found
 
+    def reads_any(self, arrays: Container[str]) -> bool:
+        """Whether one of some arrays is read."""
+        for operand in self.operands:
+            if isinstance(operand, Read):
+                if operand.array in arrays:
+                    return True
+                if operand.indices and _read_any(operand.indices, arrays):
+                    return True
+        return bool(self.target) and _read_any(self.target, arrays)
+
     @property
     def is_whole(self) -> bool:
         """Whether the loops run over exactly the elements of the target, each once."""
@@ -120,6 +130,13 @@ def _collect(indices: Sequence[Index], found: list[Read]) -> None:
         if isinstance(i, Read):
             found.append(i)
             _collect(i.indices, found)
+
+
+def _read_any(indices: Sequence[Index], arrays: Container[str]) -> bool:
+    for i in indices:
+        if isinstance(i, Read) and (i.array in arrays or _read_any(i.indices, arrays)):
+            return True
+    return False
 
 
 def is_plain(indices: Sequence[Index]) -> bool:

@@ -195,7 +195,8 @@ def remove_dead_equations(program: Program) -> Program:
     for equation in reversed(program.equations):
         if equation.array in needed:
             kept.append(equation)
-            needed.update([r.array for r in equation.reads])
+            for read in equation.reads:
+                needed.add(read.array)
     needed.update(program.inputs)
     if len(kept) == len(program.equations) and needed >= program.types.keys():
         return program

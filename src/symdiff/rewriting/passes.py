@@ -83,7 +83,7 @@ def _operand_key(operand: Operand) -> Any:
 
 
 def _rename(equation: Equation, names: dict[str, str]) -> Equation:
-    if not names or not any([r.array in names for r in equation.reads]):
+    if not names or not equation.reads_any(names):
         return equation
     return _map_reads(equation, lambda r: r._replace(array=names.get(r.array, r.array)))
 
@@ -126,12 +126,12 @@ def _propagate(program: Program, needed: set[str]) -> tuple[list[Equation], set[
     for equation in program.equations:
         resolved = equation
         is_block = isinstance(equation.pattern, Block)
-        if any([r.array in copies for r in equation.reads]):
+        if equation.reads_any(copies):
             resolve = partial(_resolve, program, copies, missing, is_block)
             resolved = _map_reads(equation, resolve)
         if not is_block:
             resolved = fold_literals(resolved, program.types[equation.array].dtype)
-        if equation.array not in needed and _is_copy(program, resolved):
+        if resolved.pattern.is_copy and equation.array not in needed and _is_copy(program, resolved):
             copies[equation.array] = resolved.operands[0]
         else:
             kept.append(resolved)

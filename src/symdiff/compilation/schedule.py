@@ -18,7 +18,7 @@ from typing import TypeAlias
 from symdiff.compilation.updates import is_same_part, prepared, updated_array
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
-from symdiff.program.equations import Equation, Index, Read, Whole, is_plain
+from symdiff.program.equations import ArrayType, Equation, Index, Read, Whole, is_plain
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
@@ -35,6 +35,7 @@ __all__ = [
     "Store",
     "Tile",
     "Unpack",
+    "is_swapped",
     "schedule",
 ]
 
@@ -209,9 +210,24 @@ def schedule(program: Program, carried: Mapping[str, str] | None = None) -> Sche
     placement = _Placement(program, builder, carried or {})
     storage = placement.storage()
     pairs = (carried or {}).items()
-    swapped = frozenset(a for pair in pairs for a in pair if program.types[a].shape)
+    swapped = frozenset(a for pair in pairs for a in pair if is_swapped(program.types[a]))
     n_loops = builder.n_loops
     return Schedule(program, builder.body, storage, placement.in_place, swapped, n_loops)
+
+
+MAX_COPIED = 128
+"""Elements up to which a carried array is copied back after a step."""
+
+
+def is_swapped(array_type: ArrayType) -> bool:
+    """Whether a carried array changes places between two buffers, since a copy would take long.
+
+    What is copied is in memory of its own, of which targets know that no other array is there.
+    """
+    count: Extent = 1
+    for extent in array_type.shape:
+        count = count * extent
+    return not isinstance(count, int) or count > MAX_COPIED
 
 
 def numbers_first(

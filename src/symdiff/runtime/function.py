@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from symdiff.rewriting.passes import optimize
 from symdiff.runtime import exports
 from symdiff.runtime.report import CostReport
 from symdiff.runtime.signatures import Signature, describe, is_traced, sign
-from symdiff.tracing.context import active_context
+from symdiff.tracing.context import active_context, keeping_sizes
 from symdiff.tracing.inlining import inline
 from symdiff.tracing.trace import Spec, Static, Trace, matches
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced
@@ -31,6 +32,8 @@ __all__ = ["Builder", "Function", "check_target"]
 Builder = Callable[[Signature], Trace]
 """Makes the Program of a function for a signature."""
 
+MAX_SHORT = 4
+"""So many variants of a function may be for one short size each; the next is for all sizes."""
 MAX_KNOWN_CALLS = 1024
 MAX_ENTRIES = 4
 """How many of the variants compiled last are tried without a look at the arguments."""
@@ -214,7 +217,9 @@ class Function:
                 if matches(variant.program, variant.program.inputs, specs):
                     break
             else:
-                trace = self._build(signature)
+                is_much = len(variants) >= MAX_SHORT
+                with keeping_sizes() if is_much else nullcontext():
+                    trace = self._build(signature)
                 if not matches(trace.program, trace.program.inputs, specs):
                     raise ShapeError(
                         at_user_line(

@@ -60,8 +60,6 @@ def has_derivative(equation: Equation, operand: int) -> bool:
         return False
     if isinstance(equation.pattern, Block):
         return True
-    if equation.pattern.is_truth:
-        return False
     try:
         return equation.pattern.has_derivative(operand)
     except UnsupportedOperationError as error:  # a function without a rule for this argument
@@ -84,6 +82,14 @@ def active_reads(program: Program, equation: Equation, active: set[str]) -> list
     ]
 
 
+def _is_active(program: Program, equation: Equation, active: set[str]) -> bool:
+    """Whether an equation depends on active arrays."""
+    for k, o in enumerate(equation.operands):
+        if isinstance(o, Read) and o.array in active and has_derivative(equation, k):
+            return is_float(program, equation.array)
+    return False
+
+
 def depends_on(program: Program, inputs: Iterable[str]) -> set[str]:
     """The arrays with a derivative with respect to some of the inputs."""
     active = {name for name in inputs if is_float(program, name)}
@@ -91,7 +97,7 @@ def depends_on(program: Program, inputs: Iterable[str]) -> set[str]:
     for equation in program.equations:
         if equation.array in fixed:
             continue
-        if equation.array not in active and equation.reads_any(active) and active_reads(program, equation, active):
+        if equation.array not in active and _is_active(program, equation, active):
             active.add(equation.array)
     return active
 
@@ -363,12 +369,10 @@ class Builder:
             return None
         operands: list[Operand] = []
         for source in partial.sources:
-            if source == "cotangent":
-                assert cotangent is not None
-                operands.append(cotangent)
-            elif source == "out":
-                assert out is not None
-                operands.append(out)
-            else:
-                operands.append(equation.operands[int(source)])
+            if isinstance(source, int):
+                operands.append(equation.operands[source])
+                continue
+            named = cotangent if source == "cotangent" else out
+            assert named is not None
+            operands.append(named)
         return partial.pattern, operands, partial.sources != ("cotangent",)

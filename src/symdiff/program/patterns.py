@@ -138,7 +138,7 @@ def pattern(expression: Expr, arity: int) -> Pattern:
 
 @cache
 def _has_derivative(self: Pattern, operand: int) -> bool:
-    return self.derivative(operand) != 0
+    return not self.is_truth and self.derivative(operand) != 0
 
 
 @cache

@@ -55,13 +55,15 @@ def merge_equal_equations(program: Program) -> Program:
     outputs = set(program.outputs)
     replaced: dict[str, str] = {}
     known: dict[Any, str] = {}
-    missing = {name: len(equations) for name, equations in program.contributions.items()}
     for equation in program.equations:
         name = equation.array
-        missing[name] -= 1
-        if missing[name]:
+        made = program.contributions[name]
+        if made[-1] is not equation:
             continue
-        keys = tuple([_key(_rename(e, replaced)) for e in program.contributions[name]])
+        if len(made) == 1:
+            keys = _key(_rename(equation, replaced))
+        else:
+            keys = tuple([_key(_rename(e, replaced)) for e in made])
         first = known.setdefault((program.types[name], keys), name)
         if first != name and name not in outputs:
             replaced[name] = first
@@ -79,7 +81,7 @@ def _key(equation: Equation) -> Any:
 def _operand_key(operand: Operand) -> Any:
     """Literals by their bits: 0.0 and -0.0 are not the same, nor are 1 and True."""
     if isinstance(operand, Literal):
-        return ("literal", repr(operand.value), operand.dtype)
+        return (repr(operand.value), operand.dtype)
     return (type(operand).__name__, *operand)
 
 
@@ -101,12 +103,15 @@ def _map_reads(equation: Equation, change: Callable[[Read], Operand]) -> Equatio
         return changed
 
     def visit(read: Read) -> Operand:
+        if not read.indices:
+            return change(read)
         return change(Read(read.array, tuple([visit_index(i) for i in read.indices])))
 
-    return equation._replace(
-        target=tuple([visit_index(i) for i in equation.target]),
-        operands=tuple([visit(o) if isinstance(o, Read) else o for o in equation.operands]),
-    )
+    array, target, operator, body, operands, extents, location = equation
+    if target:
+        target = tuple([visit_index(i) for i in target])
+    operands = tuple([visit(o) if isinstance(o, Read) else o for o in operands])
+    return Equation(array, target, operator, body, operands, extents, location)
 
 
 def propagate_copies(program: Program) -> Program:
@@ -228,6 +233,8 @@ def _resolve(
     source = copies.get(read.array)
     if source is None:
         return read
+    if not read.indices and isinstance(source, Read) and not source.indices:
+        return source
     is_whole = any(isinstance(i, Whole) for i in read.indices)
     if not isinstance(source, Read):
         if is_whole or is_block:  # which reads arrays only

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from symdiff.compilation.cpu.operations import LIBRARY_STEPS
 from symdiff.program.blocks import Block
-from symdiff.program.equations import Equation, IndexValue, Literal, Read
+from symdiff.program.equations import Equation, Literal, Read
 from symdiff.program.patterns import Pattern
 from symdiff.program.program import Program
 
@@ -63,18 +63,22 @@ class Table(NamedTuple):
     outputs: list[int]
 
 
+_LITERAL = -1
+
+
 class _Instruction(NamedTuple):
-    """A step; an operand is the number of an operand or step of the pattern, as in `Step`."""
+    """A step, or a number with the opcode `_LITERAL`.
+
+    Operands are numbers of operands and steps of the pattern, as in `Step`; there are always three,
+    of which the operation takes as many as it needs.
+    """
 
     opcode: int
-    operands: tuple[int, ...]
+    literal: float
+    operands: tuple[int, int, int]
 
 
-class _Template(NamedTuple):
-    """A pattern as instructions; `literals` are numbers of values, with what they hold."""
-
-    instructions: list[_Instruction]
-    literals: dict[int, float]
+_Template: TypeAlias = "list[_Instruction]"
 
 
 def table_of(program: Program) -> Table | None:
@@ -114,44 +118,42 @@ class _Translation:
         return Table(code, start, list(range(len(self.program.inputs))), outputs)
 
     def _equation(self, equation: Equation) -> None:
-        body = equation.pattern
-        if isinstance(body, Block) or equation.extents:
+        array, _, operator, body, operands, extents, _ = equation
+        if isinstance(body, Block) or extents:
             raise _Untranslatable
+        types = self.program.types
         dtypes: list[str] = []
         slots: list[int] = []
-        for operand in equation.operands:
+        for operand in operands:
             if isinstance(operand, Read):
-                dtypes.append(self.program.types[operand.array].dtype)
+                dtypes.append(types[operand.array].dtype)
                 slots.append(self.slots[operand.array])
-            elif isinstance(operand, IndexValue):
-                raise _Untranslatable
-            else:
+            elif isinstance(operand, Literal):
                 dtypes.append(_dtype_of(operand))
                 slots.append(self._literal(float(operand.value)))
-        template = _template(body, tuple(dtypes), self.program.types[equation.array].dtype)
+            else:
+                raise _Untranslatable
+        template = _template(body, tuple(dtypes), types[array].dtype)
         if template is None:
             raise _Untranslatable
-        result = self._emit(template, slots)
-        old = self.slots.get(equation.array)
-        if old is not None:
-            opcode = OPCODES[_ACCUMULATE[equation.operator]]
-            slot = self._new_slot()
-            self.code += (opcode, slot, old, result, 0)
-            result = slot
-        self.slots[equation.array] = result
+        if array in self.slots:
+            result, old = self._emit(template, slots), self.slots[array]
+            slots = [old, result]
+            template = _accumulation(operator)
+        self.slots[array] = self._emit(template, slots)
 
     def _emit(self, template: _Template, slots: list[int]) -> int:
-        count = len(slots)
-        for opcode, operands in template.instructions:
-            while len(slots) in template.literals:
-                slots.append(self._literal(template.literals[len(slots)]))
-            slot = len(self.start)
-            self.start.append(0.0)
-            self.code += (opcode, slot, *[slots[o] for o in operands], 0, 0)[:5]
+        """Append a pattern's instructions over operands in some slots; give the result's slot."""
+        code, start = self.code, self.start
+        for opcode, literal, (a, b, c) in template:
+            if opcode == _LITERAL:
+                slots.append(self._literal(literal))
+                continue
+            slot = len(start)
+            start.append(0.0)
             slots.append(slot)
-        while len(slots) in template.literals:
-            slots.append(self._literal(template.literals[len(slots)]))
-        return slots[-1] if len(slots) > count else slots[0]
+            code += (opcode, slot, slots[a], slots[b], slots[c])
+        return slots[-1] if template else slots[0]
 
     def _new_slot(self) -> int:
         self.start.append(0.0)
@@ -178,23 +180,31 @@ def _template(body: Pattern, dtypes: tuple[str, ...], dtype: str) -> _Template |
     """Translate a pattern over operands of these dtypes, with a result of `dtype`."""
     known: list[str] = list(dtypes)
     instructions: list[_Instruction] = []
-    literals: dict[int, float] = {}
     for step in body.steps:
         if step.name == "literal":
-            literals[len(known)] = float(step.literal)
+            instructions.append(_Instruction(_LITERAL, float(step.literal), (0, 0, 0)))
             known.append("bool" if isinstance(step.literal, bool) else "float64")
             continue
         given = [known[a] for a in step.arguments]
         made = _result_dtype(step.name, given, dtype)
         if made is None:
             return None
-        instructions.append(_Instruction(OPCODES[step.name], step.arguments))
+        instructions.append(_Instruction(OPCODES[step.name], 0.0, _three(*step.arguments)))
         known.append(made)
     last = known[-1] if body.steps else known[0]
     if dtype == "bool" and last != "bool":
         number = len(known) - 1 if body.steps else 0
-        instructions.append(_Instruction(TRUTH, (number,)))
-    return _Template(instructions, literals)
+        instructions.append(_Instruction(TRUTH, 0.0, _three(number)))
+    return instructions
+
+
+@cache
+def _accumulation(operator: str) -> _Template:
+    return [_Instruction(OPCODES[_ACCUMULATE[operator]], 0.0, (0, 1, 0))]
+
+
+def _three(a: int, b: int = 0, c: int = 0) -> tuple[int, int, int]:
+    return a, b, c
 
 
 def _result_dtype(name: str, given: Sequence[str], dtype: str) -> str | None:

@@ -15,7 +15,7 @@ from symdiff.compilation.cpu import special
 from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
 from symdiff.errors import UnsupportedOperationError
 
-__all__ = ["Code", "assembly", "compile_module", "compile_modules", "require_symbols"]
+__all__ = ["Code", "assembly", "compile_module", "compile_modules", "compile_quickly", "require_symbols"]
 
 _lock = threading.Lock()
 
@@ -48,9 +48,9 @@ def _machine() -> llvm.TargetMachine:
 
 
 @cache
-def _quick_machine() -> llvm.TargetMachine:
+def _machine_of_level(level: int) -> llvm.TargetMachine:
     _machine()
-    return _new_machine(level=1)
+    return _new_machine(level)
 
 
 def _new_machine(level: int = 3) -> llvm.TargetMachine:
@@ -136,10 +136,27 @@ def compile_modules(texts: Sequence[str], proceed: Callable[[], None]) -> Code:
     for text in parts:
         proceed()
         with _lock:
-            module = llvm.parse_assembly(text)
-            module.verify()
-            objects.append(_quick_machine().emit_object(module))
+            objects.append(_plain_object(text, level=1))
     proceed()
+    return _loaded(objects)
+
+
+def compile_quickly(text: str) -> Code:
+    """Compile a module in the shortest time, to code that is a fifth slower."""
+    with _lock:
+        data = _plain_object(text, level=0)
+    return _loaded([data])
+
+
+def _plain_object(text: str, level: int) -> bytes:
+    """Make machine code of a module without LLVM's passes over it."""
+    module = llvm.parse_assembly(text)
+    module.verify()
+    return _machine_of_level(level).emit_object(module)
+
+
+def _loaded(objects: Sequence[bytes]) -> Code:
+    """Link object files, and make them ready to run."""
     with _lock:
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
         for data in objects:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.cpu.engine import Code, compile_module, require_symbols
+from symdiff.compilation.cpu.engine import Code, compile_quickly, require_symbols
 from symdiff.compilation.cpu.instructions import ARITIES, HALT, OPCODES, TRUTH, Table
 from symdiff.compilation.cpu.lowering import Module
 from symdiff.compilation.cpu.operations import STEPS, Value, convert
@@ -102,7 +102,7 @@ halt:
 def _interpreter() -> tuple[Code, Callable[[int, int], None]]:
     text, module = interpreter_text()
     require_symbols(module.declarations)
-    code = compile_module(text)
+    code = compile_quickly(text)
     return code, ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(code.address("interpret"))
 
 

@@ -42,7 +42,7 @@ def straight_line_schedule(program: Program) -> Schedule:
             known[kind, dtype] = Storage(kind, dtype, (), (), has_register=kind != "input")
         storage[name] = known[kind, dtype]
     body: list[Node] = []
-    left = {name: len(made) for name, made in program.contributions.items()}
+    left = dict(program.n_contributions)
     begun: set[str] = set()
     for equation in program.equations:
         name = equation.array

@@ -132,7 +132,7 @@ def without_rule(equation: Equation) -> UnsupportedOperationError:
 
 def has_out(program: Program, equation: Equation) -> bool:
     """Whether the array that an equation defines holds the value of its pattern."""
-    return equation.operator == "=" and len(program.contributions[equation.array]) == 1
+    return equation.operator == "=" and program.n_contributions[equation.array] == 1
 
 
 def guard_of(expression: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -88,6 +89,11 @@ class Program:
         for equation in self.equations:
             found.setdefault(equation.array, []).append(equation)
         return found
+
+    @cached_property
+    def n_contributions(self) -> Mapping[str, int]:
+        """How many equations each array has."""
+        return Counter([equation.array for equation in self.equations])
 
     def fresh_name(self, wanted: str, taken: Iterable[str] = ()) -> str:
         """Find a name that no array of this Program bears."""

@@ -57,12 +57,12 @@ def merge_equal_equations(program: Program) -> Program:
     known: dict[Any, str] = {}
     for equation in program.equations:
         name = equation.array
-        made = program.contributions[name]
-        if made[-1] is not equation:
-            continue
-        if len(made) == 1:
+        if program.n_contributions[name] == 1:
             keys = _key(_rename(equation, replaced))
         else:
+            made = program.contributions[name]
+            if made[-1] is not equation:
+                continue
             keys = tuple([_key(_rename(e, replaced)) for e in made])
         first = known.setdefault((program.types[name], keys), name)
         if first != name and name not in outputs:
@@ -175,7 +175,7 @@ def _without_factor(body: Pattern, k: int, value: int) -> Pattern | None:
 def name_assignments(program: Program) -> Program:
     """Call a contribution that is the only one, and whole, an assignment."""
     kept = [
-        _assigned(e) if len(program.contributions[e.array]) == 1 else e for e in program.equations
+        _assigned(e) if program.n_contributions[e.array] == 1 else e for e in program.equations
     ]
     is_same = all(map(is_, kept, program.equations))
     return program if is_same else program.replace(equations=tuple(kept))
@@ -215,7 +215,7 @@ def _substituted(operand: Operand, by: list[Affine]) -> Operand:
 def _is_copy(program: Program, equation: Equation) -> bool:
     types = program.types
     array_type = types[equation.array]
-    if not equation.pattern.is_copy or len(program.contributions[equation.array]) > 1:
+    if not equation.pattern.is_copy or program.n_contributions[equation.array] > 1:
         return False
     if equation.operator not in ("=", "+=") or not equation.is_whole:
         return False
@@ -430,7 +430,7 @@ def turn_outputs(program: Program) -> Program:
 
 def _is_transposition(program: Program, equation: Equation) -> bool:
     """Whether an equation is a copy of a whole array with its axes in another order."""
-    if not equation.pattern.is_copy or len(program.contributions[equation.array]) > 1:
+    if not equation.pattern.is_copy or program.n_contributions[equation.array] > 1:
         return False
     source = equation.operands[0]
     if not isinstance(source, Read) or not equation.is_whole or equation.operator == "max=":

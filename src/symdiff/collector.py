@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,20 @@ def collection_paused() -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _paused -= 1
+            _paused = max(_paused - 1, 0)
             if not _paused and _was_enabled:
                 gc.enable()
+
+
+def _begin_anew() -> None:
+    """Forget the threads that a forked process does not have."""
+    global _lock, _paused  # noqa: PLW0603 - as above
+    _lock = threading.Lock()
+    if _paused:
+        _paused = 0
+        if _was_enabled:
+            gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

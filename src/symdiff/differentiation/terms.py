@@ -21,6 +21,7 @@ from symdiff.program.equations import (
     Read,
     compose,
     is_plain,
+    number_type,
 )
 from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.program import Guard, Program
@@ -205,7 +206,7 @@ class Builder:
         while name in self.types:
             self._counts[wanted] = self._counts.get(wanted, 0) + 1
             name = f"{wanted}_{self._counts[wanted]}"
-        self.types[name] = ArrayType(tuple(shape), dtype)
+        self.types[name] = ArrayType(tuple(shape), dtype) if shape else number_type(dtype)
         return name
 
     def add(

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple, TypeAlias
 
 from symdiff.program.affine import Affine, constant
@@ -38,6 +39,7 @@ __all__ = [
     "compose",
     "is_plain",
     "map_sizes",
+    "number_type",
     "substitute",
 ]
 
@@ -51,6 +53,12 @@ class ArrayType(NamedTuple):
 
     shape: tuple[Extent, ...]
     dtype: str
+
+
+@cache
+def number_type(dtype: str) -> ArrayType:
+    """Give the type of a number, which long programs have many of."""
+    return ArrayType((), dtype)
 
 
 class Read(NamedTuple):

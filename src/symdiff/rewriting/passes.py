@@ -93,25 +93,26 @@ def _rename(equation: Equation, names: dict[str, str]) -> Equation:
 
 def _map_reads(equation: Equation, change: Callable[[Read], Operand]) -> Equation:
     """Change every read, from the inside out."""
-
-    def visit_index(i: Index) -> Index:
-        if not isinstance(i, Read):
-            return i
-        changed = visit(i)
-        if not isinstance(changed, Read):
-            return Affine((), int(changed.value)) if isinstance(changed, Literal) else i
-        return changed
-
-    def visit(read: Read) -> Operand:
-        if not read.indices:
-            return change(read)
-        return change(Read(read.array, tuple([visit_index(i) for i in read.indices])))
-
     array, target, operator, body, operands, extents, location = equation
     if target:
-        target = tuple([visit_index(i) for i in target])
-    operands = tuple([visit(o) if isinstance(o, Read) else o for o in operands])
+        target = tuple([_map_index(i, change) for i in target])
+    operands = tuple([_map_read(o, change) if isinstance(o, Read) else o for o in operands])
     return Equation(array, target, operator, body, operands, extents, location)
+
+
+def _map_read(read: Read, change: Callable[[Read], Operand]) -> Operand:
+    if not read.indices:
+        return change(read)
+    return change(Read(read.array, tuple([_map_index(i, change) for i in read.indices])))
+
+
+def _map_index(i: Index, change: Callable[[Read], Operand]) -> Index:
+    if not isinstance(i, Read):
+        return i
+    changed = _map_read(i, change)
+    if not isinstance(changed, Read):
+        return Affine((), int(changed.value)) if isinstance(changed, Literal) else i
+    return changed
 
 
 def propagate_copies(program: Program) -> Program:

@@ -28,6 +28,7 @@ from symdiff.program.equations import (
     Location,
     Operand,
     Read,
+    number_type,
     substitute,
 )
 from symdiff.program.patterns import Pattern
@@ -134,7 +135,7 @@ class Context:
         while name in self.types:
             number += 1
             name = f"{wanted}_{number}"
-        self.types[name] = ArrayType(shape, dtype)
+        self.types[name] = ArrayType(shape, dtype) if shape else number_type(dtype)
         return name
 
     def add_input(self, wanted: str, shape: Sequence[Extent], dtype: str) -> str:

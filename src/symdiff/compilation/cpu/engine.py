@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
@@ -18,6 +19,10 @@ from symdiff.errors import UnsupportedOperationError
 __all__ = ["Code", "assembly", "compile_module", "compile_modules", "compile_quickly", "require_symbols"]
 
 _lock = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a forked process must not find LLVM at work in a lost thread
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 class Code:

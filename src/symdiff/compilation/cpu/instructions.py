@@ -103,7 +103,7 @@ class _Translation:
         self.code: list[int] = []
         self.start: list[float] = [0.0] * len(program.inputs)
         self.slots: dict[str, int] = {name: n for n, name in enumerate(program.inputs)}
-        self.literals: dict[bytes, int] = {}
+        self.literals: dict[float | str, int] = {}
 
     def table(self) -> Table | None:
         try:
@@ -155,16 +155,13 @@ class _Translation:
             code += (opcode, slot, slots[a], slots[b], slots[c])
         return slots[-1] if template else slots[0]
 
-    def _new_slot(self) -> int:
-        self.start.append(0.0)
-        return len(self.start) - 1
-
     def _literal(self, value: float) -> int:
-        bits = np.float64(value).tobytes()  # by which 0.0 and -0.0 differ
-        if bits not in self.literals:
-            self.literals[bits] = self._new_slot()
-            self.start[-1] = value
-        return self.literals[bits]
+        key = value or repr(value)  # by which 0.0 and -0.0 differ
+        slot = self.literals.get(key)
+        if slot is None:
+            slot = self.literals[key] = len(self.start)
+            self.start.append(value)
+        return slot
 
 
 def _dtype_of(literal: Literal) -> str:

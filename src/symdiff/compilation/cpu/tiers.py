@@ -12,6 +12,7 @@ import atexit
 import os
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,29 +52,12 @@ class Tiered:
     def __init__(self, program: Program, call: Call | None, interpreted: Interpreted) -> None:
         self.program = program
         self.native: Kernel | None = None
-        self._interpreted = interpreted
+        self.failure: BaseException | None = None
         self._call = call
-        self._failure: BaseException | None = None
-        self._begun = threading.Lock()
-
-    def _start(self) -> None:
-        self._thread = threading.Thread(
-            target=self._compile, name=f"symdiff compiles {self.program.name}", daemon=True
-        )
-        _threads.add(self._thread)
-        self._thread.start()
-
-    def _compile(self) -> None:
-        try:
-            with _one_at_a_time, collection_paused():
-                _proceed()
-                self.native = Kernel(self.program, self._call, _proceed)
-        except _Ended:
-            pass
-        except BaseException as error:  # noqa: BLE001 - which the next call reports
-            self._failure = error
-        finally:
-            _threads.discard(threading.current_thread())
+        self._interpreted = interpreted
+        self._thread: threading.Thread | None = None
+        self._process = 0
+        self._starting = threading.Lock()
 
     @property
     def enter_objects(self) -> Callable[..., Any] | None:
@@ -85,7 +69,7 @@ class Tiered:
         native = self.native
         if native is not None:
             return native(inputs)
-        failure, self._failure = self._failure, None
+        failure, self.failure = self.failure, None
         if failure is not None:
             warnings.warn(
                 f"{self.program.name} could not be compiled and stays interpreted, which is "
@@ -94,19 +78,54 @@ class Tiered:
                 stacklevel=4,
             )
         outputs = self._interpreted(inputs)
-        if self._begun.acquire(blocking=False):  # behind the first value, which is waited for
+        if self._process != os.getpid():  # the first value is there, or a process has been forked
             self._start()
         return outputs
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the machine code; tell whether it is there."""
-        self._thread.join(timeout)
+        """Wait for the machine code, which the first call has begun; tell whether it is there."""
+        if self._thread is not None:
+            self._thread.join(timeout)
         return self.native is not None
 
+    def _start(self) -> None:
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._process != os.getpid():
+                self._process = os.getpid()
+                work = weakref.ref(self), self.program, self._call
+                name = f"symdiff compiles {self.program.name}"
+                self._thread = threading.Thread(target=_compile, args=work, name=name, daemon=True)
+                _threads.add(self._thread)
+                self._thread.start()
+        finally:
+            self._starting.release()
 
-def _proceed() -> None:
-    if _ending.is_set():
-        raise _Ended
+
+def _compile(tiered: weakref.ref[Tiered], program: Program, call: Call | None) -> None:
+    """Compile a Program for somebody who may be gone before that is done."""
+
+    def proceed() -> None:
+        if _ending.is_set() or tiered() is None:
+            raise _Ended
+
+    kernel: Kernel | None = None
+    failure: BaseException | None = None
+    try:
+        with _one_at_a_time, collection_paused():
+            proceed()
+            kernel = Kernel(program, call, proceed)
+    except _Ended:
+        pass
+    except BaseException as error:  # noqa: BLE001 - which the next call reports
+        failure = error
+    finally:
+        _threads.discard(threading.current_thread())
+    owner = tiered()
+    if owner is not None:
+        owner.failure = failure
+        owner.native = kernel
 
 
 @atexit.register
@@ -117,14 +136,15 @@ def _end() -> None:
         thread.join()
 
 
+def _begin_anew() -> None:
+    """Forget the threads that a forked process does not have."""
+    global _one_at_a_time  # noqa: PLW0603 - whose holder is not in this process
+    _one_at_a_time = threading.Lock()
+    _threads.clear()
+
+
 if hasattr(os, "register_at_fork"):
-
-    def _forget() -> None:
-        global _one_at_a_time  # noqa: PLW0603 - whose holder is not in this process
-        _one_at_a_time = threading.Lock()
-        _threads.clear()
-
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def start_program(program: Program, call: Call | None = None) -> Kernel | Tiered:

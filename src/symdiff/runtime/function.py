@@ -196,14 +196,14 @@ class Function:
         compiled = self._known.get(signature)
         if compiled is None:
             compiled = self._compiled(signature, leaves)
-        if not compiled.has_entered:
+        if not compiled.has_entered and compiled.enter is not None:
             self._add_enter(compiled)
         return compiled(leaves)
 
     def _add_enter(self, compiled: _Compiled) -> None:
         """Let later calls go to a variant's machine code at once, as soon as there is any."""
         with self._lock:
-            if compiled.enter is not None and not compiled.has_entered:
+            if not compiled.has_entered and compiled.enter is not None:
                 compiled.has_entered = True
                 self._enters = (compiled.enter, *self._enters[: MAX_ENTRIES - 1])
 

@@ -33,8 +33,9 @@ __all__ = ["is_long", "lower_parts"]
 LONG = 256
 """Programs of more equations than this are written here; shorter ones by `lowering`."""
 PART = 300
-"""Instructions of a part."""
+"""Steps of a part: with 700, or 100, LLVM takes a tenth longer."""
 PARTS_OF_MODULE = 32
+"""A module takes LLVM 0.2 s, for which it cannot be interrupted."""
 MAX_ON_STACK = 8192
 """Numbers in memory between parts that may lie on the stack."""
 _OPEN, _CLOSE = "\x01", "\x02"
@@ -133,18 +134,25 @@ class _Parts:
     def write(self) -> None:
         """Write all parts, and the function that calls them."""
         parts = list(self._cut())
-        self.last_part: dict[str, int] = {}
-        for number, equations in enumerate(parts):
-            for equation in equations:
-                self.last_part[equation.array] = number
-                for read in equation.reads:
-                    self.last_part[read.array] = number
+        self._note_uses(parts)
         for number, equations in enumerate(parts):
             if number % PARTS_OF_MODULE == 0:
                 self.module = self.main.new_part()
                 self.templates: dict[object, _Template] = {}
             _Part(self, number).write(equations)
         self._kernel()
+
+    def _note_uses(self, parts: Sequence[Sequence[Equation]]) -> None:
+        """Find the last part that needs each number."""
+        self.last_part: dict[str, int] = {}
+        for number, equations in enumerate(parts):
+            for equation in equations:
+                self.last_part[equation.array] = number
+                for read in equation.reads:
+                    self.last_part[read.array] = number
+        self.ending: list[list[str]] = [[] for _ in parts]
+        for array, number in self.last_part.items():
+            self.ending[number].append(array)
 
     def _cut(self) -> Iterator[list[Equation]]:
         part: list[Equation] = []
@@ -170,8 +178,9 @@ class _Parts:
 
     def release(self, number: int) -> None:
         """Let the places of numbers be used again that no part after this one needs."""
-        for array in [a for a in self.slots if self.last_part[a] <= number]:
-            self.free.append(self.slots.pop(array))
+        for array in self.ending[number]:
+            if array in self.slots:
+                self.free.append(self.slots.pop(array))
 
     def _kernel(self) -> None:
         arguments = ", ".join(f"ptr noalias {p}" for p in self.pointers.values())

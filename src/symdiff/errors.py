@@ -1,5 +1,6 @@
 """What can go wrong, each kind also a builtin, and where in the user's code it went wrong."""
 
+import inspect
 import os
 import sys
 from functools import cache
@@ -121,7 +122,7 @@ _NUMPY = (
 
 def user_frame() -> FrameType | None:
     """Return the innermost frame that is neither ours nor NumPy's."""
-    frame = sys._getframe(1)
+    frame = inspect.currentframe()
     while frame is not None and _is_internal(frame.f_code.co_filename):
         frame = frame.f_back
     return frame

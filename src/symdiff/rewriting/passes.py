@@ -138,7 +138,11 @@ def _propagate(program: Program, needed: set[str]) -> tuple[list[Equation], set[
             resolved = _map_reads(equation, resolve)
         if not is_block:
             resolved = fold_literals(resolved, program.types[equation.array].dtype)
-        if resolved.pattern.is_copy and equation.array not in needed and _is_copy(program, resolved):
+        if (
+            resolved.pattern.is_copy
+            and equation.array not in needed
+            and _is_copy(program, resolved)
+        ):
             copies[equation.array] = resolved.operands[0]
         else:
             kept.append(resolved)
@@ -175,9 +179,7 @@ def _without_factor(body: Pattern, k: int, value: int) -> Pattern | None:
 
 def name_assignments(program: Program) -> Program:
     """Call a contribution that is the only one, and whole, an assignment."""
-    kept = [
-        _assigned(e) if program.n_contributions[e.array] == 1 else e for e in program.equations
-    ]
+    kept = [_assigned(e) if program.n_contributions[e.array] == 1 else e for e in program.equations]
     is_same = all(map(is_, kept, program.equations))
     return program if is_same else program.replace(equations=tuple(kept))
 
@@ -399,9 +401,7 @@ def turn_outputs(program: Program) -> Program:
     """Compute an output that is a transposed array as it is wanted."""
     turned: dict[str, tuple[str, list[int]]] = {}
     outputs = set(program.outputs)
-    copies = [
-        e for e in program.equations if e.array in outputs and _is_transposition(program, e)
-    ]
+    copies = [e for e in program.equations if e.array in outputs and _is_transposition(program, e)]
     if not copies:
         return program
     uses = Counter(r.array for e in program.equations for r in e.reads)

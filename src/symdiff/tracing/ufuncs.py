@@ -74,6 +74,14 @@ def apply_ufunc(
                 for result, pattern in enumerate(UFUNCS_WITH_TWO_RESULTS[ufunc])
             ]
         )
+    stable = _stable(context, ufunc, operands)
+    if stable is not None:
+        return stable
+    return _apply(context, ufunc, _pattern(ufunc, operands), operands)
+
+
+def _stable(context: Context, ufunc: np.ufunc, operands: Sequence[Lifted]) -> TracedArray | None:
+    """Trace what would overflow as it is written as a function that does not."""
     if ufunc in (np.log, np.log1p) and isinstance(operands[0], TracedArray):
         inner = softplus_argument(context, ufunc, operands[0])
         if inner is not None:
@@ -83,7 +91,7 @@ def apply_ufunc(
         if len(others) == 1 and isinstance(others[0], TracedArray):
             dtype = _result_dtype(ufunc, 0, *map(_type_of, operands))
             return elementwise(context, SOFTPLUS, others, dtype)
-    return _apply(context, ufunc, _pattern(ufunc, operands), operands)
+    return None
 
 
 class _Rule(NamedTuple):

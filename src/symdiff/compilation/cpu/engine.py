@@ -16,7 +16,14 @@ from symdiff.compilation.cpu import special
 from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
 from symdiff.errors import UnsupportedOperationError
 
-__all__ = ["Code", "assembly", "compile_module", "compile_modules", "compile_quickly", "require_symbols"]
+__all__ = [
+    "Code",
+    "assembly",
+    "compile_module",
+    "compile_modules",
+    "compile_quickly",
+    "require_symbols",
+]
 
 _lock = threading.Lock()
 if hasattr(os, "register_at_fork"):  # a forked process must not find LLVM at work in a lost thread

@@ -73,7 +73,8 @@ def interpreter_text() -> tuple[str, Module]:
         table.append(f"    i32 {opcode}, label %op{opcode}")
     dispatch = "\n".join(table)
     body = "\n".join(cases)
-    module.functions.append(f"""define void @interpret(ptr noalias readonly %code, ptr noalias %slots) {{
+    head = "define void @interpret(ptr noalias readonly %code, ptr noalias %slots)"
+    module.functions.append(f"""{head} {{
 entry:
   br label %start
 next:

@@ -20,7 +20,7 @@ from symdiff.compilation.cpu.lowering import (
     literal_value,
     memory_type,
 )
-from symdiff.compilation.cpu.operations import STEPS, Value, constant, convert, llvm_type, promote
+from symdiff.compilation.cpu.operations import STEPS, Value, constant, convert, promote
 from symdiff.compilation.cpu.vector_math import width_attribute
 from symdiff.compilation.schedule import Schedule, Statement
 from symdiff.compilation.status import MEMORY

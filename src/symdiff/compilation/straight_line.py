@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from symdiff.compilation.schedule import Node, Schedule, Statement, Storage, Store
-from symdiff.program.blocks import Block
 from symdiff.program.equations import IndexValue
 from symdiff.program.program import Program
 
@@ -21,12 +20,12 @@ def is_straight_line(program: Program) -> bool:
     >>> is_straight_line(sd.trace(np.sum, np.ones(3)))
     False
     """
-    if program.constants or any(shape for shape, _ in program.types.values()):
+    if program.constants or program.has_blocks:
+        return False
+    if any(shape for shape, _ in program.types.values()):
         return False
     for equation in program.equations:
-        if equation.extents or isinstance(equation.pattern, Block):
-            return False
-        if any(isinstance(o, IndexValue) for o in equation.operands):
+        if equation.extents or any(isinstance(o, IndexValue) for o in equation.operands):
             return False
     return True
 

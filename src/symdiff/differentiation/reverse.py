@@ -63,7 +63,7 @@ class Reverse(Builder):
 
     def walk(self) -> None:
         """Append the equations of all cotangents."""
-        groups = group_members(self.program.equations)
+        groups = group_members(self.program.equations) if self.program.has_blocks else {}
         for equation in reversed(self.program.equations):
             array = equation.array
             if groups and nested_of(equation.pattern) is not None:

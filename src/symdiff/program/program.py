@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.program import costs, formulas, loading, plotting, printing, serialization
+from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation
 from symdiff.program.sizes import Extent, Size, evaluate
 
@@ -89,6 +90,11 @@ class Program:
         for equation in self.equations:
             found.setdefault(equation.array, []).append(equation)
         return found
+
+    @cached_property
+    def has_blocks(self) -> bool:
+        """Whether there is anything but elementwise operations and reductions."""
+        return any([isinstance(equation.pattern, Block) for equation in self.equations])
 
     @cached_property
     def n_contributions(self) -> Mapping[str, int]:

@@ -186,8 +186,11 @@ def name_assignments(program: Program) -> Program:
 
 def _assigned(equation: Equation) -> Equation:
     """Write a whole contribution as an assignment, with its loops in the order of the axes."""
-    if equation.operator == "=" and not equation.extents:
-        return equation
+    array, target, operator, body, operands, extents, location = equation
+    if not extents and not target:
+        if operator == "=" or isinstance(body, Block):
+            return equation
+        return Equation(array, target, "=", body, operands, extents, location)
     order = [i.single if isinstance(i, Affine) else None for i in equation.target]
     numbers = [k for k in order if k is not None]
     if isinstance(equation.pattern, Block) or sorted(numbers) != [*range(len(equation.extents))]:
@@ -201,10 +204,7 @@ def _assigned(equation: Equation) -> Equation:
             operands=tuple([_substituted(o, by) for o in equation.operands]),
             extents=tuple([equation.extents[k] for k in numbers]),
         )
-    if equation.operator == "=":
-        return equation
-    array, target, _, body, operands, extents, location = equation
-    return Equation(array, target, "=", body, operands, extents, location)
+    return equation if equation.operator == "=" else equation._replace(operator="=")
 
 
 def _substituted(operand: Operand, by: list[Affine]) -> Operand:
@@ -263,7 +263,7 @@ def expand_blocks(program: Program) -> Program:
 
 
 def _expand_blocks(program: Program) -> Program:
-    if not any(isinstance(e.pattern, Block) for e in program.equations):
+    if not program.has_blocks:
         return program
     types = dict(program.types)
     constants = dict(program.constants)
@@ -465,6 +465,8 @@ def simplify(program: Program) -> Program:
 def _apply_passes(program: Program, inside: Callable[[Program], Program]) -> Program:
     for rewrite in PASSES:
         program = rewrite(program)
+    if not program.has_blocks:
+        return program
     rewritten = rewrite_nested(program, inside)
     if rewritten is program:
         return program
@@ -476,6 +478,8 @@ def _apply_passes(program: Program, inside: Callable[[Program], Program]) -> Pro
 def optimize(program: Program) -> Program:
     """Apply all passes: what comes out is fit for every target."""
     simple = simplify(program)
+    if not simple.has_blocks:
+        return simple
     expanded = _expanded_within(simple)
     return simple if expanded is simple else simplify(expanded)
 

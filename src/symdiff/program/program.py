@@ -94,7 +94,7 @@ class Program:
     @cached_property
     def has_blocks(self) -> bool:
         """Whether there is anything but elementwise operations and reductions."""
-        return any([isinstance(equation.pattern, Block) for equation in self.equations])
+        return any(isinstance(equation.pattern, Block) for equation in self.equations)
 
     @cached_property
     def n_contributions(self) -> Mapping[str, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import operator
 import os
 from dataclasses import dataclass
 
@@ -20,6 +22,10 @@ class Config:
     unroll_limit : int
         Loops of up to so many steps over a range that is known are unrolled, others stay loops;
         environment ``SYMDIFF_UNROLL_LIMIT``.
+    threads : int
+        How many threads a kernel may use, at least 1; from the start as many as the process may
+        run on. Kernels look at each call, and long ones only. Results do not depend on it, not in
+        a single bit; environment ``SYMDIFF_THREADS``.
     precise_math : bool
         Compile without vector functions, whose error is up to 4 units in the last place instead of
         1; environment ``SYMDIFF_PRECISE_MATH``.
@@ -39,6 +45,32 @@ class Config:
     precise_math: bool = False
     background_compile: bool = True
 
+    def __post_init__(self) -> None:
+        self._threads = ctypes.c_int64(_n_available())
+
+    @property
+    def threads(self) -> int:
+        """How many threads a kernel may use."""
+        return self._threads.value
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        number = operator.index(count)
+        if number < 1:
+            raise ValueError(f"threads is {number}; allowed are numbers from 1")
+        self._threads.value = number
+
+    @property
+    def threads_address(self) -> int:
+        """Where the number of threads is in memory, for kernels."""
+        return ctypes.addressof(self._threads)
+
+
+def _n_available() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
 
 def _from_environment() -> Config:
     made = Config()
@@ -48,6 +80,9 @@ def _from_environment() -> Config:
     unrolled = os.environ.get("SYMDIFF_UNROLL_LIMIT")
     if unrolled:
         made.unroll_limit = int(unrolled)
+    threads = os.environ.get("SYMDIFF_THREADS")
+    if threads:
+        made.threads = int(threads)
     made.precise_math = os.environ.get("SYMDIFF_PRECISE_MATH", "0") not in ("", "0")
     made.background_compile = os.environ.get("SYMDIFF_BACKGROUND_COMPILE", "1") not in ("", "0")
     return made

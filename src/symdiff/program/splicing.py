@@ -156,7 +156,9 @@ class _Bindings(dict[str, Binding]):
         super().__init__()
         self.bindings = bindings
         self.is_same = loops == tuple(range(len(loops)))
-        self.by = [index(loops.index(k) if k in loops else 0) for k in range(max(loops, default=-1) + 1)]
+        self.by = [
+            index(loops.index(k) if k in loops else 0) for k in range(max(loops, default=-1) + 1)
+        ]
 
     def __missing__(self, name: str) -> Binding:
         array, lead = self.bindings[name]

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from symdiff.program import functions as fn
 from symdiff.program.affine import identity
 from symdiff.program.blocks import Block
@@ -106,7 +108,7 @@ def _way(
     branch: Branch,
     way: Program,
     new_array: NewArray,
-    constants: dict[str, object],
+    constants: dict[str, np.ndarray],
 ) -> tuple[list[Equation], list[Binding]]:
     """Write the equations of one way, with the loops of the branch in front."""
     bound = {

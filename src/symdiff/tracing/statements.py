@@ -524,7 +524,9 @@ def _range(*args: Any) -> Any:
     start, stop, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
     if not any(is_traced(a) for a in args):
         now = builtins.range(*[a.now if isinstance(a, TracedSize) else a for a in args])
-        if len(now) <= min(SHORT, config.unroll_limit) and any(a.takes_numbers for a in args if isinstance(a, TracedSize)):
+        if len(now) <= min(SHORT, config.unroll_limit) and any(
+            a.takes_numbers for a in args if isinstance(a, TracedSize)
+        ):
             return builtins.range(*[int(a) for a in args])
     if is_traced(step) or isinstance(step, TracedSize):
         count = (stop - start + step - np.sign(step)) // step

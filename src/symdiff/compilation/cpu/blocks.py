@@ -19,6 +19,7 @@ __all__ = ["BLAS_PREFIX", "FUNCTIONS", "LAPACK_PREFIX", "block_function", "callb
 LAPACK_PREFIX, BLAS_PREFIX = "symdiff_lapack_", "symdiff_blas_"
 PANELS = 8
 """In how many parts a symmetric product is computed: 8 do 9/16 of the work."""
+PANEL_STEP = 64
 SMALL = 16
 """Up to so many rows solutions are computed here (see docs/design.md for the crossover)."""
 
@@ -363,7 +364,8 @@ def _product(c: _Code) -> None:
     if not c.has("symmetric"):
         _multiply(c, "0", "0", rows, columns, inner)
         return
-    panel = c.value(f"add i64 {c.value(f'udiv i64 {rows}, {PANELS}')}, 1")
+    whole = c.value(f"add i64 {c.value(f'udiv i64 {rows}, {PANELS}')}, {PANEL_STEP}")
+    panel = c.value(f"and i64 {whole}, {-PANEL_STEP}")  # of which BLAS' kernels leave no rest
     start = c.variable("i64", "0")
     with c.loop_while(lambda: c.value(f"icmp slt i64 {start.get()}, {rows}")):
         first = start.get()

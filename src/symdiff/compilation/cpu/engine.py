@@ -12,8 +12,9 @@ from functools import cache
 import llvmlite.binding as llvm
 from llvmlite.binding.newpassmanagers import NewPassManager
 
-from symdiff.compilation.cpu import special
+from symdiff.compilation.cpu import pool, special
 from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
+from symdiff.config import config
 from symdiff.errors import UnsupportedOperationError
 
 __all__ = [
@@ -98,6 +99,18 @@ def _add_special(symbol: str) -> None:
         llvm.add_symbol(symbol, address)
 
 
+@cache
+def _add_pool() -> tuple[Code, object]:
+    """Compile the pool of threads, once in a process, and let code call it."""
+    llvm.add_symbol(pool.THREADS, config.threads_address)
+    code = compile_module(pool.MODULE)
+    for name in (pool.PARALLEL_FOR, pool.WORKERS):
+        llvm.add_symbol(name, code.address(name))
+    forget = ctypes.CFUNCTYPE(None)(code.address(pool.FORGET_THREADS))
+    os.register_at_fork(after_in_child=forget)
+    return code, forget  # which threads wait in as long as the process lives
+
+
 def _optimized(text: str) -> llvm.ModuleRef:
     module = llvm.parse_assembly(text)
     module.verify()
@@ -119,11 +132,13 @@ def require_symbols(names: Iterable[str]) -> None:
     """Refuse code that calls what is not there: LLVM would let the call go to address zero."""
     _machine()
     process = ctypes.CDLL(None)
-    for name in names:
+    for name in sorted(names):
         if name.startswith((LAPACK_PREFIX, BLAS_PREFIX)):
             _add_lapack(name)
         elif name.startswith(special.PREFIX):
             _add_special(name)
+        elif name == pool.PARALLEL_FOR:
+            _add_pool()
         is_known = name.startswith("llvm.") or hasattr(process, name)
         if not is_known and llvm.address_of_symbol(name) is None:
             raise UnsupportedOperationError(f"this machine's libraries have no function {name}")

@@ -15,7 +15,7 @@ import numpy as np
 
 from symdiff.compilation.cpu.engine import Code, compile_quickly, require_symbols
 from symdiff.compilation.cpu.instructions import ARITIES, HALT, OPCODES, TRUTH, Table
-from symdiff.compilation.cpu.lowering import Module
+from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import STEPS, Value, convert
 from symdiff.program.program import Program
 

@@ -11,7 +11,8 @@ import numpy as np
 from symdiff.compilation.cpu import entry, objects
 from symdiff.compilation.cpu.callbacks import failure
 from symdiff.compilation.cpu.engine import Code, compile_module, compile_modules, require_symbols
-from symdiff.compilation.cpu.lowering import Module, lower
+from symdiff.compilation.cpu.lowering import lower
+from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.objects import Given
 from symdiff.compilation.cpu.parts import is_long, lower_parts
 from symdiff.compilation.cpu.planning import planned

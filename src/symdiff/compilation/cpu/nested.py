@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symdiff.compilation.cpu.assembler import Assembler, Variable
-from symdiff.compilation.cpu.operations import llvm_type
+from symdiff.compilation.cpu.operations import memory_type
 from symdiff.compilation.cpu.planning import planned
 from symdiff.compilation.schedule import Schedule, is_swapped
 from symdiff.compilation.status import MEMORY
@@ -24,7 +24,7 @@ from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size
 
 if TYPE_CHECKING:
-    from symdiff.compilation.cpu.lowering import Module
+    from symdiff.compilation.cpu.module import Module
 
 __all__ = ["LowerBody", "nested_function"]
 
@@ -42,11 +42,6 @@ def nested_function(nested: Nested, name: str, module: Module, lower_body: Lower
     code = _Code(nested, name, module, lower_body)
     writer(code, nested)
     return code.text()
-
-
-def memory_type(dtype: str) -> str:
-    """Name the LLVM type of elements in memory: a Boolean is a byte there."""
-    return "i8" if dtype == "bool" else llvm_type(dtype)
 
 
 class _Body:

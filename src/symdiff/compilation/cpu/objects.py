@@ -28,7 +28,7 @@ from symdiff.compilation.cpu.entry import (
     return_object,
     size_value,
 )
-from symdiff.compilation.cpu.lowering import Module
+from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import llvm_type
 from symdiff.compilation.schedule import Schedule
 from symdiff.program.sizes import Extent, Size

@@ -13,14 +13,17 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from symdiff.compilation.cpu.lowering import (
+from symdiff.compilation.cpu.lowering import arguments_of, literal_value
+from symdiff.compilation.cpu.module import Module
+from symdiff.compilation.cpu.operations import (
     COMBINE,
-    Module,
-    arguments_of,
-    literal_value,
+    STEPS,
+    Value,
+    constant,
+    convert,
     memory_type,
+    promote,
 )
-from symdiff.compilation.cpu.operations import STEPS, Value, constant, convert, promote
 from symdiff.compilation.cpu.vector_math import width_attribute
 from symdiff.compilation.schedule import Schedule, Statement
 from symdiff.compilation.status import MEMORY

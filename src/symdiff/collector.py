@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from symdiff.locks import global_lock
+
 __all__ = ["collection_paused"]
 
-_lock = threading.Lock()
+_lock = global_lock()
 _paused = 0
 _was_enabled = False
 
@@ -47,13 +48,11 @@ def collection_paused() -> Iterator[None]:
 
 def _begin_anew() -> None:
     """Forget the threads that a forked process does not have."""
-    global _lock, _paused  # noqa: PLW0603 - as above
-    _lock = threading.Lock()
+    global _paused  # noqa: PLW0603 - as above
     if _paused:
         _paused = 0
         if _was_enabled:
             gc.enable()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_begin_anew)

@@ -7,7 +7,7 @@ import operator
 import os
 from dataclasses import dataclass
 
-__all__ = ["Config", "config"]
+__all__ = ["Config", "config", "default_cache_dir"]
 
 
 @dataclass
@@ -32,6 +32,13 @@ class Config:
     background_compile : bool
         Interpret long programs of numbers while their machine code is made in another thread;
         environment ``SYMDIFF_BACKGROUND_COMPILE``. Without it the first call waits for the code.
+    cache_dir : str or None
+        The directory in which compiled kernels are kept for other processes, made when it is first
+        needed; None does without. Environment ``SYMDIFF_CACHE_DIR``, where the empty string stands
+        for None; otherwise ``symdiff`` in ``XDG_CACHE_HOME``, or in ``~/.cache``.
+    cache_size : int
+        How many bytes may lie there; kernels that were used longest ago make room for new ones.
+        Environment ``SYMDIFF_CACHE_SIZE``.
 
     Examples
     --------
@@ -44,6 +51,8 @@ class Config:
     unroll_limit: int = 16
     precise_math: bool = False
     background_compile: bool = True
+    cache_dir: str | None = None
+    cache_size: int = 1 << 30
 
     def __post_init__(self) -> None:
         self._threads = ctypes.c_int64(_n_available())
@@ -85,7 +94,19 @@ def _from_environment() -> Config:
         made.threads = int(threads)
     made.precise_math = os.environ.get("SYMDIFF_PRECISE_MATH", "0") not in ("", "0")
     made.background_compile = os.environ.get("SYMDIFF_BACKGROUND_COMPILE", "1") not in ("", "0")
+    made.cache_dir = os.environ.get("SYMDIFF_CACHE_DIR", default_cache_dir()) or None
+    size = os.environ.get("SYMDIFF_CACHE_SIZE")
+    if size:
+        made.cache_size = int(size)
     return made
+
+
+def default_cache_dir() -> str | None:
+    """Say where kernels are kept when nobody says so; None for a user without a home."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # which its specification says to ignore
+        base = os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "symdiff") if os.path.isabs(base) else None
 
 
 config = _from_environment()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import symdiff as sd
-from symdiff.compilation.cpu import tiers
+from symdiff.compilation.cpu import kernel, parts, tiers
 from symdiff.compilation.cpu.kernel import Kernel
 
 
@@ -73,6 +73,33 @@ def test_numpy_numbers_and_keywords():
         assert isinstance(value, np.float64)
         np.testing.assert_allclose(value, f(0.3, 0.2), rtol=1e-12)
         kernel_of(function).wait()
+
+
+def test_results_go_into_arrays_that_are_given():
+    function = sd.jit(lambda x, y: (f(x, y), x > y))
+    for _ in range(3):
+        out = np.empty(()), np.empty((), bool)
+        assert function(0.3, 0.2, out=out) is out
+        np.testing.assert_allclose(out[0], f(0.3, 0.2), rtol=1e-12)
+        assert out[1]
+        kernel_of(function).wait()
+    assert len(function._enters_into) == 1
+
+
+def test_machine_code_is_found_on_disk(tmp_path, monkeypatch):
+    """Also where it is in several modules."""
+    monkeypatch.setattr(parts, "LONG", 4)
+    monkeypatch.setattr(parts, "PART", 5)
+    monkeypatch.setattr(parts, "PARTS_OF_MODULE", 2)
+    monkeypatch.setattr(sd.config, "cache_dir", str(tmp_path))
+    results = []
+    for _ in range(2):
+        function = sd.value_and_grad(f, argnums=(0, 1))
+        function(0.3, 0.2)
+        assert kernel_of(function).wait()
+        results.append(function(0.3, 0.2))
+        monkeypatch.setattr(kernel, "compile_object", None)  # the second time nothing is compiled
+    assert results[0] == results[1]
 
 
 def test_background_can_be_turned_off(monkeypatch):
@@ -168,7 +195,7 @@ kernel = next(iter(g._known.values())).kernel
 
 
 def run(code):
-    environment = {**os.environ, "SYMDIFF_BACKGROUND_COMPILE": "1"}
+    environment = {**os.environ, "SYMDIFF_BACKGROUND_COMPILE": "1", "SYMDIFF_CACHE_DIR": ""}
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         env=environment,

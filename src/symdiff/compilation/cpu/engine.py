@@ -4,37 +4,47 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import hashlib
 import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
+import llvmlite
 import llvmlite.binding as llvm
+from llvmlite.binding import ffi
 from llvmlite.binding.newpassmanagers import NewPassManager
+from llvmlite.binding.object_file import ObjectFileRef
 
 from symdiff.compilation.cpu import pool, special
 from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
+from symdiff.compilation.disk_cache import open_cache
 from symdiff.config import config
 from symdiff.errors import UnsupportedOperationError
+from symdiff.locks import global_lock
 
 __all__ = [
     "Code",
     "assembly",
-    "compile_module",
-    "compile_modules",
-    "compile_quickly",
+    "compile_object",
+    "compile_plainly",
+    "kept_object",
+    "load_objects",
+    "machine_name",
     "require_symbols",
 ]
 
-_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):  # a forked process must not find LLVM at work in a lost thread
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+# llvmlite holds a lock of its own in every call, also when engines are dropped.
+_llvm_lock = ffi.lib._lock  # pyright: ignore[reportPrivateUsage] - there is no public name
+os.register_at_fork(
+    before=_llvm_lock.__enter__,
+    after_in_parent=_llvm_lock.__exit__,
+    after_in_child=_llvm_lock.__exit__,
+)
+_lock = global_lock()  # which a fork takes before llvmlite's, as compilation does
 
 
 class Code:
-    """Machine code of one module; the code lives as long as this object."""
+    """Machine code of one module, in memory; it lives as long as this object."""
 
     def __init__(self, engine: llvm.ExecutionEngine) -> None:
         self._engine = engine
@@ -103,7 +113,7 @@ def _add_special(symbol: str) -> None:
 def _add_pool() -> tuple[Code, object]:
     """Compile the pool of threads, once in a process, and let code call it."""
     llvm.add_symbol(pool.THREADS, config.threads_address)
-    code = compile_module(pool.MODULE)
+    code = load_objects([kept_object(pool.MODULE, compile_object)])
     for name in (pool.PARALLEL_FOR, pool.WORKERS):
         llvm.add_symbol(name, code.address(name))
     forget = ctypes.CFUNCTYPE(None)(code.address(pool.FORGET_THREADS))
@@ -138,67 +148,62 @@ def require_symbols(names: Iterable[str]) -> None:
         elif name.startswith(special.PREFIX):
             _add_special(name)
         elif name == pool.PARALLEL_FOR:
-            _add_pool()
+            with _lock:  # two pools would be one too many
+                _add_pool()
         is_known = name.startswith("llvm.") or hasattr(process, name)
         if not is_known and llvm.address_of_symbol(name) is None:
             raise UnsupportedOperationError(f"this machine's libraries have no function {name}")
 
 
-def compile_modules(texts: Sequence[str], proceed: Callable[[], None]) -> Code:
-    """Compile a module, and modules of long straight-line code that it calls.
+def compile_object(text: str) -> bytes:
+    """Compile LLVM code for this machine to an object file, which has no addresses in it."""
+    with _lock:
+        return _machine().emit_object(_optimized(text))
 
-    Straight-line code comes without anything for LLVM's passes to find: they, and the highest level
-    of code generation, take half of the time and make no call faster.
 
-    Parameters
-    ----------
-    texts : sequence of str
-    proceed : callable
-        Called after each module; others may compile meanwhile.
+def compile_plainly(text: str, level: int = 1) -> bytes:
+    """Compile a module of straight-line code.
+
+    It comes without anything for LLVM's passes to find: they, and the highest level of code
+    generation, take half of the time and make no call faster. Level 0 takes a quarter of the time,
+    and its code is up to twice as slow.
     """
-    main, *parts = texts
-    objects: list[bytes] = []
     with _lock:
-        objects.append(_machine().emit_object(_optimized(main)))
-    for text in parts:
-        proceed()
-        with _lock:
-            objects.append(_plain_object(text, level=1))
-    proceed()
-    return _loaded(objects)
+        module = llvm.parse_assembly(text)
+        module.verify()
+        return _machine_of_level(level).emit_object(module)
 
 
-def compile_quickly(text: str) -> Code:
-    """Compile a module in the shortest time, to code that is a fifth slower."""
+def kept_object(text: str, compile_text: Callable[[str], bytes]) -> bytes:
+    """Compile one of our own modules, or find it in the disk cache."""
+    store = open_cache()
+    key = hashlib.blake2b(f"{machine_name()}{text}".encode(), digest_size=24).hexdigest()
+    content = store.load(key) if store is not None else None
+    if content is None:
+        content = compile_text(text)
+        if store is not None:
+            store.save(key, content)
+    return content
+
+
+def load_objects(contents: Sequence[bytes]) -> Code:
+    """Load object files that call each other, and whose symbols have passed `require_symbols`."""
     with _lock:
-        data = _plain_object(text, level=0)
-    return _loaded([data])
-
-
-def _plain_object(text: str, level: int) -> bytes:
-    """Make machine code of a module without LLVM's passes over it."""
-    module = llvm.parse_assembly(text)
-    module.verify()
-    return _machine_of_level(level).emit_object(module)
-
-
-def _loaded(objects: Sequence[bytes]) -> Code:
-    """Link object files, and make them ready to run."""
-    with _lock:
+        _machine()
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
-        for data in objects:
-            engine.add_object_file(llvm.ObjectFileRef.from_data(data))
+        for content in contents:
+            engine.add_object_file(ObjectFileRef.from_data(content))
         engine.finalize_object()
     return Code(engine)
 
 
-def compile_module(text: str) -> Code:
-    """Compile LLVM code for this machine."""
-    with _lock:
-        module = _optimized(text)
-        engine = llvm.create_mcjit_compiler(module, _new_machine())  # which it owns from now on
-        engine.finalize_object()
-    return Code(engine)
+@cache
+def machine_name() -> str:
+    """Say for what machine, and with which LLVM, code is compiled."""
+    version = ".".join(map(str, llvm.llvm_version_info))
+    features = llvm.get_host_cpu_features().flatten()
+    made_by = f"llvmlite {llvmlite.__version__} LLVM {version}"
+    return f"{llvm.get_default_triple()} {llvm.get_host_cpu_name()} {features} {made_by}"
 
 
 def assembly(text: str) -> str:

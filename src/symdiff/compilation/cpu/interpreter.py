@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.cpu.engine import Code, compile_quickly, require_symbols
+from symdiff.compilation.cpu.engine import (
+    Code,
+    compile_plainly,
+    kept_object,
+    load_objects,
+    require_symbols,
+)
 from symdiff.compilation.cpu.instructions import ARITIES, HALT, OPCODES, TRUTH, Table
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import STEPS, Value, convert
@@ -103,7 +109,7 @@ halt:
 def _interpreter() -> tuple[Code, Callable[[int, int], None]]:
     text, module = interpreter_text()
     require_symbols(module.declarations)
-    code = compile_quickly(text)
+    code = load_objects([kept_object(text, partial(compile_plainly, level=0))])
     return code, ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(code.address("interpret"))
 
 

@@ -13,7 +13,7 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from symdiff.compilation.cpu.instructions import table_of
 from symdiff.compilation.cpu.interpreter import Interpreted
 from symdiff.compilation.cpu.kernel import Call, Kernel, compile_program
 from symdiff.config import config
+from symdiff.locks import LocalLock
 from symdiff.program.program import Program
 
 __all__ = ["Tiered", "start_program"]
@@ -35,7 +36,7 @@ class _Ended(BaseException):
     """The process ends, or nobody needs the code any more."""
 
 
-_one_at_a_time = threading.Lock()
+_one_at_a_time = LocalLock()
 _ending = threading.Event()
 _threads: set[threading.Thread] = set()
 
@@ -57,12 +58,7 @@ class Tiered:
         self._interpreted = interpreted
         self._thread: threading.Thread | None = None
         self._process = 0
-        self._starting = threading.Lock()
-
-    @property
-    def enter_objects(self) -> Callable[..., Any] | None:
-        """As of a `Kernel`; None before there is machine code."""
-        return None if self.native is None else self.native.enter_objects
+        self._starting = LocalLock()
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run on arrays of rank 0; outputs are new arrays."""
@@ -82,6 +78,16 @@ class Tiered:
             self._start()
         return outputs
 
+    def run(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Run on such arrays, and write to others like them."""
+        for array, value in zip(outputs, self(inputs), strict=True):
+            array[...] = value
+
+    def shapes(self, inputs: Sequence[np.ndarray]) -> Sequence[tuple[Any, str]]:
+        """Give shape and dtype of each output."""
+        del inputs  # which are numbers, as the outputs are
+        return [self.program.types[name] for name in self.program.outputs]
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the machine code, which the first call has begun; tell whether it is there."""
         if self._thread is not None:
@@ -89,9 +95,7 @@ class Tiered:
         return self.native is not None
 
     def _start(self) -> None:
-        if not self._starting.acquire(blocking=False):
-            return
-        try:
+        with self._starting:
             if self._process != os.getpid():
                 self._process = os.getpid()
                 work = weakref.ref(self), self.program, self._call
@@ -99,8 +103,6 @@ class Tiered:
                 self._thread = threading.Thread(target=_compile, args=work, name=name, daemon=True)
                 _threads.add(self._thread)
                 self._thread.start()
-        finally:
-            self._starting.release()
 
 
 def _compile(tiered: weakref.ref[Tiered], program: Program, call: Call | None) -> None:
@@ -136,15 +138,7 @@ def _end() -> None:
         thread.join()
 
 
-def _begin_anew() -> None:
-    """Forget the threads that a forked process does not have."""
-    global _one_at_a_time  # noqa: PLW0603 - whose holder is not in this process
-    _one_at_a_time = threading.Lock()
-    _threads.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_threads.clear)  # which a forked process does not have
 
 
 def start_program(program: Program, call: Call | None = None) -> Kernel | Tiered:

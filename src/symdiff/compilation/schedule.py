@@ -292,13 +292,15 @@ def loop_orders(
     return [[k, *sorted((n for n in numbers if n != k), key=inner)] for k in outer]
 
 
+MIN_BATCH = 128
+"""An axis of known length is taken for that of a batch if it is at least so long."""
 MAX_IN_ROW = 256
 """Elements that a row of an array may have where rows are to lie side by side."""
 
 
 def _has_short_rows(equation: Equation, program: Program, rows: Extent) -> bool:
     """Whether what an equation reads and writes by rows has a few numbers in each."""
-    if any(isinstance(e, int) and e > MAX_IN_ROW for e in equation.extents):
+    if any(isinstance(e, int) and e > MAX_IN_ROW and e != rows for e in equation.extents):
         return False
     for array in (equation.array, *[r.array for r in equation.reads]):
         shape = program.types[array].shape
@@ -322,7 +324,7 @@ def rows_of(program: Program) -> Extent | None:
         size = 1.0
         for extent in equation.extents:
             size *= extent if isinstance(extent, int) else 100
-        for extent in {e for e in equation.extents if not isinstance(e, int)}:
+        for extent in {e for e in equation.extents if not isinstance(e, int) or e >= MIN_BATCH}:
             work[extent] = work.get(extent, 0) + size
     most = max(work.values(), default=0)
     found = [e for e, w in work.items() if 2 * w >= most]

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -16,7 +17,12 @@ from llvmlite.binding.newpassmanagers import NewPassManager
 from llvmlite.binding.object_file import ObjectFileRef
 
 from symdiff.compilation.cpu import pool, special
-from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
+from symdiff.compilation.cpu.blocks import (
+    BLAS_PREFIX,
+    BLAS_THREADS,
+    LAPACK_PREFIX,
+    SET_BLAS_THREADS,
+)
 from symdiff.compilation.disk_cache import open_cache
 from symdiff.config import config
 from symdiff.errors import UnsupportedOperationError
@@ -102,6 +108,39 @@ def _add_lapack(symbol: str) -> None:
 
 
 @cache
+def _add_blas_threads() -> None:
+    """Let code read and set how many threads the BLAS has that SciPy brings."""
+    code, _ = _add_pool()
+    library = _loaded_openblas()
+    pairs = {
+        BLAS_THREADS: ("scipy_openblas_get_num_threads", pool.ONE),
+        SET_BLAS_THREADS: ("scipy_openblas_set_num_threads", pool.IGNORE),
+    }
+    for symbol, (name, otherwise) in pairs.items():
+        function = None if library is None else getattr(library, name, None)
+        if function is None:
+            address = code.address(otherwise)
+        else:
+            address = ctypes.cast(function, ctypes.c_void_p).value or 0
+        llvm.add_symbol(symbol, address)
+
+
+def _loaded_openblas() -> ctypes.CDLL | None:
+    """Find SciPy's OpenBLAS among the libraries of this process."""
+    try:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    paths = {line.split()[-1] for line in lines if "openblas" in line}
+    for path in sorted(paths):
+        library = ctypes.CDLL(path)
+        # NumPy brings one with other names, whose threads are none of ours.
+        if hasattr(library, "scipy_openblas_set_num_threads"):
+            return library
+    return None
+
+
+@cache
 def _add_special(symbol: str) -> None:
     """Let code call one of SciPy's special functions."""
     address = special.address(symbol)
@@ -147,9 +186,11 @@ def require_symbols(names: Iterable[str]) -> None:
             _add_lapack(name)
         elif name.startswith(special.PREFIX):
             _add_special(name)
-        elif name == pool.PARALLEL_FOR:
+        elif name in (pool.PARALLEL_FOR, pool.WORKERS, BLAS_THREADS, SET_BLAS_THREADS):
             with _lock:  # two pools would be one too many
                 _add_pool()
+                if name in (BLAS_THREADS, SET_BLAS_THREADS):
+                    _add_blas_threads()
         is_known = name.startswith("llvm.") or hasattr(process, name)
         if not is_known and llvm.address_of_symbol(name) is None:
             raise UnsupportedOperationError(f"this machine's libraries have no function {name}")

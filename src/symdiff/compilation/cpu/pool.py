@@ -11,9 +11,11 @@ After a fork a child has none of the threads; the pool is then put back to its b
 
 from __future__ import annotations
 
-__all__ = ["FORGET_THREADS", "MODULE", "PARALLEL_FOR", "THREADS", "WORKERS"]
+__all__ = ["FORGET_THREADS", "IGNORE", "MODULE", "ONE", "PARALLEL_FOR", "THREADS", "WORKERS"]
 
 PARALLEL_FOR, WORKERS = "symdiff_parallel_for", "symdiff_workers"
+ONE, IGNORE = "symdiff_one", "symdiff_ignore"
+"""What stands for the number of a BLAS' threads, and for setting it, where it has none."""
 THREADS, FORGET_THREADS = "symdiff_threads", "symdiff_forget_threads"
 MAX_WORKERS = 256
 
@@ -202,6 +204,14 @@ one:
   br label %test
 end:
   ret i32 %before
+}
+
+define i32 @symdiff_one() {
+  ret i32 1
+}
+
+define void @symdiff_ignore(i32 %number) {
+  ret void
 }
 
 define void @symdiff_forget_threads() {

@@ -24,7 +24,7 @@ class Operators:
 
     def _apply(self, ufunc: np.ufunc, *inputs: Any) -> Any:
         for x in inputs:
-            if x is not self and hasattr(x, "full_mask"):
+            if type(x) is not float and hasattr(x, "full_mask"):
                 return ufunc(*inputs)
         return FUNCTIONS[np.ufunc](self.context, ufunc, "__call__", inputs, {})
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from symdiff.collector import collection_paused
 from symdiff.compilation.cpu import entry, objects
 from symdiff.compilation.cpu.artifacts import Artifact, key_of, places_of
 from symdiff.compilation.cpu.callbacks import Callback, failure
@@ -167,7 +168,8 @@ def _built(
             held = None if artifact.places is None else [known[n] for n in artifact.places]
             return _Built(load_objects(artifact.contents), held, [])
     proceed()
-    module, held = write(program, call)
+    with collection_paused():
+        module, held = write(program, call)
     symbols = [name for part in (module, *module.parts) for name in part.declarations]
     require_symbols(symbols)
     contents = [compile_object(str(module))]

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.collector import collection_paused
 from symdiff.compilation.cpu.instructions import table_of
 from symdiff.compilation.cpu.interpreter import Interpreted
 from symdiff.compilation.cpu.kernel import Call, Kernel, compile_program
@@ -115,7 +114,7 @@ def _compile(tiered: weakref.ref[Tiered], program: Program, call: Call | None) -
     kernel: Kernel | None = None
     failure: BaseException | None = None
     try:
-        with _one_at_a_time, collection_paused():
+        with _one_at_a_time:
             proceed()
             kernel = Kernel(program, call, proceed)
     except _Ended:

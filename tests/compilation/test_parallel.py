@@ -119,6 +119,15 @@ def test_batches_of_every_size(n, short_chunks, threads):
     np.testing.assert_allclose(gradient(W, X[:n], Y[:n]), expected, rtol=1e-12, atol=1e-14)
 
 
+def test_loops_without_iterations(short_chunks, threads):
+    threads(2)
+    f = sd.jit(lambda x: (np.sum(np.diff(x)), np.diff(x) * 2))
+    f(np.arange(5.0))
+    total, differences = f(np.ones(1))
+    assert total == 0
+    assert differences.shape == (0,)
+
+
 def test_errors_in_a_chunk_are_raised(short_chunks, threads):
     threads(2)
     f = sd.jit(lambda table, k: np.sum(table[k]))

@@ -179,6 +179,8 @@ class _Divided:
         count = f.emit(f"select i1 {is_one}, i64 1, i64 {count}")
         step = self.loop.tile.size if self.loop.tile is not None else STEP
         size = f.rounded_up(f.quotient_up(self.extent, count), step)
+        is_none = f.emit(f"icmp slt i64 {size}, 1")  # of an extent such as n - 1 for n = 1
+        size = f.emit(f"select i1 {is_none}, i64 {step}, i64 {size}")
         return size, f.quotient_up(self.extent, size)
 
     def undivided(self, result: str) -> None:

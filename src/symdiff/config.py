@@ -29,6 +29,9 @@ class Config:
     precise_math : bool
         Compile without vector functions, whose error is up to 4 units in the last place instead of
         1; environment ``SYMDIFF_PRECISE_MATH``.
+    background_compile : bool
+        Interpret long programs of numbers while their machine code is made in another thread;
+        environment ``SYMDIFF_BACKGROUND_COMPILE``. Without it the first call waits for the code.
     cache_dir : str or None
         The directory in which compiled kernels are kept for other processes, made when it is first
         needed; None does without. Environment ``SYMDIFF_CACHE_DIR``, where the empty string stands
@@ -47,6 +50,7 @@ class Config:
     max_equations: int = 200_000
     unroll_limit: int = 16
     precise_math: bool = False
+    background_compile: bool = True
     cache_dir: str | None = None
     cache_size: int = 1 << 30
 
@@ -89,6 +93,7 @@ def _from_environment() -> Config:
     if threads:
         made.threads = int(threads)
     made.precise_math = os.environ.get("SYMDIFF_PRECISE_MATH", "0") not in ("", "0")
+    made.background_compile = os.environ.get("SYMDIFF_BACKGROUND_COMPILE", "1") not in ("", "0")
     made.cache_dir = os.environ.get("SYMDIFF_CACHE_DIR", default_cache_dir()) or None
     size = os.environ.get("SYMDIFF_CACHE_SIZE")
     if size:

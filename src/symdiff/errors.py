@@ -3,6 +3,7 @@
 import inspect
 import os
 import sys
+from functools import cache
 from types import FrameType
 
 __all__ = [
@@ -122,12 +123,14 @@ _NUMPY = (
 def user_frame() -> FrameType | None:
     """Return the innermost frame that is neither ours nor NumPy's."""
     frame = inspect.currentframe()
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if not filename.startswith((_PACKAGE, _NUMPY, "<__array_function__")):
-            return frame
+    while frame is not None and _is_internal(frame.f_code.co_filename):
         frame = frame.f_back
-    return None
+    return frame
+
+
+@cache
+def _is_internal(filename: str) -> bool:
+    return filename.startswith((_PACKAGE, _NUMPY, "<__array_function__"))
 
 
 def user_line() -> str:

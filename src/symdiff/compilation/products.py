@@ -18,7 +18,7 @@ from symdiff.program.equations import (
     Read,
     is_plain,
 )
-from symdiff.program.patterns import pattern, placeholder
+from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
 
@@ -155,5 +155,6 @@ def _is_scaled(program: Program, scaled: str, inner: int, base: str, base_inner:
             found.append(k)
         elif any(_single(i) != inner for i in operand.indices):
             return False
+    assert isinstance(equation.pattern, Pattern)
     is_set = len(equation.extents) == 2 and equation.operator in ("=", "+=")
     return is_set and len(found) == 1 and equation.pattern.is_multiple_of(found[0])

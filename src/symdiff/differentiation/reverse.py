@@ -63,10 +63,10 @@ class Reverse(Builder):
 
     def walk(self) -> None:
         """Append the equations of all cotangents."""
-        groups = group_members(self.program.equations)
+        groups = group_members(self.program.equations) if self.program.has_blocks else {}
         for equation in reversed(self.program.equations):
             array = equation.array
-            if nested_of(equation.pattern) is not None:
+            if groups and nested_of(equation.pattern) is not None:
                 members = groups[group_key(equation)]
                 if equation is members[0]:  # what reads any of them comes behind the first
                     pull_nested(self, members, pullback)
@@ -107,7 +107,8 @@ class Reverse(Builder):
             out = out and Read(out.array, shifted(out.indices, rank))
         cotangent = None
         if not is_one:
-            cotangent = Read(self.adjoints[equation.array], (*identity(rank), *here.target))
+            front = (*identity(rank), *here.target) if rank else here.target
+            cotangent = Read(self.adjoints[equation.array], front)
         term = self.term(here, k, cotangent, out, equation)
         if term is None:
             return
@@ -119,11 +120,11 @@ class Reverse(Builder):
             operands.append(Read(here_guard.array, shifted(here_guard.indices, rank)))
         source = here.operands[k]
         assert isinstance(source, Read)
-        front = equation.target if seeded else identity(rank)
-        extents = (*self.batch[:rank], *equation.extents)
-        self.add(
-            self.adjoint(read.array), (*front, *source.indices), body, operands, extents, equation
-        )
+        target, extents = source.indices, equation.extents
+        if rank or seeded:
+            target = (*(equation.target if seeded else identity(rank)), *target)
+            extents = (*self.batch[:rank], *extents)
+        self.add(self.adjoint(read.array), target, body, operands, extents, equation)
 
     def _pull_block(self, equation: Equation, block: Block, active: Sequence[int]) -> None:
         """Add what a block's rules say its operands' cotangents are."""

@@ -55,6 +55,8 @@ def shifts_without_effect(program: Program) -> set[str]:
     {'m'}
     """
     found: set[str] = set()
+    if not any(e.operator in ("max=", "min=") for e in program.equations):
+        return found
     for array, made in program.contributions.items():
         is_extremum = len(made) == 1 and made[0].operator in ("max=", "min=")
         if is_extremum and program.types[array].dtype.startswith("float"):

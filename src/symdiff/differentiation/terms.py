@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import sympy as sp
@@ -20,6 +21,7 @@ from symdiff.program.equations import (
     Read,
     compose,
     is_plain,
+    number_type,
 )
 from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.program import Guard, Program
@@ -59,10 +61,8 @@ def has_derivative(equation: Equation, operand: int) -> bool:
         return False
     if isinstance(equation.pattern, Block):
         return True
-    if equation.pattern.is_truth:
-        return False
     try:
-        return equation.pattern.derivative(operand) != 0
+        return equation.pattern.has_derivative(operand)
     except UnsupportedOperationError as error:  # a function without a rule for this argument
         raise UnsupportedOperationError(f"{error}{_where(equation)}") from None
 
@@ -83,6 +83,14 @@ def active_reads(program: Program, equation: Equation, active: set[str]) -> list
     ]
 
 
+def _is_active(program: Program, equation: Equation, active: set[str]) -> bool:
+    """Whether an equation depends on active arrays."""
+    for k, o in enumerate(equation.operands):
+        if isinstance(o, Read) and o.array in active and has_derivative(equation, k):
+            return is_float(program, equation.array)
+    return False
+
+
 def depends_on(program: Program, inputs: Iterable[str]) -> set[str]:
     """The arrays with a derivative with respect to some of the inputs."""
     active = {name for name in inputs if is_float(program, name)}
@@ -90,7 +98,7 @@ def depends_on(program: Program, inputs: Iterable[str]) -> set[str]:
     for equation in program.equations:
         if equation.array in fixed:
             continue
-        if equation.array not in active and active_reads(program, equation, active):
+        if equation.array not in active and _is_active(program, equation, active):
             active.add(equation.array)
     return active
 
@@ -125,7 +133,7 @@ def without_rule(equation: Equation) -> UnsupportedOperationError:
 
 def has_out(program: Program, equation: Equation) -> bool:
     """Whether the array that an equation defines holds the value of its pattern."""
-    return equation.operator == "=" and len(program.contributions[equation.array]) == 1
+    return equation.operator == "=" and program.n_contributions[equation.array] == 1
 
 
 def guard_of(expression: Any) -> Any:
@@ -151,6 +159,18 @@ def at(guard: Read | None, indices: Sequence[Index]) -> Read | None:
     composed = compose(guard.indices, indices)
     assert composed is not None, "a guard is an array as it is"
     return Read(guard.array, composed)
+
+
+@cache
+def _condition_of(body: Pattern, k: int) -> tuple[Pattern, list[int]] | None:
+    """The condition that a pattern sets on its derivative by an operand, and what it reads."""
+    condition = guard_of(body.derivative(k))
+    if condition == sp.true:
+        return None
+    symbols = [placeholder(n) for n in range(body.arity)]
+    used = [n for n, s in enumerate(symbols) if s in condition.free_symbols]
+    renaming = {symbols[n]: placeholder(m) for m, n in enumerate(used)}
+    return pattern(condition.xreplace(renaming), len(used)), used
 
 
 class _Condition(NamedTuple):
@@ -186,7 +206,7 @@ class Builder:
         while name in self.types:
             self._counts[wanted] = self._counts.get(wanted, 0) + 1
             name = f"{wanted}_{self._counts[wanted]}"
-        self.types[name] = ArrayType(tuple(shape), dtype)
+        self.types[name] = ArrayType(tuple(shape), dtype) if shape else number_type(dtype)
         return name
 
     def add(
@@ -200,11 +220,8 @@ class Builder:
         operator: str = "+=",
     ) -> None:
         """Append an equation that came from `like`."""
-        self.equations.append(
-            Equation(
-                array, tuple(target), operator, body, tuple(operands), tuple(extents), like.location
-            )
-        )
+        made = tuple(target), operator, body, tuple(operands), tuple(extents), like.location
+        self.equations.append(Equation(array, *made))
 
     def splice(
         self,
@@ -251,6 +268,9 @@ class Builder:
     ) -> None:
         """Remember where a term added to `array` can be non-zero: its own condition and a guard."""
         local = self.local_guard(equation, k)
+        if local is None and guard is None:
+            self.conditions.setdefault(array, []).append(None)
+            return
         entry: _Condition | None = None
         if local is not None:
             body, operands = local
@@ -270,9 +290,9 @@ class Builder:
 
     def _make_guard(self, array: str) -> Read | None:
         conditions = self.conditions.get(array, [None])
-        known = [c for c in conditions if c is not None]
-        if len(known) < len(conditions):
+        if None in conditions:
             return None
+        known = [c for c in conditions if c is not None]
         shape = self.program.types[array].shape
         first = known[0]
         is_same = is_plain(first.target) and first.equation.extents == shape
@@ -310,16 +330,10 @@ class Builder:
         if equation.operator in ("max=", "min="):
             return EQUAL, [equation.operands[0], Read(equation.array, equation.target)]
         assert isinstance(equation.pattern, Pattern)
-        condition = guard_of(equation.pattern.derivative(k))
-        if condition == sp.true:
+        condition = _condition_of(equation.pattern, k)
+        if condition is None:
             return None
-        symbols = [placeholder(n) for n in range(equation.pattern.arity)]
-        used = [n for n, s in enumerate(symbols) if s in condition.free_symbols]
-        renaming = {symbols[n]: placeholder(m) for m, n in enumerate(used)}
-        return (
-            pattern(condition.xreplace(renaming), len(used)),
-            [equation.operands[n] for n in used],
-        )
+        return condition[0], [equation.operands[n] for n in condition[1]]
 
     def term(
         self,
@@ -356,12 +370,10 @@ class Builder:
             return None
         operands: list[Operand] = []
         for source in partial.sources:
-            if source == "cotangent":
-                assert cotangent is not None
-                operands.append(cotangent)
-            elif source == "out":
-                assert out is not None
-                operands.append(out)
-            else:
-                operands.append(equation.operands[int(source)])
+            if isinstance(source, int):
+                operands.append(equation.operands[source])
+                continue
+            named = cotangent if source == "cotangent" else out
+            assert named is not None
+            operands.append(named)
         return partial.pattern, operands, partial.sources != ("cotangent",)

@@ -14,8 +14,9 @@ axes of its operands as a whole, ``L[i,:,:] = cholesky(A[i,:,:])``, and stands w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple, TypeAlias
 
 from symdiff.program.affine import Affine, constant
@@ -38,6 +39,7 @@ __all__ = [
     "compose",
     "is_plain",
     "map_sizes",
+    "number_type",
     "substitute",
 ]
 
@@ -51,6 +53,12 @@ class ArrayType(NamedTuple):
 
     shape: tuple[Extent, ...]
     dtype: str
+
+
+@cache
+def number_type(dtype: str) -> ArrayType:
+    """Give the type of a number, which long programs have many of."""
+    return ArrayType((), dtype)
 
 
 class Read(NamedTuple):
@@ -101,11 +109,22 @@ class Equation(NamedTuple):
         found: list[Read] = []
         for operand in self.operands:
             if isinstance(operand, Read):
-                _collect(operand, found)
-        for i in self.target:
-            if isinstance(i, Read):
-                _collect(i, found)
+                found.append(operand)
+                if operand.indices:
+                    _collect(operand.indices, found)
+        if self.target:
+            _collect(self.target, found)
         return found
+
+    def reads_any(self, arrays: Container[str]) -> bool:
+        """Whether one of some arrays is read."""
+        for operand in self.operands:
+            if isinstance(operand, Read):
+                if operand.array in arrays:
+                    return True
+                if operand.indices and _read_any(operand.indices, arrays):
+                    return True
+        return bool(self.target) and _read_any(self.target, arrays)
 
     @property
     def is_whole(self) -> bool:
@@ -114,11 +133,18 @@ class Equation(NamedTuple):
         return rank == len(self.extents) and is_plain(self.target)
 
 
-def _collect(read: Read, found: list[Read]) -> None:
-    found.append(read)
-    for i in read.indices:
+def _collect(indices: Sequence[Index], found: list[Read]) -> None:
+    for i in indices:
         if isinstance(i, Read):
-            _collect(i, found)
+            found.append(i)
+            _collect(i.indices, found)
+
+
+def _read_any(indices: Sequence[Index], arrays: Container[str]) -> bool:
+    for i in indices:
+        if isinstance(i, Read) and (i.array in arrays or _read_any(i.indices, arrays)):
+            return True
+    return False
 
 
 def is_plain(indices: Sequence[Index]) -> bool:

@@ -108,6 +108,10 @@ class Pattern:
             DIFFS[key] = sp.diff(self.expression, placeholder(operand))
         return DIFFS[key]
 
+    def has_derivative(self, operand: int) -> bool:
+        """Whether the derivative with respect to one placeholder is anything but zero."""
+        return _has_derivative(self, operand)
+
     def partial(self, operand: int, *, has_out: bool, has_cotangent: bool) -> Partial | None:
         """Give the pattern of cotangent times partial derivative; None where that is zero.
 
@@ -137,6 +141,11 @@ def pattern(expression: Expr, arity: int) -> Pattern:
     if found is None:
         found = _PATTERNS.setdefault(key, Pattern(expression, arity))
     return found
+
+
+@cache
+def _has_derivative(self: Pattern, operand: int) -> bool:
+    return not self.is_truth and self.derivative(operand) != 0
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.program import costs, formulas, loading, plotting, printing, serialization
+from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation
 from symdiff.program.sizes import Extent, Size, evaluate
 
@@ -88,6 +90,16 @@ class Program:
         for equation in self.equations:
             found.setdefault(equation.array, []).append(equation)
         return found
+
+    @cached_property
+    def has_blocks(self) -> bool:
+        """Whether there is anything but elementwise operations and reductions."""
+        return any(isinstance(equation.pattern, Block) for equation in self.equations)
+
+    @cached_property
+    def n_contributions(self) -> Mapping[str, int]:
+        """How many equations each array has."""
+        return Counter([equation.array for equation in self.equations])
 
     def fresh_name(self, wanted: str, taken: Iterable[str] = ()) -> str:
         """Find a name that no array of this Program bears."""
@@ -195,8 +207,11 @@ def remove_dead_equations(program: Program) -> Program:
     for equation in reversed(program.equations):
         if equation.array in needed:
             kept.append(equation)
-            needed.update(r.array for r in equation.reads)
+            for read in equation.reads:
+                needed.add(read.array)
     needed.update(program.inputs)
+    if len(kept) == len(program.equations) and needed >= program.types.keys():
+        return program
     return program.replace(
         equations=tuple(reversed(kept)),
         types={n: t for n, t in program.types.items() if n in needed},

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
+from operator import is_
 from typing import Any
 
 import sympy as sp
@@ -55,13 +56,15 @@ def merge_equal_equations(program: Program) -> Program:
     outputs = set(program.outputs)
     replaced: dict[str, str] = {}
     known: dict[Any, str] = {}
-    missing = {name: len(equations) for name, equations in program.contributions.items()}
     for equation in program.equations:
         name = equation.array
-        missing[name] -= 1
-        if missing[name]:
-            continue
-        keys = tuple([_key(_rename(e, replaced)) for e in program.contributions[name]])
+        if program.n_contributions[name] == 1:
+            keys = _key(_rename(equation, replaced))
+        else:
+            made = program.contributions[name]
+            if made[-1] is not equation:
+                continue
+            keys = tuple([_key(_rename(e, replaced)) for e in made])
         first = known.setdefault((program.types[name], keys), name)
         if first != name and name not in outputs:
             replaced[name] = first
@@ -72,41 +75,45 @@ def merge_equal_equations(program: Program) -> Program:
 
 
 def _key(equation: Equation) -> Any:
-    operands = tuple([_operand_key(o) for o in equation.operands])
+    operands = tuple([o if isinstance(o, Read) else _operand_key(o) for o in equation.operands])
     return (equation.target, equation.operator, equation.pattern, operands, equation.extents)
 
 
 def _operand_key(operand: Operand) -> Any:
     """Literals by their bits: 0.0 and -0.0 are not the same, nor are 1 and True."""
     if isinstance(operand, Literal):
-        return ("literal", repr(operand.value), operand.dtype)
+        return (repr(operand.value), operand.dtype)
     return (type(operand).__name__, *operand)
 
 
 def _rename(equation: Equation, names: dict[str, str]) -> Equation:
-    if not any(r.array in names for r in equation.reads):
+    if not names or not equation.reads_any(names):
         return equation
     return _map_reads(equation, lambda r: r._replace(array=names.get(r.array, r.array)))
 
 
 def _map_reads(equation: Equation, change: Callable[[Read], Operand]) -> Equation:
     """Change every read, from the inside out."""
+    array, target, operator, body, operands, extents, location = equation
+    if target:
+        target = tuple([_map_index(i, change) for i in target])
+    operands = tuple([_map_read(o, change) if isinstance(o, Read) else o for o in operands])
+    return Equation(array, target, operator, body, operands, extents, location)
 
-    def visit_index(i: Index) -> Index:
-        if not isinstance(i, Read):
-            return i
-        changed = visit(i)
-        if not isinstance(changed, Read):
-            return Affine((), int(changed.value)) if isinstance(changed, Literal) else i
-        return changed
 
-    def visit(read: Read) -> Operand:
-        return change(Read(read.array, tuple([visit_index(i) for i in read.indices])))
+def _map_read(read: Read, change: Callable[[Read], Operand]) -> Operand:
+    if not read.indices:
+        return change(read)
+    return change(Read(read.array, tuple([_map_index(i, change) for i in read.indices])))
 
-    return equation._replace(
-        target=tuple([visit_index(i) for i in equation.target]),
-        operands=tuple([visit(o) if isinstance(o, Read) else o for o in equation.operands]),
-    )
+
+def _map_index(i: Index, change: Callable[[Read], Operand]) -> Index:
+    if not isinstance(i, Read):
+        return i
+    changed = _map_read(i, change)
+    if not isinstance(changed, Read):
+        return Affine((), int(changed.value)) if isinstance(changed, Literal) else i
+    return changed
 
 
 def propagate_copies(program: Program) -> Program:
@@ -115,7 +122,8 @@ def propagate_copies(program: Program) -> Program:
     while True:  # again when a read could not do without the copy
         kept, missing = _propagate(program, needed)
         if not missing:
-            return program.replace(equations=tuple(kept))
+            is_same = len(kept) == len(program.equations) and all(map(is_, kept, program.equations))
+            return program if is_same else program.replace(equations=tuple(kept))
         needed |= missing
 
 
@@ -124,11 +132,18 @@ def _propagate(program: Program, needed: set[str]) -> tuple[list[Equation], set[
     missing: set[str] = set()
     kept: list[Equation] = []
     for equation in program.equations:
-        resolve = partial(_resolve, program, copies, missing, isinstance(equation.pattern, Block))
-        resolved = _map_reads(equation, resolve)
-        if isinstance(equation.pattern, Pattern):
+        resolved = equation
+        is_block = isinstance(equation.pattern, Block)
+        if equation.reads_any(copies):
+            resolve = partial(_resolve, program, copies, missing, is_block)
+            resolved = _map_reads(equation, resolve)
+        if not is_block:
             resolved = fold_literals(resolved, program.types[equation.array].dtype)
-        if equation.array not in needed and _is_copy(program, resolved):
+        if (
+            resolved.pattern.is_copy
+            and equation.array not in needed
+            and _is_copy(program, resolved)
+        ):
             copies[equation.array] = resolved.operands[0]
         else:
             kept.append(resolved)
@@ -165,14 +180,18 @@ def _without_factor(body: Pattern, k: int, value: int) -> Pattern | None:
 
 def name_assignments(program: Program) -> Program:
     """Call a contribution that is the only one, and whole, an assignment."""
-    kept = [
-        _assigned(e) if len(program.contributions[e.array]) == 1 else e for e in program.equations
-    ]
-    return program.replace(equations=tuple(kept))
+    kept = [_assigned(e) if program.n_contributions[e.array] == 1 else e for e in program.equations]
+    is_same = all(map(is_, kept, program.equations))
+    return program if is_same else program.replace(equations=tuple(kept))
 
 
 def _assigned(equation: Equation) -> Equation:
     """Write a whole contribution as an assignment, with its loops in the order of the axes."""
+    array, target, operator, body, operands, extents, location = equation
+    if not extents and not target:
+        if operator == "=" or isinstance(body, Block):
+            return equation
+        return Equation(array, target, "=", body, operands, extents, location)
     order = [i.single if isinstance(i, Affine) else None for i in equation.target]
     numbers = [k for k in order if k is not None]
     if isinstance(equation.pattern, Block) or sorted(numbers) != [*range(len(equation.extents))]:
@@ -200,7 +219,7 @@ def _substituted(operand: Operand, by: list[Affine]) -> Operand:
 def _is_copy(program: Program, equation: Equation) -> bool:
     types = program.types
     array_type = types[equation.array]
-    if len(program.contributions[equation.array]) > 1 or not equation.pattern.is_copy:
+    if not equation.pattern.is_copy or program.n_contributions[equation.array] > 1:
         return False
     if equation.operator not in ("=", "+=") or not equation.is_whole:
         return False
@@ -218,6 +237,8 @@ def _resolve(
     source = copies.get(read.array)
     if source is None:
         return read
+    if not read.indices and isinstance(source, Read) and not source.indices:
+        return source
     is_whole = any(isinstance(i, Whole) for i in read.indices)
     if not isinstance(source, Read):
         if is_whole or is_block:  # which reads arrays only
@@ -243,7 +264,7 @@ def expand_blocks(program: Program) -> Program:
 
 
 def _expand_blocks(program: Program) -> Program:
-    if not any(isinstance(e.pattern, Block) for e in program.equations):
+    if not program.has_blocks:
         return program
     types = dict(program.types)
     constants = dict(program.constants)
@@ -379,11 +400,13 @@ def drop_copied_outputs(program: Program) -> Program:
 
 def turn_outputs(program: Program) -> Program:
     """Compute an output that is a transposed array as it is wanted."""
-    uses = Counter(r.array for e in program.equations for r in e.reads)
     turned: dict[str, tuple[str, list[int]]] = {}
-    for equation in program.equations:
-        if equation.array not in program.outputs or not _is_transposition(program, equation):
-            continue
+    outputs = set(program.outputs)
+    copies = [e for e in program.equations if e.array in outputs and _is_transposition(program, e)]
+    if not copies:
+        return program
+    uses = Counter(r.array for e in program.equations for r in e.reads)
+    for equation in copies:
         (source,) = equation.operands
         assert isinstance(source, Read)
         made = program.contributions.get(source.array, ())
@@ -409,7 +432,7 @@ def turn_outputs(program: Program) -> Program:
 
 def _is_transposition(program: Program, equation: Equation) -> bool:
     """Whether an equation is a copy of a whole array with its axes in another order."""
-    if len(program.contributions[equation.array]) > 1 or not equation.pattern.is_copy:
+    if not equation.pattern.is_copy or program.n_contributions[equation.array] > 1:
         return False
     source = equation.operands[0]
     if not isinstance(source, Read) or not equation.is_whole or equation.operator == "max=":
@@ -443,6 +466,8 @@ def simplify(program: Program) -> Program:
 def _apply_passes(program: Program, inside: Callable[[Program], Program]) -> Program:
     for rewrite in PASSES:
         program = rewrite(program)
+    if not program.has_blocks:
+        return program
     rewritten = rewrite_nested(program, inside)
     if rewritten is program:
         return program
@@ -454,7 +479,8 @@ def _apply_passes(program: Program, inside: Callable[[Program], Program]) -> Pro
 def optimize(program: Program) -> Program:
     """Apply all passes: what comes out is fit for every target."""
     simple = simplify(program)
-    expanded = compute_pieces(_expanded_within(simple))
+    expanded = _expanded_within(simple) if simple.has_blocks else simple
+    expanded = compute_pieces(expanded)
     return simple if expanded is simple else simplify(expanded)
 
 

@@ -44,6 +44,8 @@ USEFUL = 0.8
 
 def compute_pieces(program: Program) -> Program:
     """Compute what is not zero, and what is needed, of arrays that consist of pieces."""
+    if not any(e.extents for e in program.equations):
+        return program
     return _needed_only(_without_zeros(program))
 
 
@@ -196,7 +198,7 @@ def _of_piece(
                 return None
             first = max(low, theirs.offset)  # type: ignore[type-var]
             last = min(high, theirs.offset + width)  # type: ignore[type-var]
-            if first >= last:  # type: ignore[operator]
+            if first >= last:
                 return []
             if mine.loop is not None:
                 moved[mine.loop] = moved[mine.loop].shifted(first - mine.offset)

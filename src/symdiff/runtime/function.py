@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.cpu.kernel import Call, Given, Kernel, compile_program
+from symdiff.collector import collection_paused
+from symdiff.compilation.cpu.kernel import Call, Given, Kernel
+from symdiff.compilation.cpu.tiers import start_program
 from symdiff.compilation.source import to_source
 from symdiff.errors import DeviceError, ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.locks import LocalLock
@@ -79,9 +81,14 @@ class _Compiled:
         if not named.children:
             given = self._given(signature, leaves)
             self.call = Call(arguments, given, trace.out_tree, self.is_plain)
-        self.kernel: Kernel = compile_program(program, self.call)
-        self.enter = self.kernel.enter_objects
+        self.kernel = start_program(program, self.call)
+        self.has_entered = False
         self.enter_into: Callable[..., Any] | None = None
+
+    @property
+    def native(self) -> Kernel | None:
+        """The machine code, if there is any by now."""
+        return self.kernel.native
 
     def _given(self, signature: Signature, leaves: Sequence[Any]) -> list[Given | None]:
         """What the arguments are, each None if it has to be converted."""
@@ -231,7 +238,19 @@ class Function:
         compiled = self._known.get(signature)
         if compiled is None:
             compiled = self._compiled(signature, leaves)
+        if not compiled.has_entered and compiled.native is not None:
+            self._add_enter(compiled)
         return compiled(leaves)
+
+    def _add_enter(self, compiled: _Compiled) -> None:
+        """Let later calls go to a variant's machine code at once, as soon as there is any."""
+        with self._lock:
+            if compiled.has_entered or compiled.native is None:
+                return
+            compiled.has_entered = True
+            enter = compiled.native.enter_objects
+            if enter is not None:
+                self._enters = (enter, *self._enters[: MAX_ENTRIES - 1])
 
     @cached_property
     def _keeps_out(self) -> bool:
@@ -249,22 +268,23 @@ class Function:
         signature, leaves = sign(args, kwargs)
         compiled = self._known.get(signature) or self._compiled(signature, leaves)
         compiled.write(leaves, out)
-        if compiled.enter_into is None and compiled.call is not None:
+        if compiled.enter_into is None and compiled.native is not None:
             with self._lock:
-                self._add_entry(compiled, compiled.call)
+                self._add_entry(compiled, compiled.native)
         return out
 
-    def _add_entry(self, compiled: _Compiled, call: Call) -> None:
+    def _add_entry(self, compiled: _Compiled, native: Kernel) -> None:
         """Let further calls with ``out=`` take the fast way."""
-        if compiled.enter_into is not None:  # by another thread, meanwhile
+        call = compiled.call
+        if compiled.enter_into is not None or call is None:  # the former by another thread
             return
-        compiled.enter_into = enter = compiled.kernel.enter_into(call) or _no_entry
+        compiled.enter_into = enter = native.enter_into(call) or _no_entry
         if enter is not _no_entry:
             self._enters_into = (enter, *self._enters_into[: MAX_ENTRIES - 1])
 
     def _compiled(self, signature: Signature, leaves: Sequence[Any]) -> _Compiled:
         """Find or make the variant for a signature."""
-        with self._lock:
+        with self._lock, collection_paused():
             general = _without_sizes(signature)
             variants = self._variants.setdefault(general, [])
             specs = [s for s in signature.leaves if isinstance(s, Spec)]
@@ -285,8 +305,6 @@ class Function:
                     )
                 variant = _Compiled(signature, leaves, trace, optimize(trace.program))
                 variants.append(variant)
-                if variant.enter is not None:
-                    self._enters = (variant.enter, *self._enters[: MAX_ENTRIES - 1])
             if len(self._known) >= MAX_KNOWN_CALLS:
                 self._known.clear()
             self._known[signature] = variant

@@ -28,6 +28,7 @@ from symdiff.program.equations import (
     Location,
     Operand,
     Read,
+    number_type,
     substitute,
 )
 from symdiff.program.patterns import Pattern
@@ -53,6 +54,8 @@ def active_context() -> Context | None:
 
 def check_dtype(dtype: Any) -> str:
     """Name a dtype, or say that it cannot be used."""
+    if isinstance(dtype, str) and dtype in DTYPES:
+        return dtype
     name = np.dtype(dtype).name
     if name not in DTYPES:
         raise DTypeError(
@@ -134,7 +137,7 @@ class Context:
         while name in self.types:
             number += 1
             name = f"{wanted}_{number}"
-        self.types[name] = ArrayType(shape, dtype)
+        self.types[name] = ArrayType(shape, dtype) if shape else number_type(dtype)
         return name
 
     def add_input(self, wanted: str, shape: Sequence[Extent], dtype: str) -> str:
@@ -257,8 +260,9 @@ class Context:
 
     def read(self, view: TracedArray, shape: tuple[Extent, ...]) -> Read:
         """Read a view at the loop indices of a shape that it broadcasts to."""
-        if not view.indices:
-            return Read(view.array, ())
+        array, indices = view.looked_at()
+        if not indices:
+            return Read(array, ())
         skipped = len(shape) - len(view.shape_)
         by: list[Affine] = []
         is_same = skipped == 0
@@ -269,7 +273,7 @@ class Context:
                 is_same = False
             else:
                 by.append(index(skipped + axis))
-        return Read(view.array, view.indices if is_same else substitute(view.indices, by))
+        return Read(array, indices if is_same else substitute(indices, by))
 
     def capture(self, outer: TracedArray) -> str:
         """Make an input of a value that belongs to an enclosing trace."""

@@ -26,7 +26,7 @@ def finish(context: Context, outputs: list[str], *, keeps_sizes: bool = False) -
     known = _known_sizes(context, keeps_sizes)
     size = _putting(known) if known else _same
     types = {
-        names.get(name, name): ArrayType(tuple([size(e) for e in t.shape]), t.dtype)
+        names.get(name, name): ArrayType(tuple([size(e) for e in t.shape]), t.dtype) if known else t
         for name, t in context.types.items()
     }
     equations = [rename_equation(e, names) for e in context.equations]

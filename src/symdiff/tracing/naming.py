@@ -65,10 +65,15 @@ def _make_unique(wishes: Mapping[str, str], taken: set[str]) -> dict[str, str]:
 
 def rename_equation(equation: Equation, names: Mapping[str, str]) -> Equation:
     """Put other names in for those of arrays."""
-    return equation._replace(
-        array=names.get(equation.array, equation.array),
-        target=tuple([_rename_index(i, names) for i in equation.target]),
-        operands=tuple([_rename_operand(o, names) for o in equation.operands]),
+    array, target, operator, pattern, operands, extents, location = equation
+    return Equation(
+        names.get(array, array),
+        tuple([_rename_index(i, names) for i in target]) if target else target,
+        operator,
+        pattern,
+        tuple([_rename_operand(o, names) for o in operands]),
+        extents,
+        location,
     )
 
 

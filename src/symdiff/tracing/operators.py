@@ -23,8 +23,9 @@ class Operators:
     context: Context
 
     def _apply(self, ufunc: np.ufunc, *inputs: Any) -> Any:
-        if any(hasattr(x, "full_mask") for x in inputs):
-            return ufunc(*inputs)
+        for x in inputs:
+            if type(x) is not float and hasattr(x, "full_mask"):
+                return ufunc(*inputs)
         return FUNCTIONS[np.ufunc](self.context, ufunc, "__call__", inputs, {})
 
     def in_place(self, ufunc: np.ufunc, other: Any) -> Any:

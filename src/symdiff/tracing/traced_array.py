@@ -93,14 +93,15 @@ class TracedArray(Operators):
     @property
     def array(self) -> str:
         """The array that its buffer holds now, with all writes done."""
-        return self._looked_at()[0]
+        return self.looked_at()[0]
 
     @property
     def indices(self) -> tuple[Index, ...]:
         """The index map from its own axes to those of `array`."""
-        return self._looked_at()[1]
+        return self.looked_at()[1]
 
-    def _looked_at(self) -> tuple[str, tuple[Index, ...]]:
+    def looked_at(self) -> tuple[str, tuple[Index, ...]]:
+        """Give `array` and `indices`."""
         buffer = self.buffer
         if self._held is not None:
             value, version = self._held
@@ -123,7 +124,7 @@ class TracedArray(Operators):
 
     def view(self, indices: tuple[Index, ...], shape: tuple[Extent, ...]) -> TracedArray:
         """Look at the same memory through another index map from the axes of `array`."""
-        array, _ = self._looked_at()
+        array, _ = self.looked_at()
         seen = TracedArray(self.context, array, shape, self.dtype_, indices)
         if self._held is None:
             seen.buffer = self.buffer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -185,17 +186,16 @@ def elementwise(
     if any(shapes):
         shape = shapes[0] if len(shapes) == 1 else context.broadcast(shapes)
     reads: list[Operand] = []
+    is_weak = dtype == "float64"
     for x in operands:
         if isinstance(x, TracedArray):
             reads.append(context.read(x, shape))
+            is_weak = is_weak and x.is_weak
         elif isinstance(x, Literal) and x.dtype.startswith("weak"):
             reads.append(Literal(x.value, _strong_dtype(operands, x)))
         else:
             reads.append(x)
-    is_weak = dtype == "float64" and all(
-        x.is_weak if isinstance(x, TracedArray) else not isinstance(x, Literal) or "weak" in x.dtype
-        for x in operands
-    )
+            is_weak = is_weak and not isinstance(x, Literal)
     name = context.emit(pattern, reads, shape, dtype)
     if context.natural and pattern in NATURAL and all(_is_natural(context, o) for o in reads):
         context.natural.add(name)
@@ -221,4 +221,12 @@ def astype(x: Any, dtype: Any) -> TracedArray:
 def _strong_dtype(operands: Sequence[Lifted], literal: Literal) -> str:
     """The dtype that a Python number takes beside these operands."""
     strong = [x.dtype_ for x in operands if isinstance(x, TracedArray) and not x.is_weak]
+    if literal.dtype == "weak_float":
+        return _dtype_of_float(*strong)
     return np.result_type(*strong, literal.value).name
+
+
+@cache
+def _dtype_of_float(*strong: str) -> str:
+    """The dtype that a Python float takes beside arrays."""
+    return np.result_type(*strong, 0.0).name

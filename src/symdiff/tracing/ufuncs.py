@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from symdiff.errors import DTypeError, TracingError, UnsupportedOperationError, at_user_line
-from symdiff.program.equations import Literal
+from symdiff.program.equations import Literal, Operand, Read
 from symdiff.program.patterns import Pattern
 from symdiff.tracing.context import Context, active_context, check_dtype
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
@@ -49,6 +49,10 @@ def apply_ufunc(
             )
         )
     context = active
+    if not kwargs and method == "__call__":
+        made = _apply_to_numbers(context, ufunc, inputs)
+        if made is not None:
+            return made
     if method != "__call__":
         handler = METHODS.get((ufunc, method))
         if handler is None:
@@ -70,6 +74,14 @@ def apply_ufunc(
                 for result, pattern in enumerate(UFUNCS_WITH_TWO_RESULTS[ufunc])
             ]
         )
+    stable = _stable(context, ufunc, operands)
+    if stable is not None:
+        return stable
+    return _apply(context, ufunc, _pattern(ufunc, operands), operands)
+
+
+def _stable(context: Context, ufunc: np.ufunc, operands: Sequence[Lifted]) -> TracedArray | None:
+    """Trace what would overflow as it is written as a function that does not."""
     if ufunc in (np.log, np.log1p) and isinstance(operands[0], TracedArray):
         inner = softplus_argument(context, ufunc, operands[0])
         if inner is not None:
@@ -79,7 +91,63 @@ def apply_ufunc(
         if len(others) == 1 and isinstance(others[0], TracedArray):
             dtype = _result_dtype(ufunc, 0, *map(_type_of, operands))
             return elementwise(context, SOFTPLUS, others, dtype)
-    return _apply(context, ufunc, _pattern(ufunc, operands), operands)
+    return None
+
+
+class _Rule(NamedTuple):
+    """What a ufunc of numbers becomes, and the dtype that Python floats take beside the others."""
+
+    pattern: Pattern
+    dtype: str
+    is_weak: bool
+    literal: str
+
+
+_PLAIN = UFUNCS.keys() - {np.log, np.log1p, np.logaddexp, np.power}
+_PLAIN -= {*UFUNCS_OF_ORDERS, *UFUNCS_OF_WHOLE_NUMBERS, *UFUNCS_WITH_TWO_RESULTS}
+"""The ufuncs for which the types of the operands say all."""
+
+
+@cache
+def _rule(ufunc: np.ufunc, *types: Any) -> _Rule | None:
+    if ufunc not in _PLAIN or len(types) != ufunc.nin:
+        return None
+    dtype = _result_dtype(ufunc, 0, *types)
+    strong = [t for t in types if isinstance(t, str)]
+    is_weak = dtype == "float64" and not strong
+    return _Rule(UFUNCS[ufunc], dtype, is_weak, np.result_type(*strong, 0.0).name)
+
+
+def _apply_to_numbers(
+    context: Context, ufunc: np.ufunc, inputs: tuple[Any, ...]
+) -> TracedArray | None:
+    """Do at once what is most frequent in long programs: an operation on floating numbers."""
+    types: list[Any] = []
+    for x in inputs:
+        if type(x) is float:
+            types.append(float)
+        elif type(x) is TracedArray and not x.shape_ and x.context is context:
+            if x.dtype_ not in ("float64", "float32"):
+                return None
+            types.append(float if x.is_weak else x.dtype_)
+        else:
+            return None
+    rule = _rule(ufunc, *types)
+    if rule is None:
+        return None
+    pattern, dtype, is_weak, literal = rule
+    operands: list[Operand] = []
+    for x in inputs:
+        if type(x) is float:
+            operands.append(Literal(x, literal))
+        else:
+            array, indices = x.looked_at()
+            operands.append(Read(array, indices))
+    if ufunc is np.multiply and operands[0] == operands[1]:
+        pattern = SQUARE
+        del operands[1]
+    name = context.emit(pattern, operands, (), dtype)
+    return TracedArray(context, name, (), dtype, (), is_weak=is_weak, owns=True)
 
 
 def _apply(
@@ -208,8 +276,11 @@ def _type_of(x: Lifted) -> Any:
     if isinstance(x, TracedArray):
         return type(x.example) if x.is_weak else x.dtype_
     if isinstance(x, Literal):
-        return {"weak_float": float, "weak_int": int}.get(x.dtype, x.dtype)
+        return _WEAK.get(x.dtype, x.dtype)
     return int
+
+
+_WEAK = {"weak_float": float, "weak_int": int}
 
 
 @cache
@@ -226,6 +297,7 @@ def _loop_dtypes(ufunc: np.ufunc, wanted: np.dtype | None, *types: Any) -> tuple
         raise DTypeError(at_user_line(str(error))) from None
 
 
+@cache
 def _result_dtype(ufunc: np.ufunc, result: int, *types: Any) -> str:
     dtype = _loop_dtypes(ufunc, None, *types)[ufunc.nin + result]
     # NumPy takes the square root of an int8 in half precision, which no kernel computes in.

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,38 +34,41 @@ from symdiff.program.serialization import digest
 __all__ = ["Artifact", "key_of", "places_of"]
 
 _PACKAGE = Path(__file__).parents[2]
-_NO_CODE = ("cache_dir", "cache_size", "max_equations", "unroll_limit")
+_NO_CODE = ("cache_dir", "cache_size", "max_equations", "unroll_limit", "background_compile")
 """Settings that do not change the code of a Program."""
 
 
 class Artifact(NamedTuple):
-    """A compiled module.
+    """A compiled module, and the modules with parts of it.
 
     Attributes
     ----------
-    content : bytes
-        The object file.
+    contents : sequence of bytes
+        The object files.
     symbols : sequence of str
         What it calls.
     places : sequence of int or None
         Which of the `known_objects` it points to; None where it has no entry for objects.
     """
 
-    content: bytes
+    contents: Sequence[bytes]
     symbols: Sequence[str]
     places: Sequence[int] | None
 
     def dump(self) -> bytes:
-        """Write it as a line of JSON and the object file."""
-        head = json.dumps({"symbols": list(self.symbols), "places": self.places})
-        return head.encode() + b"\n" + self.content
+        """Write it as a line of JSON and the object files."""
+        sizes = [len(content) for content in self.contents]
+        head = {"symbols": list(self.symbols), "places": self.places, "sizes": sizes}
+        return b"".join([json.dumps(head).encode(), b"\n", *self.contents])
 
     @classmethod
     def load(cls, data: bytes) -> Artifact:
         """Read what `dump` wrote, whose digest has been checked."""
         head, _, content = data.partition(b"\n")
         described = json.loads(head)
-        return cls(content, described["symbols"], described["places"])
+        ends = [0, *accumulate(described["sizes"])]
+        contents = [content[start:end] for start, end in pairwise(ends)]
+        return cls(contents, described["symbols"], described["places"])
 
 
 def places_of(held: Sequence[Any] | None, known: Sequence[Any]) -> list[int] | None:

@@ -8,14 +8,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from symdiff.collector import collection_paused
 from symdiff.compilation.cpu import entry, objects
 from symdiff.compilation.cpu.artifacts import Artifact, key_of, places_of
 from symdiff.compilation.cpu.callbacks import Callback, failure
 from symdiff.compilation.cpu.calls import Call, Given, known_objects
-from symdiff.compilation.cpu.engine import Code, compile_object, load_object, require_symbols
+from symdiff.compilation.cpu.engine import (
+    Code,
+    compile_object,
+    compile_plainly,
+    load_objects,
+    require_symbols,
+)
 from symdiff.compilation.cpu.into import add_into_entry, can_enter_into
 from symdiff.compilation.cpu.lowering import lower
 from symdiff.compilation.cpu.module import Module
+from symdiff.compilation.cpu.parts import is_long, lower_parts
 from symdiff.compilation.cpu.planning import planned
 from symdiff.compilation.disk_cache import open_cache
 from symdiff.compilation.status import error_of
@@ -47,13 +55,17 @@ def _function(code: Code, name: str, keep: list[Any]) -> Callable[..., Any]:
     return _new_function(ctypes.addressof(definition), (code, keep), None)
 
 
+def _go_on() -> None:
+    """Do nothing."""
+
+
 class Kernel:
     """A Program as machine code.
 
     Attributes
     ----------
     program : Program
-        What was compiled.
+        What was compiled. `proceed` is called between the steps; what it raises ends the work.
     enter_objects : callable or None
         Takes the arguments as Python has them and gives the result, or NotImplemented for
         arguments other than those it was compiled for.
@@ -61,10 +73,15 @@ class Kernel:
         The C function ``int call(void **table, int64_t *sizes)``.
     """
 
-    def __init__(self, program: Program, call: Call | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        call: Call | None = None,
+        proceed: Callable[[], None] = _go_on,
+    ) -> None:
         self.program = program
         built = _built(
-            _kernel_module, program, call if call is not None and call.is_simple else None
+            _kernel_module, program, call if call is not None and call.is_simple else None, proceed
         )
         self._code = built.code
         self._callbacks = built.callbacks
@@ -80,6 +97,11 @@ class Kernel:
         self.constants = tuple(program.constants.values())
         self._results = [program.types[name] for name in program.outputs]
         self._is_static = all(isinstance(e, int) for shape, _ in self._results for e in shape)
+
+    @property
+    def native(self) -> Kernel:
+        """The kernel itself: there is machine code."""
+        return self
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run on contiguous arrays of the right dtypes and shapes; outputs are new arrays."""
@@ -132,6 +154,7 @@ def _built(
     write: Callable[[Program, Call | None], tuple[Module, list[Any] | None]],
     program: Program,
     call: Call | None,
+    proceed: Callable[[], None] = _go_on,
 ) -> _Built:
     """Find the code that a function writes in the disk cache, or compile it."""
     store = open_cache()
@@ -143,20 +166,30 @@ def _built(
             artifact = Artifact.load(data)
             require_symbols(artifact.symbols)
             held = None if artifact.places is None else [known[n] for n in artifact.places]
-            return _Built(load_object(artifact.content), held, [])
-    module, held = write(program, call)
-    require_symbols(module.declarations)
-    content = compile_object(str(module))
+            return _Built(load_objects(artifact.contents), held, [])
+    proceed()
+    with collection_paused():
+        module, held = write(program, call)
+    symbols = [name for part in (module, *module.parts) for name in part.declarations]
+    require_symbols(symbols)
+    contents = [compile_object(str(module))]
+    for part in module.parts:
+        proceed()
+        contents.append(compile_plainly(str(part)))
+    proceed()
     if store is not None and key is not None and not module.callbacks:
-        artifact = Artifact(content, list(module.declarations), places_of(held, known))
+        artifact = Artifact(contents, symbols, places_of(held, known))
         store.save(key, artifact.dump())
-    return _Built(load_object(content), held, module.callbacks)
+    return _Built(load_objects(contents), held, module.callbacks)
 
 
 def _kernel_module(program: Program, call: Call | None) -> tuple[Module, list[Any] | None]:
     plan = planned(program)
     module = Module()
-    lower(plan, module)
+    if is_long(plan):
+        lower_parts(plan, module)
+    else:
+        lower(plan, module)
     entry.add_call(plan, module)
     entry.add_array_entry(plan, module)
     if is_number_function(program):
@@ -188,4 +221,5 @@ def compile_program(program: Program, call: Call | None = None) -> Kernel:
 
 def kernel_text(program: Program) -> str:
     """The LLVM code of a Program before LLVM's own optimisation."""
-    return str(_kernel_module(program, None)[0])
+    module, _ = _kernel_module(program, None)
+    return "\n".join(map(str, (module, *module.parts)))

@@ -500,7 +500,7 @@ class KernelFunction(Writer):
         values = [self._operand(o, statement) for o in equation.operands]
         for step in equation.pattern.steps:
             if step.name == "literal":
-                values.append(_literal(step.literal, dtype))
+                values.append(literal_value(step.literal, dtype))
                 continue
             arguments = [values[a] for a in step.arguments]
             compute = dtype
@@ -668,7 +668,7 @@ def _calls_function(equation: Equation) -> bool:
     )
 
 
-def _literal(value: float | bool, dtype: str) -> Value:
+def literal_value(value: float | bool, dtype: str) -> Value:
     """A number in a pattern takes the dtype of the equation, where that is a number's."""
     if isinstance(value, bool):
         return constant(value, "bool")

@@ -28,6 +28,13 @@ class Module:
         self.callbacks: list[Callback] = []
         self.nested: dict[Nested, str] = {}
         self.constants: dict[int, tuple[str, np.ndarray]] = {}
+        self.parts: list[Module] = []
+        """Modules with functions that this one calls."""
+
+    def new_part(self) -> Module:
+        """Begin a module for functions that this one calls."""
+        self.parts.append(Module())
+        return self.parts[-1]
 
     def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
         """Declare an external function once; return its name."""

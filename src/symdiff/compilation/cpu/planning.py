@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from symdiff.compilation.products import with_products
 from symdiff.compilation.schedule import Schedule, schedule
+from symdiff.compilation.straight_line import is_straight_line, straight_line_schedule
 from symdiff.compilation.tiles import tile
 from symdiff.program.program import Program
 
@@ -21,4 +22,6 @@ def planned(program: Program, carried: Mapping[str, str] | None = None) -> Sched
     carried : Mapping, optional
         As for `symdiff.compilation.schedule.schedule`.
     """
+    if not carried and is_straight_line(program):
+        return straight_line_schedule(program)
     return tile(schedule(with_products(program), carried))

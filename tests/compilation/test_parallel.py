@@ -119,6 +119,29 @@ def test_batches_of_every_size(n, short_chunks, threads):
     np.testing.assert_allclose(gradient(W, X[:n], Y[:n]), expected, rtol=1e-12, atol=1e-14)
 
 
+def test_loops_over_nothing():
+    f = sd.jit(lambda x: (np.sin(x[2:]), np.sum(np.sin(x[2:]))))
+    for n in (400, 3, 2):
+        mapped, total = f(Y[:n])
+        np.testing.assert_allclose(mapped, np.sin(Y[2:n]), rtol=1e-14)
+        np.testing.assert_allclose(total, np.sin(Y[2:n]).sum(), rtol=1e-12, atol=1e-14)
+
+
+def test_sizes_that_only_scratch_memory_has(short_chunks, threads):
+    """Two loops, each with a matrix for itself whose number of elements nothing else needs."""
+    threads(2)
+
+    def f(x, y, z):
+        a = np.sin(x[:, None, None] * y[None, :, None] * z)
+        b = np.sum(a[:, ::-1, :] * a, axis=(1, 2))
+        c = np.cos(x[:, None, None] + y[None, :, None] * z)
+        return b, np.sum(c[:, ::-1, :] * c[:, :, ::-1], axis=(1, 2)) * np.sum(b)
+
+    args = Y[:300], Y[300:320], Y[320:350]
+    for got, expected in zip(sd.jit(f)(*args), f(*args), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-10)
+
+
 def test_errors_in_a_chunk_are_raised(short_chunks, threads):
     threads(2)
     f = sd.jit(lambda table, k: np.sum(table[k]))

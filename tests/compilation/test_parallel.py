@@ -57,6 +57,12 @@ CASES = {
 CASES["logistic"] = (CASES["logistic"][0], (W, X, np.sign(Y)))
 
 
+@pytest.fixture(autouse=True)
+def _compiled_anew(monkeypatch):
+    """Kernels on disk know nothing of constants that a test sets."""
+    monkeypatch.setattr(sd.config, "cache_dir", None)
+
+
 @pytest.fixture
 def short_chunks(monkeypatch):
     """Divide loops however short they are."""
@@ -92,11 +98,11 @@ def test_bits_do_not_depend_on_threads(case, short_chunks, threads):
 @pytest.mark.parametrize("case", CASES)
 def test_chunks_give_what_one_loop_gives(case, monkeypatch, threads):
     f, args = CASES[case]
-    plain = sd.jit(f)(*args)
+    plain = sd.jit(lambda *x: f(*x))(*args)
     monkeypatch.setattr(chunks, "GRAIN", 1000)
     monkeypatch.setattr("symdiff.compilation.parallel.GRAIN", 1)
     threads(3)
-    divided = sd.jit(f)(*args)
+    divided = sd.jit(lambda *x: f(*x))(*args)
     tolerance = 1e-5 if case == "float32" else 1e-11
 
     def compare(a, b):
@@ -126,6 +132,29 @@ def test_loops_without_iterations(short_chunks, threads):
     total, differences = f(np.ones(1))
     assert total == 0
     assert differences.shape == (0,)
+
+
+def test_loops_over_nothing():
+    f = sd.jit(lambda x: (np.sin(x[2:]), np.sum(np.sin(x[2:]))))
+    for n in (400, 3, 2):
+        mapped, total = f(Y[:n])
+        np.testing.assert_allclose(mapped, np.sin(Y[2:n]), rtol=1e-14)
+        np.testing.assert_allclose(total, np.sin(Y[2:n]).sum(), rtol=1e-12, atol=1e-14)
+
+
+def test_sizes_that_only_scratch_memory_has(short_chunks, threads):
+    """Two loops, each with a matrix for itself whose number of elements nothing else needs."""
+    threads(2)
+
+    def f(x, y, z):
+        a = np.sin(x[:, None, None] * y[None, :, None] * z)
+        b = np.sum(a[:, ::-1, :] * a, axis=(1, 2))
+        c = np.cos(x[:, None, None] + y[None, :, None] * z)
+        return b, np.sum(c[:, ::-1, :] * c[:, :, ::-1], axis=(1, 2)) * np.sum(b)
+
+    args = Y[:300], Y[300:320], Y[320:350]
+    for got, expected in zip(sd.jit(f)(*args), f(*args), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-10)
 
 
 def test_errors_in_a_chunk_are_raised(short_chunks, threads):

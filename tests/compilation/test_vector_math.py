@@ -50,3 +50,16 @@ def test_special_values_are_those_of_scalar_functions():
     with np.errstate(all="ignore"):
         for function in (np.exp, np.log, np.sin, np.tanh):
             np.testing.assert_allclose(sd.jit(function)(x), function(x), rtol=1e-15)
+
+
+@pytest.mark.parametrize("width", [5, 6, 7, 10, 13, 23])
+def test_steps_that_are_repeated_have_the_values_they_had(width):
+    """Of a value that a minimum was taken of there must not be another one in memory."""
+
+    def count(x):
+        t = np.tanh(1.5 * np.min(x, axis=0, keepdims=True))
+        return np.sum(t == np.min(t)), np.sum(t == np.max(t))
+
+    compiled = sd.jit(count)
+    rng = np.random.default_rng(width)
+    assert {compiled(x) for x in rng.normal(size=(100, 1, width))} == {(1, 1)}

@@ -67,3 +67,20 @@ def test_other_code_gets_plain_arrays():
 
     np.testing.assert_allclose(sd.jit(f)(X), f(X))
     sd.check_derivatives(f, X)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x[np.arange(len(x) - 5)],
+        lambda x: x[np.arange(len(x), dtype=np.uint8)],
+        lambda x: x[np.arange(len(x))[::-1]],
+        lambda x: np.sum(x) + np.sum(np.arange(3, len(x))),
+    ],
+)
+def test_arange_counts_as_numpy_does(f):
+    """Whether it would be empty, or its dtype is too short for its numbers."""
+    compiled = sd.jit(f)
+    for n in (10, 300, 5, 3, 2):
+        x = np.cos(np.arange(float(n)))
+        np.testing.assert_allclose(compiled(x), f(x), rtol=1e-13, atol=1e-13)

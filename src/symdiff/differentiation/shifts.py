@@ -99,21 +99,49 @@ def _follow(program: Program, equation: Equation, changes: dict[str, _Change]) -
             places.add(
                 tuple([operand.indices[p] if isinstance(p, int) else p for p in change.place])
             )
+    if len(places) > 1:  # shifts of different elements do not cancel
+        raise _Unknown
     made = _value(equation.pattern.expression, given)
     if made.rate == 0:
         if len(program.contributions[equation.array]) > 1 and equation.array in changes:
             _join(program, equation, changes, made)
         return
-    if len(places) != 1:
-        raise _Unknown
     (place,) = places
     target = [_target_axis(i, equation.target) for i in place]
-    is_sum = equation.operator == "+=" and len(equation.extents) > len(equation.target)
-    if equation.operator not in ("=", "+=", "max=", "min=") or (is_sum and not made.is_factor):
-        raise _Unknown
-    if equation.operator in ("max=", "min=") and made.is_factor:
+    if not _keeps_kind(program, equation, is_factor=made.is_factor):
         raise _Unknown
     _join(program, equation, changes, made._replace(place=tuple(target)))
+
+
+def _keeps_kind(program: Program, equation: Equation, *, is_factor: bool) -> bool:
+    """Whether an array changes as what contributes to it: all of its elements, by as much.
+
+    Elements to which nothing contributes are zero, which a factor leaves as it is.
+    """
+    if equation.operator in ("max=", "min="):
+        return not is_factor and _covers(program, equation)
+    if equation.operator not in ("=", "+="):
+        return False
+    shown = {i.single for i in equation.target if isinstance(i, Affine)}
+    is_sum = equation.operator == "+=" and not shown.issuperset(range(len(equation.extents)))
+    return is_factor or (not is_sum and _covers(program, equation))
+
+
+def _covers(program: Program, equation: Equation) -> bool:
+    """Whether an equation contributes to each element of its array."""
+    shape = program.types[equation.array].shape
+    seen: set[int] = set()
+    for i, extent in zip(equation.target, shape, strict=True):
+        if not isinstance(i, Affine):
+            return False
+        if i.single is None:
+            if extent != 1:
+                return False
+        elif i.single in seen or equation.extents[i.single] != extent:
+            return False
+        else:
+            seen.add(i.single)
+    return True
 
 
 def _join(program: Program, equation: Equation, changes: dict[str, _Change], made: _Change) -> None:

@@ -95,7 +95,8 @@ def _operations(branch: Branch) -> float:
             weight = _operations(inner) if isinstance(inner, Branch) else float("inf")
         else:
             weight = 1 + len(equation.pattern.steps)
-        if any(isinstance(i, Read) for r in equation.reads for i in r.indices):
+        places = [equation.target, *[r.indices for r in equation.reads]]
+        if any(isinstance(i, Read) for place in places for i in place):
             return float("inf")  # an index may be out of range
         for extent in equation.extents:
             weight = weight * extent if isinstance(extent, int) else float("inf")

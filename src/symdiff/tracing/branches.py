@@ -42,6 +42,7 @@ from symdiff.tracing.bodies import (
 )
 from symdiff.tracing.context import Context, active_context
 from symdiff.tracing.finishing import finish
+from symdiff.tracing.local_array import LocalArray, make_traced, root_of
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.selection import where
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
@@ -85,6 +86,11 @@ def conditional(
     leaves, tree = flatten(state)
     first = _trace_branch(context, on_true, leaves, tree)
     second = _trace_branch(context, on_false, leaves, tree)
+    written = {id(r): r for side in (first, second) for r in _plain_written(leaves, side)}
+    if written:  # which are traced from here on; the branches have to see it
+        for root in written.values():
+            make_traced(root)
+        return conditional(test, on_true, on_false, state, names=names)
     first, second = _aligned(first, second)
     return _merge(context, truth, first, second, leaves, names)
 
@@ -258,6 +264,15 @@ def _is_mutated_at(n: int, side: _Side) -> bool:
     return side.leaves[n] is side.given[n] and is_mutated(side.given[n], side.versions[n])
 
 
+def _plain_written(starts: Sequence[Any], side: _Side) -> list[LocalArray]:
+    """Find the arrays of plain numbers that a branch writes to."""
+    return [
+        root_of(x)
+        for n, x in enumerate(starts)
+        if isinstance(x, LocalArray) and root_of(x).traced is None and _is_mutated_at(n, side)
+    ]
+
+
 def _chosen(
     context: Context,
     test: TracedArray,
@@ -293,6 +308,7 @@ def _is_simple(program: Program) -> bool:
     return len(program.equations) <= MAX_INLINE and all(
         not isinstance(e.pattern, Block)
         and not e.extents
+        and not any(isinstance(i, Read) for i in e.target)
         and all(not any(isinstance(i, Read) for i in r.indices) for r in e.reads)
         for e in program.equations
     )

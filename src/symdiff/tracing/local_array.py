@@ -24,7 +24,15 @@ from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced
 from symdiff.tracing.ufuncs import apply_ufunc
 from symdiff.tracing.writing import WRITING
 
-__all__ = ["LocalArray", "current_tree", "has_traced", "localize", "plain", "root_of"]
+__all__ = [
+    "LocalArray",
+    "current_tree",
+    "has_traced",
+    "localize",
+    "make_traced",
+    "plain",
+    "root_of",
+]
 
 RESHAPED = (
     "assignment through a reshape of an array that has become traced. Write to the array itself, "
@@ -79,7 +87,7 @@ class LocalArray(np.ndarray):
             super().__setitem__(key, plain(value))
             return
         if root.traced is None:
-            _make_traced(root)
+            make_traced(root)
         now = current(self)
         assert now is not None
         if now.buffer.refusal is None:
@@ -123,7 +131,7 @@ class LocalArray(np.ndarray):
                     at_user_line(f"np.{ufunc.__name__}.at on a view. Give it the array itself")
                 )
             if target.traced is None:
-                _make_traced(target)
+                make_traced(target)
             given[0] = target.traced
         apply_ufunc(_active(), ufunc, "at", tuple(given), kwargs)
 
@@ -131,7 +139,7 @@ class LocalArray(np.ndarray):
         if func in WRITING and isinstance(args[0], LocalArray) and has_traced((args, kwargs)):
             root = root_of(args[0])
             if root.traced is None:
-                _make_traced(root)
+                make_traced(root)
         given, named = current_tree(tuple(args)), current_tree(dict(kwargs))
         if has_traced((given, named)):
             return call_traced(func, given, named)
@@ -278,7 +286,7 @@ def _address(x: LocalArray) -> int:
     return plain(x).__array_interface__["data"][0]
 
 
-def _make_traced(root: LocalArray) -> None:
+def make_traced(root: LocalArray) -> None:
     """Go over to a traced array; the memory keeps NaN, so that no stale number can get out."""
     if active_context() is not root.home:
         raise UnsupportedOperationError(

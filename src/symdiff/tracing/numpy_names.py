@@ -91,10 +91,12 @@ def _arange(*args: Any, dtype: Any = None, **_: Any) -> TracedArray:
         )
     start = as_extent(low)
     context = _context()
-    extents = (as_extent(high) - start,)
+    count = as_extent(high) - start
+    extents = (count if context.decide(count, ">=") else 0,)
     name = check_dtype(dtype or "int64")
     array = context.emit(COPY, [IndexValue(index(0).shifted(start))], extents, name)
-    context.progressions[array] = start
+    if name == "int64":  # shorter ones begin anew where their numbers end
+        context.progressions[array] = start
     return TracedArray(context, array, extents, name, owns=True)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from symdiff.compilation.cpu.assembler import Assembler, Declarer
 from symdiff.compilation.cpu.operations import llvm_type
-from symdiff.compilation.cpu.pool import PARALLEL_FOR, WORKERS
+from symdiff.compilation.cpu.pool import FREE_BLAS, PARALLEL_FOR, QUIET_BLAS, WORKERS
 from symdiff.compilation.status import INDEX, MEMORY, NOT_CONVERGED, NOT_POSITIVE, SINGULAR
 from symdiff.program.blocks import BLOCKS, Block
 
@@ -76,9 +76,12 @@ class _Code(Assembler):
 
     def leading(self, value: str) -> str:
         """Put a leading dimension in memory, which LAPACK wants to be at least 1."""
-        one = self.value(f"call i64 @llvm.smax.i64(i64 {value}, i64 1)")
+        return self.short(self.at_least_one(value))
+
+    def at_least_one(self, value: str) -> str:
+        """A size, or 1 where there is nothing."""
         self.declarer.declare("llvm.smax.i64", "i64", "i64, i64", pure=False)
-        return self.short(one)
+        return self.value(f"call i64 @llvm.smax.i64(i64 {value}, i64 1)")
 
     def less(self, a: str, b: str) -> str:
         """Compare, with NaN behind all numbers."""
@@ -382,7 +385,7 @@ def _product(c: _Code) -> None:
     panel = c.value(f"and i64 {whole}, {-PANEL_STEP}")  # of which BLAS' kernels leave no rest
     if not c.has("symmetric"):
         is_long = c.value(f"icmp sgt i64 {c.product(rows, columns, inner)}, {LONG_PRODUCT}")
-        panel = c.value(f"select i1 {is_long}, i64 {panel}, i64 {rows}")
+        panel = c.value(f"select i1 {is_long}, i64 {panel}, i64 {c.at_least_one(rows)}")
     above = c.value(f"add i64 {rows}, {c.value(f'sub i64 {panel}, 1')}")
     count = c.value(f"udiv i64 {above}, {panel}")
     names = _product_names(c)
@@ -390,8 +393,9 @@ def _product(c: _Code) -> None:
     for n, (kind, name) in enumerate(names):
         c.store(kind, name, c.at("i64", table, str(n)))
     c.store("i64", panel, c.at("i64", table, str(len(names))))
-    threads = c.call(BLAS_THREADS, [], "i32")
-    c.call(SET_BLAS_THREADS, ["i32 1"])
+    c.declarer.declare(BLAS_THREADS, "i32", "", pure=False)
+    c.declarer.declare(SET_BLAS_THREADS, "void", "i32", pure=False)
+    c.call(QUIET_BLAS, [f"ptr @{BLAS_THREADS}", f"ptr @{SET_BLAS_THREADS}"])
     workers = c.call(WORKERS, [f"i64 {count}"], "i64")
     function = f"{c.name}_panel"
     c.call(
@@ -399,7 +403,7 @@ def _product(c: _Code) -> None:
         [f"ptr @{function}", f"ptr {table}", f"i64 {count}", f"i64 {workers}"],
         "i32",
     )
-    c.call(SET_BLAS_THREADS, [f"i32 {threads}"])
+    c.call(FREE_BLAS, [])
     if c.has("symmetric"):
         _mirror(c, rows)
     c.before.append(_panel(c, function))

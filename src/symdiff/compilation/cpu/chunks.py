@@ -60,9 +60,9 @@ class _Divided:
         f = self.f
         f.module.functions.append(self.part_text())
         f.module.functions.append(self.chunk_text())
-        for name in [*[n for n, _ in self.parallel.summed], *self.parallel.private]:
-            f.size(_count(self.storage[name].shape))  # in front of what may not be done
         self.given = [f.register(name) for name in self.parallel.given]
+        for name in (*dict(self.parallel.summed), *self.parallel.private):
+            f.size(_count(self.storage[name].shape))  # here, for whatever follows the loop too
         most = MAX_SUMMED_CHUNKS if self.parallel.summed or self.n_numbers else MAX_CHUNKS
         self.sums = f.slot(f"[{max(self.n_numbers, 1) * most} x i64]")
         size, count = self.chunk_sizes(most)
@@ -180,9 +180,8 @@ class _Divided:
         is_one = f.emit(f"or i1 {is_short}, {f.emit(f'icmp slt i64 {count}, 1')}")
         count = f.emit(f"select i1 {is_one}, i64 1, i64 {count}")
         step = self.loop.tile.size if self.loop.tile is not None else STEP
-        size = f.rounded_up(f.quotient_up(self.extent, count), step)
-        is_none = f.emit(f"icmp slt i64 {size}, 1")  # of an extent such as n - 1 for n = 1
-        size = f.emit(f"select i1 {is_none}, i64 {step}, i64 {size}")
+        some = f.larger(self.extent, "1")  # a chunk of nothing would be divided by
+        size = f.rounded_up(f.quotient_up(some, count), step)
         return size, f.quotient_up(self.extent, size)
 
     def undivided(self, result: str) -> None:

@@ -148,12 +148,15 @@ def _add_special(symbol: str) -> None:
         llvm.add_symbol(symbol, address)
 
 
+_POOL = (pool.PARALLEL_FOR, pool.WORKERS, pool.QUIET_BLAS, pool.FREE_BLAS)
+
+
 @cache
 def _add_pool() -> tuple[Code, object]:
     """Compile the pool of threads, once in a process, and let code call it."""
     llvm.add_symbol(pool.THREADS, config.threads_address)
     code = load_objects([kept_object(pool.MODULE, compile_object)])
-    for name in (pool.PARALLEL_FOR, pool.WORKERS):
+    for name in _POOL:
         llvm.add_symbol(name, code.address(name))
     forget = ctypes.CFUNCTYPE(None)(code.address(pool.FORGET_THREADS))
     os.register_at_fork(after_in_child=forget)
@@ -186,7 +189,7 @@ def require_symbols(names: Iterable[str]) -> None:
             _add_lapack(name)
         elif name.startswith(special.PREFIX):
             _add_special(name)
-        elif name in (pool.PARALLEL_FOR, pool.WORKERS, BLAS_THREADS, SET_BLAS_THREADS):
+        elif name in (*_POOL, BLAS_THREADS, SET_BLAS_THREADS):
             with _lock:  # two pools would be one too many
                 _add_pool()
                 if name in (BLAS_THREADS, SET_BLAS_THREADS):

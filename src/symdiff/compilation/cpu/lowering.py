@@ -319,15 +319,26 @@ class KernelFunction(Writer):
 
     def _unless_repeated(self, equation: Equation, value: Value) -> Value:
         """Contribute nothing in a step that has been done before."""
-        if self.repeated is None:
-            return value
-        loop, done = self.repeated
-        if loop in self.schedule.storage[equation.array].level:
+        if self.repeated is None or self.repeated[0] in self.schedule.storage[equation.array].level:
             return value  # the array begins anew in each step
+        return self._if_new(value, start_value(equation.operator, value.dtype).name)
+
+    def _save_once(self, address: tuple[str, str], value: Value) -> None:
+        """Write an element; a step that has been done before leaves it as it is.
+
+        The vector function there may give other last bits, with which others have gone on.
+        """
+        if self.repeated is not None:
+            value = self._if_new(value, self.load(address, value.dtype).name)
+        self.save(address, value)
+
+    def _if_new(self, value: Value, otherwise: str) -> Value:
+        """A value in a step that has not been done before, and another one in the others."""
+        assert self.repeated is not None
+        loop, done = self.repeated
         is_new = self.emit(f"icmp sge i64 {self.variables[loop.variable]}, {done}")
         kind = llvm_type(value.dtype)
-        nothing = start_value(equation.operator, value.dtype).name
-        name = self.emit(f"select i1 {is_new}, {kind} {value.name}, {kind} {nothing}")
+        name = self.emit(f"select i1 {is_new}, {kind} {value.name}, {kind} {otherwise}")
         return Value(name, value.dtype)
 
     def _unrolled(self, loop: Loop) -> None:
@@ -407,7 +418,7 @@ class KernelFunction(Writer):
             old = self.load(address, storage.dtype)
             value = self._unless_repeated(equation, value)
             value = self._combine(equation, old, value, statement)
-        self.save(address, value)
+        self._save_once(address, value)
 
     def _combine(self, equation: Equation, old: Value, new: Value, statement: Statement) -> Value:
         dtype = old.dtype
@@ -601,7 +612,7 @@ class KernelFunction(Writer):
     def _store(self, store: Store) -> None:
         storage = self.schedule.storage[store.array]
         address = self._element(self._in_tile(store.array), self._bound_indices(storage))
-        self.save(address, self.register(store.array))
+        self._save_once(address, self.register(store.array))
 
     def _in_tile(self, array: str) -> str:
         """The tile of an array, where it has one, or itself."""

@@ -6,13 +6,27 @@ chunks like the others; it never waits for a thread that has not begun one. A ca
 pool at work (another thread's kernel, or a kernel within a chunk) does its chunks alone, as does
 one for which no thread could be made. Which thread does a chunk is the only thing that varies.
 
+``symdiff_quiet_blas(get, set)`` gives the BLAS one thread, and ``symdiff_free_blas()`` as many as
+before. Calls overlap: the first one notes the number, and the last one sets it again.
+
 After a fork a child has none of the threads; the pool is then put back to its beginning.
 """
 
 from __future__ import annotations
 
-__all__ = ["FORGET_THREADS", "IGNORE", "MODULE", "ONE", "PARALLEL_FOR", "THREADS", "WORKERS"]
+__all__ = [
+    "FORGET_THREADS",
+    "FREE_BLAS",
+    "IGNORE",
+    "MODULE",
+    "ONE",
+    "PARALLEL_FOR",
+    "QUIET_BLAS",
+    "THREADS",
+    "WORKERS",
+]
 
+QUIET_BLAS, FREE_BLAS = "symdiff_quiet_blas", "symdiff_free_blas"
 PARALLEL_FOR, WORKERS = "symdiff_parallel_for", "symdiff_workers"
 ONE, IGNORE = "symdiff_one", "symdiff_ignore"
 """What stands for the number of a BLAS' threads, and for setting it, where it has none."""
@@ -35,6 +49,10 @@ MODULE = """
 @joined = internal global i64 0
 @next = internal global i64 0, align 64
 @status = internal global i32 0, align 64
+@blas_mutex = internal global [64 x i8] zeroinitializer, align 64
+@blas_users = internal global i64 0
+@blas_threads = internal global i32 1
+@set_blas = internal global ptr null
 
 declare i32 @pthread_mutex_lock(ptr)
 declare i32 @pthread_mutex_unlock(ptr)
@@ -206,6 +224,46 @@ end:
   ret i32 %before
 }
 
+define void @symdiff_quiet_blas(ptr %get, ptr %set) {
+  call i32 @pthread_mutex_lock(ptr @blas_mutex)
+  %users = load i64, ptr @blas_users
+  %more = add i64 %users, 1
+  store i64 %more, ptr @blas_users
+  %is_first = icmp eq i64 %users, 0
+  br i1 %is_first, label %first, label %end
+first:
+  %threads = call i32 %get()
+  store i32 %threads, ptr @blas_threads
+  store ptr %set, ptr @set_blas
+  call void %set(i32 1)
+  br label %end
+end:
+  call i32 @pthread_mutex_unlock(ptr @blas_mutex)
+  ret void
+}
+
+define void @symdiff_free_blas() {
+  call i32 @pthread_mutex_lock(ptr @blas_mutex)
+  %users = load i64, ptr @blas_users
+  %less = sub i64 %users, 1
+  store i64 %less, ptr @blas_users
+  %is_last = icmp eq i64 %less, 0
+  br i1 %is_last, label %last, label %end
+last:
+  call void @restore_blas()
+  br label %end
+end:
+  call i32 @pthread_mutex_unlock(ptr @blas_mutex)
+  ret void
+}
+
+define internal void @restore_blas() {
+  %threads = load i32, ptr @blas_threads
+  %set = load ptr, ptr @set_blas
+  call void %set(i32 %threads)
+  ret void
+}
+
 define i32 @symdiff_one() {
   ret i32 1
 }
@@ -222,6 +280,15 @@ define void @symdiff_forget_threads() {
   store i64 0, ptr @active
   store i32 0, ptr @is_open
   store i32 0, ptr @busy
+  call ptr @memset(ptr @blas_mutex, i32 0, i64 64)
+  %users = load i64, ptr @blas_users
+  store i64 0, ptr @blas_users
+  %is_quiet = icmp sgt i64 %users, 0
+  br i1 %is_quiet, label %restore, label %end
+restore:
+  call void @restore_blas()
+  br label %end
+end:
   ret void
 }
 """.replace("MAXIMUM", str(MAX_WORKERS))

@@ -80,6 +80,10 @@ class Writer:
         """The smaller of two values of ``i64``."""
         return self.emit(f"select i1 {self.emit(f'icmp slt i64 {a}, {b}')}, i64 {a}, i64 {b}")
 
+    def larger(self, a: str, b: str) -> str:
+        """The larger of two values of ``i64``."""
+        return self.emit(f"select i1 {self.emit(f'icmp sgt i64 {a}, {b}')}, i64 {a}, i64 {b}")
+
     def quotient_up(self, a: str, b: str) -> str:
         """Divide and round up."""
         return self.emit(f"udiv i64 {self.sum(a, self.sum(b, '-1'))}, {b}")

@@ -1,0 +1,175 @@
+"""W5: the sparse Jacobian of ADBench's bundle adjustment: a dense block (2, 15) an observation."""
+
+import ctypes
+from functools import partial
+from typing import NamedTuple
+
+import adbench_models as models
+import climit
+import numpy as np
+from contest import Case, Workload, as_arrays, close
+
+
+class Scene(NamedTuple):
+    name: str
+    data: models.BA
+
+
+def load(name):
+    return Scene(name, models.read_ba(name))
+
+
+def gathered(data):
+    """A camera, a point, a weight and a feature for every observation."""
+    return data.cams[data.obs[:, 0]], data.points[data.obs[:, 1]], data.w, data.feats
+
+
+def with_symdiff(scene):
+    import symdiff as sd
+
+    blocks = sd.vmap(sd.jacobian(models.reprojection_error, argnums=(0, 1, 2)))
+    return lambda: blocks(*gathered(scene.data))
+
+
+def with_c(scene):
+    library = climit.build("ba.c")
+    data = scene.data
+    p = len(data.obs)
+    up = -(-p // 8) * 8
+    weights, feats = climit.aligned((up,)), climit.aligned((up, 2))
+    obs = climit.aligned((up, 2), np.int64)
+    weights[:p], feats[:p], obs[:p] = data.w, data.feats, data.obs
+    errors, J = climit.aligned((up, 2)), climit.aligned((up, 2, 15))
+    kept = [data.cams, data.points, weights, obs, feats, errors, J]
+    arguments = [ctypes.c_int(up), *map(climit.pointer, kept)]
+
+    def call(_kept=kept):
+        library.ba(*arguments)
+        return J[:p]
+
+    return call
+
+
+def reprojection(ns, cross, cam, x, w, feat):
+    """ADBench's formulation for one observation, in another package's functions."""
+    rot, y = cam[:3], x - cam[3:6]
+    sqtheta = (rot**2).sum()
+    theta = ns.sqrt(sqtheta)
+    axis = rot / theta
+    turned = y * ns.cos(theta) + cross(axis, y) * ns.sin(theta)
+    turned = turned + axis * (axis @ y) * (1 - ns.cos(theta))
+    at = ns.where(sqtheta > 0, turned, y + cross(rot, y))
+    flat = at[:2] / at[2]
+    rsq = (flat**2).sum()
+    return w * (flat * (1 + cam[9] * rsq + cam[10] * rsq**2) * cam[6] + cam[7:9] - feat)
+
+
+def with_jax(mode, scene):
+    import jax
+    import jax.numpy as jnp
+
+    data = scene.data
+    one = partial(reprojection, jnp, jnp.cross)
+    blocks = jax.vmap(getattr(jax, mode)(one, argnums=(0, 1, 2)))
+    first, second = (jnp.asarray(data.obs[:, k]) for k in (0, 1))
+    compiled = jax.jit(lambda cams, points, w, feats: blocks(cams[first], points[second], w, feats))
+    arguments = [jnp.asarray(a) for a in (data.cams, data.points, data.w, data.feats)]
+    return lambda: jax.block_until_ready(compiled(*arguments))
+
+
+def with_torch(scene):
+    """All observations at once; a row of all blocks is one backward pass."""
+    import torch
+
+    data = scene.data
+    first, second = (torch.tensor(data.obs[:, k]) for k in (0, 1))
+    cams, points, w, feats = (torch.tensor(a) for a in (data.cams, data.points, data.w, data.feats))
+
+    def errors(cam, x, w):
+        rot, y = cam[:, :3], x - cam[:, 3:6]
+        sqtheta = (rot**2).sum(1, keepdim=True)
+        theta = torch.sqrt(sqtheta)
+        axis = rot / theta
+        along = axis * (axis * y).sum(1, keepdim=True) * (1 - torch.cos(theta))
+        turned = y * torch.cos(theta) + torch.linalg.cross(axis, y) * torch.sin(theta) + along
+        at = torch.where(sqtheta > 0, turned, y + torch.linalg.cross(rot, y))
+        flat = at[:, :2] / at[:, 2:]
+        rsq = (flat**2).sum(1, keepdim=True)
+        radial = 1 + cam[:, 9:10] * rsq + cam[:, 10:11] * rsq**2
+        return w[:, None] * (flat * radial * cam[:, 6:7] + cam[:, 7:9] - feats)
+
+    def call():
+        leaves = [a.requires_grad_() for a in (cams[first], points[second], w.clone())]
+        sums = errors(*leaves).sum(0)
+        rows = [torch.autograd.grad(s, leaves, retain_graph=True) for s in sums]
+        return [torch.stack(row, 1) for row in zip(*rows, strict=True)]
+
+    return call
+
+
+def with_autograd(scene):
+    """As with torch."""
+    import autograd.numpy as anp
+    from autograd import make_vjp
+
+    models.np = anp
+    data = scene.data
+    p = len(data.obs)
+    own = data._replace(obs=np.stack([np.arange(p)] * 2, 1))
+
+    def errors(parts):
+        e = models.ba_reprojection(*parts, own.obs, data.feats).reshape(p, 2)
+        return anp.sum(e, axis=0)
+
+    def call():
+        vjp, _ = make_vjp(errors)(gathered(data)[:3])
+        return [np.stack(pair, 1) for pair in zip(*map(vjp, np.eye(2)), strict=True)]
+
+    return call
+
+
+def with_casadi(scene):
+    import casadi
+
+    cam, x, w, feat = (casadi.SX.sym(s, n) for s, n in (("c", 11), ("x", 3), ("w", 1), ("f", 2)))
+    rot, y = cam[:3], x - cam[3:6]
+    theta = casadi.sqrt(casadi.sumsqr(rot))
+    axis = rot / theta
+    at = y * casadi.cos(theta) + casadi.cross(axis, y) * casadi.sin(theta)
+    at = at + axis * casadi.dot(axis, y) * (1 - casadi.cos(theta))
+    flat = at[:2] / at[2]
+    rsq = casadi.sumsqr(flat)
+    error = w * (flat * (1 + cam[9] * rsq + cam[10] * rsq**2) * cam[6] + cam[7:9] - feat)
+    block = casadi.densify(casadi.jacobian(error, casadi.vertcat(cam, x, w)))
+    p = len(scene.data.obs)
+    run = casadi.Function("J", [cam, x, w, feat], [block.T]).map(p)
+
+    def call():
+        cams, points, weights, feats = gathered(scene.data)
+        return np.asarray(run(cams.T, points.T, weights[None], feats.T)).T.reshape(p, 2, 15)
+
+    return call
+
+
+def check(scene, answer):
+    p = len(scene.data.obs)
+    J = np.concatenate([a.reshape(p, 2, -1) for a in as_arrays(answer)], axis=2)
+    close(J, models.expected(scene.name)[1][: 30 * p].reshape(p, 2, 15), 1e-10)
+
+
+WORKLOAD = Workload(
+    "W5",
+    "ADBench's bundle adjustment, blocks of the Jacobian",
+    [Case("ba1", partial(load, "ba/ba1_n49_m7776_p31843"), quick=True)],
+    {
+        "symdiff": with_symdiff,
+        "C": with_c,
+        "jax": partial(with_jax, "jacfwd"),
+        "jax reverse": partial(with_jax, "jacrev"),
+        "casadi": with_casadi,
+        "torch": with_torch,
+        "autograd": with_autograd,
+    },
+    check,
+    limit=("C",),
+)

@@ -3,7 +3,7 @@
 ``symdiff bench`` starts it, with the threads and the caches set in the environment::
 
     python benchmarks/measure.py list
-    python benchmarks/measure.py check w04_gmm
+    python benchmarks/measure.py check w04_gmm [CONTESTANT ...]
     python benchmarks/measure.py time w04_gmm CASE CONTESTANT SECONDS
 
 The last line printed is one JSON value; what contestants print comes before it.
@@ -117,8 +117,8 @@ def sample(call: Callable[[], Any], seconds: float) -> list[float]:
     return samples
 
 
-def check_all(workload: contest.Workload) -> list[dict[str, Any]]:
-    """Run each contestant once on the quick cases."""
+def check_all(workload: contest.Workload, only: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Run each contestant, or those named, once on the quick cases."""
     return [
         {
             "case": case.name,
@@ -128,6 +128,7 @@ def check_all(workload: contest.Workload) -> list[dict[str, Any]]:
         for case in workload.cases
         if case.quick
         for name in workload.contestants
+        if name in only or not only
     ]
 
 
@@ -140,7 +141,7 @@ def main(verb: str, *args: str) -> None:
     if verb == "list":
         print(json.dumps(catalogue()))
     elif verb == "check":
-        print(json.dumps(check_all(load(args[0]))))
+        print(json.dumps(check_all(load(args[0]), args[1:])))
     else:
         module, case_name, name, seconds = args
         workload = load(module)

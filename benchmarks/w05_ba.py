@@ -7,6 +7,7 @@ from typing import NamedTuple
 import adbench_models as models
 import climit
 import numpy as np
+from adbench import models_with
 from contest import Case, Workload, as_arrays, close
 
 
@@ -77,30 +78,51 @@ def with_jax(mode, scene):
     return lambda: jax.block_until_ready(compiled(*arguments))
 
 
+def at_once(ns, cross, cam, x, w, feat):
+    """The same for all observations; summed over them, a row of all blocks is one pullback."""
+    rot, y = cam[:, :3], x - cam[:, 3:6]
+    sqtheta = (rot**2).sum(1)[:, None]
+    theta = ns.sqrt(sqtheta)
+    axis = rot / theta
+    along = axis * (axis * y).sum(1)[:, None] * (1 - ns.cos(theta))
+    turned = y * ns.cos(theta) + cross(axis, y) * ns.sin(theta) + along
+    at = ns.where(sqtheta > 0, turned, y + cross(rot, y))
+    flat = at[:, :2] / at[:, 2:]
+    rsq = (flat**2).sum(1)[:, None]
+    radial = 1 + cam[:, 9:10] * rsq + cam[:, 10:11] * rsq**2
+    return w[:, None] * (flat * radial * cam[:, 6:7] + cam[:, 7:9] - feat)
+
+
+def with_jax_at_once(scene):
+    import jax
+    import jax.numpy as jnp
+
+    data = scene.data
+    first, second = (jnp.asarray(data.obs[:, k]) for k in (0, 1))
+
+    def blocks(cams, points, w, feats):
+        def errors(cam, x, w):
+            return at_once(jnp, jnp.cross, cam, x, w, feats).sum(0)
+
+        _, pullback = jax.vjp(errors, cams[first], points[second], w)
+        rows = [pullback(row) for row in jnp.eye(2)]
+        return [jnp.stack(pair, 1) for pair in zip(*rows, strict=True)]
+
+    compiled = jax.jit(blocks)
+    arguments = [jnp.asarray(a) for a in (data.cams, data.points, data.w, data.feats)]
+    return lambda: jax.block_until_ready(compiled(*arguments))
+
+
 def with_torch(scene):
-    """All observations at once; a row of all blocks is one backward pass."""
     import torch
 
     data = scene.data
     first, second = (torch.tensor(data.obs[:, k]) for k in (0, 1))
     cams, points, w, feats = (torch.tensor(a) for a in (data.cams, data.points, data.w, data.feats))
 
-    def errors(cam, x, w):
-        rot, y = cam[:, :3], x - cam[:, 3:6]
-        sqtheta = (rot**2).sum(1, keepdim=True)
-        theta = torch.sqrt(sqtheta)
-        axis = rot / theta
-        along = axis * (axis * y).sum(1, keepdim=True) * (1 - torch.cos(theta))
-        turned = y * torch.cos(theta) + torch.linalg.cross(axis, y) * torch.sin(theta) + along
-        at = torch.where(sqtheta > 0, turned, y + torch.linalg.cross(rot, y))
-        flat = at[:, :2] / at[:, 2:]
-        rsq = (flat**2).sum(1, keepdim=True)
-        radial = 1 + cam[:, 9:10] * rsq + cam[:, 10:11] * rsq**2
-        return w[:, None] * (flat * radial * cam[:, 6:7] + cam[:, 7:9] - feats)
-
     def call():
         leaves = [a.requires_grad_() for a in (cams[first], points[second], w.clone())]
-        sums = errors(*leaves).sum(0)
+        sums = at_once(torch, torch.linalg.cross, *leaves, feats).sum(0)
         rows = [torch.autograd.grad(s, leaves, retain_graph=True) for s in sums]
         return [torch.stack(row, 1) for row in zip(*rows, strict=True)]
 
@@ -108,17 +130,15 @@ def with_torch(scene):
 
 
 def with_autograd(scene):
-    """As with torch."""
     import autograd.numpy as anp
     from autograd import make_vjp
 
-    models.np = anp
-    data = scene.data
+    data, own = scene.data, models_with(anp)
     p = len(data.obs)
-    own = data._replace(obs=np.stack([np.arange(p)] * 2, 1))
+    in_order = np.stack([np.arange(p)] * 2, 1)
 
     def errors(parts):
-        e = models.ba_reprojection(*parts, own.obs, data.feats).reshape(p, 2)
+        e = own.ba_reprojection(*parts, in_order, data.feats).reshape(p, 2)
         return anp.sum(e, axis=0)
 
     def call():
@@ -165,7 +185,8 @@ WORKLOAD = Workload(
         "symdiff": with_symdiff,
         "C": with_c,
         "jax": partial(with_jax, "jacfwd"),
-        "jax reverse": partial(with_jax, "jacrev"),
+        "jax in reverse": partial(with_jax, "jacrev"),
+        "jax at once": with_jax_at_once,
         "casadi": with_casadi,
         "torch": with_torch,
         "autograd": with_autograd,

@@ -29,9 +29,7 @@ def load_matrices():
 
 def slope(array, y, p):
     prey, predator = y
-    return array(
-        [p[0] * prey - p[1] * prey * predator, p[2] * prey * predator - p[3] * predator]
-    )
+    return array([p[0] * prey - p[1] * prey * predator, p[2] * prey * predator - p[3] * predator])
 
 
 def rk4(array, y, p):

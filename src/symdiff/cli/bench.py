@@ -42,7 +42,9 @@ def add_parser(commands: Any) -> None:
         ),
         epilog="exit status: 0 when all answers are right, 1 when one is not, 2 on misuse",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="workloads, such as W4; all if none")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="such as W4; all when none is named"
+    )
     parser.add_argument("--list", action="store_true", help="list the workloads and stop")
     parser.add_argument("--quick", action="store_true", help="small cases, few repetitions")
     parser.add_argument(
@@ -83,23 +85,25 @@ def run(args: argparse.Namespace) -> int:
         folder = contests.find_folder(args.folder)
         workloads = contests.catalogue(folder)
     except (FileNotFoundError, RuntimeError) as error:
-        args.misuse(str(error))
+        return args.misuse(str(error))
     workloads = _chosen(workloads, args)
     if args.list:
         print(_listing(workloads))
         return 0
     if args.check:
-        return _check(folder, workloads)
+        return _check(folder, workloads, args.only)
     results = _measure_all(folder, contests.entries(workloads, args.quick, args.only), args.quick)
-    print(standings.as_table(results))
-    for note in standings.notes(results):
-        print(f"\n{note}")
+    _report(results, args)
+    return int(any(result["status"] in _BAD for result in results))
+
+
+def _report(results: Sequence[Mapping[str, Any]], args: argparse.Namespace) -> None:
+    print("\n".join([standings.as_table(results), "", *standings.notes(results)]))
     if args.json is not None:
         kept = standings.record(results, args.quick)
         args.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     if args.png is not None:
         charts.draw(results, args.png)
-    return int(any(result["status"] in _BAD for result in results))
 
 
 def _chosen(
@@ -129,21 +133,20 @@ def _listing(workloads: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, "(* not with --quick or --check)"])
 
 
-def _check(folder: Path, workloads: Sequence[Mapping[str, Any]]) -> int:
+def _check(folder: Path, workloads: Sequence[Mapping[str, Any]], only: Sequence[str]) -> int:
     """Run all contestants once, and say what became of each."""
-    bad = 0
+    everything: list[dict[str, Any]] = []
     for workload in workloads:
         began = time.perf_counter()
-        results = contests.check(folder, workload["module"], _CHECK_TIMEOUT)
-        for result in results:
-            result["workload"] = workload["name"]
-        right = sorted({result["contestant"] for result in results if result["status"] == "ok"})
-        bad += sum(result["status"] in _BAD for result in results)
+        results = contests.check(folder, workload["module"], _CHECK_TIMEOUT, only)
+        right = dict.fromkeys(r["contestant"] for r in results if r["status"] == "ok")
         seconds = time.perf_counter() - began
-        print(f"{workload['name']} {seconds:.1f} s, right: {', '.join(right) or 'none'}")
-        for note in standings.notes(results):
-            print(f"    {note}", flush=True)
-    return int(bad > 0)
+        text = f"{workload['name']} {seconds:.1f} s, right: {', '.join(right) or 'none'}"
+        print(text, flush=True)
+        everything += [{**result, "workload": workload["name"]} for result in results]
+    for note in standings.notes(everything):
+        print(note)
+    return int(any(result["status"] in _BAD for result in everything))
 
 
 def _measure_all(

@@ -175,7 +175,9 @@ def measure(folder: Path, entry: Entry, seconds: float, timeout: float) -> dict[
     return result
 
 
-def check(folder: Path, module: str, timeout: float) -> list[dict[str, Any]]:
+def check(
+    folder: Path, module: str, timeout: float, contestants: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """Run every contestant of a workload once on its small cases, all in one process.
 
     Parameters
@@ -184,6 +186,8 @@ def check(folder: Path, module: str, timeout: float) -> list[dict[str, Any]]:
         The benchmarks, and the file among them.
     timeout
         Seconds after which the process is stopped.
+    contestants
+        Those to run; all when empty.
 
     Returns
     -------
@@ -192,7 +196,7 @@ def check(folder: Path, module: str, timeout: float) -> list[dict[str, Any]]:
     """
     try:
         with tempfile.TemporaryDirectory() as caches:
-            return _run(folder, ["check", module], timeout, caches)
+            return _run(folder, ["check", module, *contestants], timeout, caches)
     except (subprocess.TimeoutExpired, RuntimeError) as error:
         return [{"case": "all", "contestant": "all", "status": "failed", "reason": str(error)}]
 

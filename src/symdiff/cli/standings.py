@@ -1,6 +1,6 @@
 """What the benchmarks found: a table for people, one value for JSON."""
 
-import datetime
+import datetime as dt
 import importlib.metadata
 import os
 import platform
@@ -49,7 +49,7 @@ def record(results: Sequence[Mapping[str, Any]], quick: bool) -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
-        "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "machine": f"{_processor()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "threads": 1,
@@ -168,17 +168,12 @@ def time_text(us: float) -> str:
     >>> time_text(0.1304), time_text(1234.5), time_text(2.5e6)
     ('0.130 us', '1.23 ms', '2.50 s')
     """
-    for limit, scale, unit in ((1e3, 1.0, "us"), (1e6, 1e3, "ms")):
-        if us < limit:
-            break
-    else:
-        scale, unit = 1e6, "s"
-    value = us / scale
+    value, unit = (us, "us") if us < 1e3 else (us / 1e3, "ms") if us < 1e6 else (us / 1e6, "s")
     return f"{value:.{3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
 
 def notes(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Name the contestants without times, those with one reason together.
+    """Name the contestants without times; a reason that many share is written once.
 
     Parameters
     ----------
@@ -188,20 +183,30 @@ def notes(results: Sequence[Mapping[str, Any]]) -> list[str]:
     Returns
     -------
     list of str
-        A line a contestant and reason.
+        A line a contestant and reason, but one for all cases where a package is missing.
 
     Examples
     --------
-    >>> skipped = {"status": "skipped", "contestant": "jax", "reason": "jax is not installed"}
-    >>> notes([{**skipped, "workload": w, "case": "c"} for w in ("W1", "W2")])
-    ['skipped jax (jax is not installed): W1 c, W2 c']
+    >>> row = {"status": "skipped", "contestant": "jax scan", "workload": "W1"}
+    >>> notes([{**row, "reason": "jax is not installed", "case": c} for c in "ab"])
+    ['skipped: jax is not installed']
+    >>> notes([{**row, "reason": "it is too slow", "case": c} for c in "ab"])
+    ['skipped: W1 jax scan, it is too slow (a, b)']
     """
-    where: dict[tuple[str, str, str], list[str]] = {}
+    missing = {r["reason"]: None for r in results if _is_missing(r)}
+    where: dict[tuple[str, ...], list[str]] = {}
     for result in results:
-        if result["status"] != "ok":
-            key = result["status"], result["contestant"], result["reason"]
-            where.setdefault(key, []).append(f"{result['workload']} {result['case']}")
+        if result["status"] != "ok" and not _is_missing(result):
+            key = tuple(result[k] for k in ("status", "workload", "contestant", "reason"))
+            where.setdefault(key, []).append(result["case"])
     return [
-        f"{status} {contestant} ({reason}): {', '.join(cases)}"
-        for (status, contestant, reason), cases in where.items()
+        *(f"skipped: {reason}" for reason in missing),
+        *(
+            f"{status}: {workload} {contestant}, {reason} ({', '.join(cases)})"
+            for (status, workload, contestant, reason), cases in where.items()
+        ),
     ]
+
+
+def _is_missing(result: Mapping[str, Any]) -> bool:
+    return result["status"] == "skipped" and result["reason"].endswith(" is not installed")

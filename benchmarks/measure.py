@@ -109,7 +109,7 @@ def sample(call: Callable[[], Any], seconds: float) -> list[float]:
     while spent < SAMPLE_SECONDS:
         number *= 2
         spent = timer.timeit(number)
-    samples: list[float] = []
+    samples = [spent / (number * inside)]
     end = time.perf_counter() + seconds
     fewest = FEWEST if spent < seconds else 2
     while len(samples) < fewest or (len(samples) < MOST and time.perf_counter() < end):

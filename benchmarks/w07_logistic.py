@@ -87,6 +87,8 @@ def with_torch(data):
     import torch
 
     w, X, y = (torch.tensor(a) for a in data[:3])
+    if data.hessian and len(w) > 1000:
+        raise Skip("its Hessian of 2000 parameters takes minutes")
     if data.hessian:
         return partial(torch.func.hessian(partial(loss, torch)), w, X, y)
     w.requires_grad_()

@@ -46,7 +46,9 @@ def add_parser(commands: Any) -> None:
         "names", nargs="*", metavar="NAME", help="such as W4; all when none is named"
     )
     parser.add_argument("--list", action="store_true", help="list the workloads and stop")
-    parser.add_argument("--quick", action="store_true", help="small cases, few repetitions")
+    parser.add_argument(
+        "--quick", action="store_true", help="small cases, few repetitions, no second process"
+    )
     parser.add_argument(
         "--check", action="store_true", help="run each contestant once, without timing it"
     )
@@ -157,7 +159,7 @@ def _measure_all(
     for number, entry in enumerate(entries, 1):
         text = f"[{number}/{len(entries)}] {entry.workload} {entry.case}: {entry.contestant}"
         print(text, file=sys.stderr, flush=True)
-        found = contests.measure(folder, entry, seconds, timeout)
+        found = contests.measure(folder, entry, seconds, timeout, twice=not quick)
         results.append(
             {
                 "workload": entry.workload,

@@ -145,7 +145,9 @@ def entries(
     ]
 
 
-def measure(folder: Path, entry: Entry, seconds: float, timeout: float) -> dict[str, Any]:
+def measure(
+    folder: Path, entry: Entry, seconds: float, timeout: float, twice: bool = True
+) -> dict[str, Any]:
     """Time a contestant in a fresh process with empty caches, and its first call in a second one.
 
     Parameters
@@ -158,6 +160,8 @@ def measure(folder: Path, entry: Entry, seconds: float, timeout: float) -> dict[
         How long to repeat its calls.
     timeout
         Seconds after which a process is stopped.
+    twice
+        Whether to start the second process, where the first may have left compiled code.
 
     Returns
     -------
@@ -169,7 +173,7 @@ def measure(folder: Path, entry: Entry, seconds: float, timeout: float) -> dict[
     command = ["time", entry.module, entry.case, entry.contestant]
     with tempfile.TemporaryDirectory() as caches:
         result = _run_contestant(folder, [*command, str(seconds)], timeout, caches)
-        if result["status"] == "ok" and entry.cached:
+        if twice and entry.cached and result["status"] == "ok":
             again = _run_contestant(folder, [*command, "0"], timeout, caches)
             result["second_process_s"] = again.get("first_s")
     return result

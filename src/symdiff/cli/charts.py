@@ -63,7 +63,7 @@ def draw(results: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
         for panel, ((_, _, case), some) in zip(panels, cases, strict=True):
             _draw_case(panel, case, some)
         figure.suptitle(f"{name}: {cases[0][0][1]}", fontsize=11)
-        panels[-1].set_xlabel("median of a call, one thread", fontsize=9)
+        panels[-1].set_xlabel("microseconds: median of a call, one thread", fontsize=9)
         written.append(folder / f"{name}.png")
         figure.savefig(written[-1], dpi=120)
     return written
@@ -77,7 +77,7 @@ def _draw_case(panel: Any, case: str, results: Sequence[Mapping[str, Any]]) -> N
         for result in results
     ]
     rows = range(len(results))
-    panel.barh(rows, times, color=colors, height=0.7, left=0)
+    panel.barh(rows, times, color=colors, height=0.7)
     for row, time in zip(rows, times, strict=True):
         panel.annotate(
             time_text(time), (time, row), xytext=(3, 0), textcoords="offset points",
@@ -88,4 +88,5 @@ def _draw_case(panel: Any, case: str, results: Sequence[Mapping[str, Any]]) -> N
     panel.set_xscale("log")
     panel.set_xlim(min(times) / 2, max(times) * 4)
     panel.tick_params(axis="x", labelsize=7)
+    panel.tick_params(axis="x", which="minor", labelbottom=False)
     panel.set_title(case, fontsize=9)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_table", "by_case", "notes", "record", "time_text"]
+__all__ = ["as_table", "by_case", "notes", "ratio_text", "record", "time_text"]
 
 _PACKAGES = (
     "symdiff-jit",
@@ -143,11 +143,32 @@ def _row(result: Mapping[str, Any], ours: float | None) -> tuple[str, ...]:
         result["contestant"] + (" (limit)" if result["limit"] else ""),
         time_text(result["median_us"]),
         time_text(result["min_us"]),
-        "" if ours is None else f"{result['median_us'] / ours:.2f}",
+        "" if ours is None else ratio_text(result["median_us"] / ours),
         time_text(result["first_s"] * 1e6),
         "" if second is None else time_text(second * 1e6),
         f"{result['memory_mb']:.0f} MB",
     )
+
+
+def ratio_text(ratio: float) -> str:
+    """Write a ratio with three digits, or all those before the point.
+
+    Parameters
+    ----------
+    ratio
+        The ratio.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Examples
+    --------
+    >>> ratio_text(0.00412), ratio_text(1.5), ratio_text(7211.2)
+    ('0.00412', '1.50', '7211')
+    """
+    return f"{ratio:.0f}" if ratio >= 1000 else f"{ratio:#.3g}".rstrip(".")
 
 
 def time_text(us: float) -> str:

@@ -139,7 +139,7 @@ def with_tensorflow(network):
     import tensorflow as tf
 
     if len(network.data.text) > 1024:
-        raise Skip("its tape takes about a minute a call")
+        raise Skip("its tape takes about half a minute a call")
     data = [tf.constant(a) for a in network.data]
 
     def concatenate(parts):

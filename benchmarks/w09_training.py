@@ -127,6 +127,26 @@ def with_symdiff(data):
     return going_round(step, data)
 
 
+def with_symdiff_scan(data):
+    """An epoch in one call; a plain loop over the batches."""
+    import symdiff as sd
+
+    gradient_of = sd.value_and_grad(partial(loss, np))
+
+    @sd.jit
+    def epoch(state, xs, ys):
+        params, m, v, t = state
+        losses = []
+        for x, y in zip(xs, ys, strict=True):
+            t = t + np.float32(1)
+            value, gradient = gradient_of(params, x, y)
+            params, m, v = adam(np, params, m, v, t, gradient)
+            losses.append(value)
+        return (params, m, v, t), np.array(losses)
+
+    return epochs(epoch, data, np)
+
+
 def with_jax(data):
     import jax
     import jax.numpy as jnp
@@ -140,33 +160,36 @@ def with_jax(data):
 
 
 def with_jax_scan(data):
-    """An epoch in one call, and its time divided by the steps."""
+    """An epoch in one call."""
     import jax
     import jax.numpy as jnp
 
-    steps = len(data.x) // BATCH
-    xs = jnp.asarray(data.x[: steps * BATCH].reshape(steps, BATCH, -1))
-    ys = jnp.asarray(data.y[: steps * BATCH].reshape(steps, BATCH, -1))
-
     @jax.jit
-    def epoch(params, m, v, t):
+    def epoch(state, xs, ys):
         def step(state, batch):
             params, m, v, t = state
             t = t + 1
             value, gradient = jax.value_and_grad(partial(loss, jnp))(params, *batch)
             return (*adam(jnp, params, m, v, t, gradient), t), value
 
-        return jax.lax.scan(step, (params, m, v, t), (xs, ys))
+        return jax.lax.scan(step, state, (xs, ys))
 
-    params = tuple(map(jnp.asarray, data.params))
-    zeros = tuple(map(jnp.zeros_like, params))
-    state, losses = (params, zeros, zeros, jnp.float32(0)), None
+    return epochs(lambda *args: jax.block_until_ready(epoch(*args)), data, jnp)
+
+
+def epochs(epoch, data, np_):
+    """Make a call that is an epoch, which the worker divides by its steps."""
+    steps = len(data.x) // BATCH
+    batched = [np_.asarray(a[: steps * BATCH].reshape(steps, BATCH, -1)) for a in data[1:]]
+    params = tuple(map(np_.asarray, data.params))
+    zeros = tuple(map(np_.zeros_like, params))
+    state, losses = (params, zeros, zeros, np_.float32(0)), []
 
     def call():
-        nonlocal state, losses
-        state, values = jax.block_until_ready(epoch(*state))
-        losses = values if losses is None else losses
-        return list(losses[:FIRST_STEPS])
+        nonlocal state
+        state, values = epoch(state, *batched)
+        losses.extend(values[: FIRST_STEPS - len(losses)])
+        return losses
 
     call.calls = steps
     return call
@@ -241,6 +264,7 @@ WORKLOAD = Workload(
     ],
     {
         "symdiff": with_symdiff,
+        "symdiff scan": with_symdiff_scan,
         "numpy": with_numpy,
         "jax": with_jax,
         "jax scan": with_jax_scan,

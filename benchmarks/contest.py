@@ -8,6 +8,7 @@ here imports a rival, or symdiff: each contestant runs in a process of its own.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from collections.abc import Callable, Sequence
@@ -86,9 +87,13 @@ class Workload:
     limit: tuple[str, ...] = ()
 
 
+@functools.cache  # some can be given their number of threads only once
 def rival(name: str) -> Any:
     """Import the package of a contestant and have it use one thread, or skip the contestant."""
-    module = MODULES.get(name.partition(" ")[0])
+    first, _, rest = name.partition(" ")
+    if rest:
+        return rival(first)
+    module = MODULES.get(first)
     if module is None:
         return None
     try:

@@ -15,6 +15,7 @@ __all__ = ["Entry", "catalogue", "check", "entries", "find_folder", "measure"]
 _WORKER = "measure.py"
 # One thread for all. What forces a kernel on OpenBLAS would slow NumPy and SciPy, so it is unset.
 _ONE_THREAD = {
+    "SYMDIFF_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",

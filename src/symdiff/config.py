@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import operator
 import os
 from dataclasses import dataclass
 
-__all__ = ["Config", "config"]
+__all__ = ["Config", "config", "default_cache_dir"]
 
 
 @dataclass
@@ -20,9 +22,20 @@ class Config:
     unroll_limit : int
         Loops of up to so many steps over a range that is known are unrolled, others stay loops;
         environment ``SYMDIFF_UNROLL_LIMIT``.
+    threads : int
+        How many threads a kernel may use, at least 1; from the start as many as the process may
+        run on. Kernels look at each call, and long ones only. Results do not depend on it, not in
+        a single bit; environment ``SYMDIFF_THREADS``.
     precise_math : bool
         Compile without vector functions, whose error is up to 4 units in the last place instead of
         1; environment ``SYMDIFF_PRECISE_MATH``.
+    cache_dir : str or None
+        The directory in which compiled kernels are kept for other processes, made when it is first
+        needed; None does without. Environment ``SYMDIFF_CACHE_DIR``, where the empty string stands
+        for None; otherwise ``symdiff`` in ``XDG_CACHE_HOME``, or in ``~/.cache``.
+    cache_size : int
+        How many bytes may lie there; kernels that were used longest ago make room for new ones.
+        Environment ``SYMDIFF_CACHE_SIZE``.
 
     Examples
     --------
@@ -34,6 +47,34 @@ class Config:
     max_equations: int = 200_000
     unroll_limit: int = 16
     precise_math: bool = False
+    cache_dir: str | None = None
+    cache_size: int = 1 << 30
+
+    def __post_init__(self) -> None:
+        self._threads = ctypes.c_int64(_n_available())
+
+    @property
+    def threads(self) -> int:
+        """How many threads a kernel may use."""
+        return self._threads.value
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        number = operator.index(count)
+        if number < 1:
+            raise ValueError(f"threads is {number}; allowed are numbers from 1")
+        self._threads.value = number
+
+    @property
+    def threads_address(self) -> int:
+        """Where the number of threads is in memory, for kernels."""
+        return ctypes.addressof(self._threads)
+
+
+def _n_available() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _from_environment() -> Config:
@@ -44,8 +85,23 @@ def _from_environment() -> Config:
     unrolled = os.environ.get("SYMDIFF_UNROLL_LIMIT")
     if unrolled:
         made.unroll_limit = int(unrolled)
+    threads = os.environ.get("SYMDIFF_THREADS")
+    if threads:
+        made.threads = int(threads)
     made.precise_math = os.environ.get("SYMDIFF_PRECISE_MATH", "0") not in ("", "0")
+    made.cache_dir = os.environ.get("SYMDIFF_CACHE_DIR", default_cache_dir()) or None
+    size = os.environ.get("SYMDIFF_CACHE_SIZE")
+    if size:
+        made.cache_size = int(size)
     return made
+
+
+def default_cache_dir() -> str | None:
+    """Say where kernels are kept when nobody says so; None for a user without a home."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # which its specification says to ignore
+        base = os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "symdiff") if os.path.isabs(base) else None
 
 
 config = _from_environment()

@@ -18,6 +18,8 @@ FACTORS = reference.lu(SQUARE)
 X = rng.normal(size=9)
 TIED = np.array([1.0, np.nan, 0.0, 1.0, -0.0, np.inf, np.nan, -np.inf, 0.0])
 
+TALL, WIDE = rng.normal(size=(70, 5)), rng.normal(size=(5, 11))
+
 CASES = [
     ("argsort", (), (X,)),
     ("argsort", (), (TIED,)),
@@ -37,6 +39,12 @@ CASES = [
     ("solve_triangular", ("upper",), (SQUARE, X[:8].reshape(2, 4))),
     ("solve_triangular", ("transposed",), (SQUARE, X[:8].reshape(2, 4))),
     ("solve_triangular", ("upper", "transposed"), (SQUARE, X[:8].reshape(2, 4))),
+    ("product", (), (TALL, WIDE)),
+    ("product", ("left",), (TALL.T.copy(), WIDE)),
+    ("product", ("right",), (TALL, WIDE.T.copy())),
+    ("product", ("left", "right"), (TALL.T.copy(), WIDE.T.copy())),
+    ("product", ("symmetric", "right"), (TALL, TALL)),
+    ("product", ("left", "symmetric"), (TALL, TALL)),
 ]
 
 

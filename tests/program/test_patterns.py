@@ -52,6 +52,7 @@ STEPS = {
     "acosh": np.arccosh,
     "atanh": np.arctanh,
     "copy": lambda x: x,
+    "gap": lambda x, y: 0.0 if x == y else x - y,
 }
 
 

@@ -1,6 +1,7 @@
 """What comes back is what was saved, and what was not saved by us is refused."""
 
 import copy
+import dataclasses
 import json
 import math
 import os
@@ -12,13 +13,16 @@ import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+import symdiff as sd
 from symdiff.errors import CacheError, UnsupportedOperationError
 from symdiff.program import functions as fn
-from symdiff.program.equations import Literal
+from symdiff.program.blocks import Block
+from symdiff.program.equations import Equation, Literal
+from symdiff.program.nested import Branch, Loop, Run
 from symdiff.program.pattern_data import _KINDS, dump_pattern, load_pattern
 from symdiff.program.patterns import pattern, placeholder
 from symdiff.program.program import Guard, Program
-from symdiff.program.serialization import load_dict, save, to_dict
+from symdiff.program.serialization import digest, load_dict, save, to_dict
 
 p0, p1, p2 = (placeholder(i) for i in range(3))
 
@@ -344,3 +348,64 @@ def test_long_programs_load_in_linear_time(make):
     after = Program.from_dict(to_dict(program))
     assert time.perf_counter() - start < 2
     assert after.equations == program.equations
+
+
+# digests
+
+
+def test_digests_know_every_part_of_a_program():
+    """A new field of one of these has to come into `digest` and `to_dict`, or kernels mix up."""
+    parts = {
+        Program: "name inputs outputs types equations constants guards",
+        Loop: "sizes step n_shared n_carried count has_limit has_condition is_reversed",
+        Branch: "sizes on_true on_false",
+        Run: "sizes program symbol",
+        Block: "name ranks rank attributes rule examples",
+    }
+    for kind, names in parts.items():
+        assert " ".join(f.name for f in dataclasses.fields(kind)) == names, kind
+    fields = " ".join(Equation._fields)
+    assert fields == "array target operator pattern operands extents location"
+
+
+def test_digests_differ_where_programs_do():
+    x, k = np.ones((3, 2)), np.arange(3)
+
+    def long_loop(step):
+        def f(x):
+            for _ in range(100):
+                x = step(x)
+            return x
+
+        return f
+
+    programs = [
+        sd.trace(lambda x: x + 1, x),
+        sd.trace(lambda x: x + 2, x),
+        sd.trace(lambda x: x - 1, x),
+        sd.trace(lambda x: 1 - x, x),
+        sd.trace(lambda x: x + 1, x[:, :1]),
+        sd.trace(lambda x: x + 1, x.astype("float32")),
+        sd.trace(lambda x: x[:, ::-1], x),
+        sd.trace(lambda x: x[1:], x),
+        sd.trace(lambda x: x[2:], x),
+        sd.trace(lambda x: np.sum(x, axis=1), x),
+        sd.trace(lambda x: np.max(x, axis=1), x),
+        sd.trace(lambda x: np.min(x, axis=1), x),
+        sd.trace(lambda x, k: x[k], x, k),
+        sd.trace(lambda x: x + k[:, None], x),
+        sd.trace(lambda x: x + k[::-1, None], x),
+        sd.trace(lambda x: np.cumsum(x, axis=1), x),
+        sd.trace(lambda x: np.cumsum(x[:, ::-1], axis=1), x),
+        sd.trace(long_loop(lambda x: x * 0.5), x),
+        sd.trace(long_loop(lambda x: x * 0.25), x),
+        sd.trace(long_loop(lambda x: x + k[:, None]), x),
+        sd.trace(long_loop(lambda x: x + k[::-1, None]), x),
+    ]
+    assert len({digest(p) for p in programs}) == len(programs)
+
+
+def test_an_operation_of_the_users_own_has_no_digest():
+    own = sd.primitive(lambda x: -x, shape=lambda shape: shape)
+    with pytest.raises(sd.UnsupportedOperationError):
+        digest(sd.trace(own, np.ones(3)))

@@ -282,7 +282,6 @@ COSTS: list[tuple[str, Any, tuple[Any, ...]]] = [
 DEAR = {
     "x**y": "10 operations to 1: two pow, a log, and what guards them",
     "arctan2": "10 operations to 1: x**2 + y**2 is computed for each argument anew",
-    "logaddexp": "9 operations to 1: comparisons of both arguments, twice",
     "maximum": "9 operations to 1: comparisons of both arguments, twice",
     "max": "7 operations to 1",
 }

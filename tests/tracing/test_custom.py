@@ -112,6 +112,17 @@ def test_a_missing_rule_raises_with_the_line():
     assert sd.grad(lambda x: f(sd.stop_gradient(x)) * x)(1.0) == np.sin(1.0)
 
 
+@pytest.mark.parametrize("name", ["cumsum", "qr", "product", "not a name"])
+def test_a_primitive_may_bear_the_name_of_an_operation_of_ours(name):
+    def f(x):
+        return 10 - x
+
+    f.__name__ = name
+    own = sd.primitive(f, shape=lambda shape: shape)
+    x = np.array([3.0, 1.0, 2.0])
+    np.testing.assert_array_equal(sd.jit(own)(x), 10 - x)
+
+
 def test_what_a_primitive_raises_comes_out():
     @sd.primitive
     def fails(x):

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from symdiff._version import __version__
-from symdiff.cli import bench, demo
+from symdiff.cli import bench, cache, demo
 
 __all__ = ["main"]
 
@@ -20,8 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status: 0 when all went well. 1 when ``demo`` could not solve a fit, or an answer
-        in ``bench`` was wrong.
+        The exit status: 0 when all went well. 1 when ``demo`` could not solve a fit, an answer in
+        ``bench`` was wrong, or the directory of ``cache`` cannot be used.
 
     Raises
     ------
@@ -42,5 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo.add_parser(commands)
     bench.add_parser(commands)
+    cache.add_parser(commands)
     args = parser.parse_args(argv)
     return args.run(args)

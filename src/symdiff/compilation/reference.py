@@ -19,6 +19,7 @@ __all__ = [
     "lu",
     "lu_sign",
     "lu_solve",
+    "product",
     "put",
     "qr",
     "recurrence",
@@ -114,6 +115,14 @@ def qr(columns: Any, wide: bool = False) -> Any:
     padded = np.zeros_like(columns)
     padded[:, : len(r)] = r.T
     return np.concatenate([q.T.ravel(), padded.ravel()])
+
+
+def product(
+    a: Any, b: Any, left: bool = False, right: bool = False, symmetric: bool = False
+) -> Any:
+    """Multiply matrices, the left or the right one transposed."""
+    c = (a.T if left else a) @ (b.T if right else b)
+    return (np.tril(c) + np.tril(c, -1).T) if symmetric else c
 
 
 def put(a: Any, value: Any, *places: Any) -> Any:

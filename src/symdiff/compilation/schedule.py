@@ -9,6 +9,7 @@ produces, the element read is finished in the same iteration.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import TypeAlias
 from symdiff.compilation.updates import is_same_part, prepared, updated_array
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
-from symdiff.program.equations import Equation, Index, Read, Whole, is_plain
+from symdiff.program.equations import ArrayType, Equation, Index, Read, Whole, is_plain
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
@@ -34,6 +35,7 @@ __all__ = [
     "Store",
     "Tile",
     "Unpack",
+    "is_swapped",
     "schedule",
 ]
 
@@ -208,9 +210,24 @@ def schedule(program: Program, carried: Mapping[str, str] | None = None) -> Sche
     placement = _Placement(program, builder, carried or {})
     storage = placement.storage()
     pairs = (carried or {}).items()
-    swapped = frozenset(a for pair in pairs for a in pair if program.types[a].shape)
+    swapped = frozenset(a for pair in pairs for a in pair if is_swapped(program.types[a]))
     n_loops = builder.n_loops
     return Schedule(program, builder.body, storage, placement.in_place, swapped, n_loops)
+
+
+MAX_COPIED = 128
+"""Elements up to which a carried array is copied back after a step."""
+
+
+def is_swapped(array_type: ArrayType) -> bool:
+    """Whether a carried array changes places between two buffers, since a copy would take long.
+
+    What is copied is in memory of its own, of which targets know that no other array is there.
+    """
+    count: Extent = 1
+    for extent in array_type.shape:
+        count = count * extent
+    return not isinstance(count, int) or count > MAX_COPIED
 
 
 def numbers_first(
@@ -288,7 +305,7 @@ def _has_short_rows(equation: Equation, program: Program, rows: Extent) -> bool:
         if len(shape) < 2 or shape[0] != rows:
             continue
         is_ours = array not in program.outputs and array not in program.inputs
-        rest = _product([e for e in shape[1:] if isinstance(e, int)])
+        rest = math.prod([e for e in shape[1:] if isinstance(e, int)])
         if not (is_ours or all(isinstance(e, int) for e in shape[1:])) or rest > MAX_IN_ROW:
             return False
     return True

@@ -246,6 +246,7 @@ class _Writer:
             elif isinstance(node, Fill):
                 self._fill(node, depth)
             else:
+                assert isinstance(node, Store)  # tiles are not for reading
                 self._store(node, depth)
 
     def _statement(self, statement: Statement, depth: int) -> None:

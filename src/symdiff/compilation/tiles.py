@@ -42,8 +42,8 @@ from symdiff.program.equations import Index, Read
 
 __all__ = ["is_row_of", "tile"]
 
-ROWS = 64
-"""Rows of a tile."""
+ROW_BYTES = 512
+"""Bytes of the elements that lie side by side in a tile, one a row."""
 MIN_ROWS = 32
 """Shorter loops of a known length are left as they are."""
 MIN_LANES = 8
@@ -133,6 +133,8 @@ class _Nest:
         self.arrays = {a: None for s in self.statements for a, _ in _places(s)}
         self.written = {s.equation.array for s in self.statements}
         self.local = {a for a in self.arrays if self._is_local(a)}
+        dtypes = {self.storage[a].dtype for a in self.arrays}
+        self.rows = ROW_BYTES // (8 if "float64" in dtypes else 4)
 
     def _is_local(self, array: str) -> bool:
         """Whether each row of the nest has an element, or a part, of an array for itself."""
@@ -178,13 +180,12 @@ class _Nest:
     def _has_good_place(self, array: str, indices: Sequence[Index], statement: Statement) -> bool:
         if array in self.local or not any(_mentions(i, self.loop, statement) for i in indices):
             return True
+        if len(indices) > 1 and is_row_of(self.loop, indices, statement):
+            return self._can_turn(array) or self._is_packable(array)
         if any(isinstance(i, Read) for i in indices):
             return True
-        if not any(_mentions(i, self.loop, statement) for i in indices[:-1]):
-            return True  # along the last axis, where rows lie side by side
-        return is_row_of(self.loop, indices, statement) and (
-            self._can_turn(array) or self._is_packable(array)
-        )
+        # Along the last axis rows lie side by side.
+        return not any(_mentions(i, self.loop, statement) for i in indices[:-1])
 
     def _is_packable(self, array: str) -> bool:
         count = 1
@@ -211,7 +212,7 @@ class _Nest:
     def rewrite(self) -> None:
         """Tile the nest."""
         loop = self.loop
-        loop.tile = Tile(ROWS)
+        loop.tile = Tile(self.rows)
         body = self._distributed(loop.body)
         head, tail = self._copies()
         loop.body = [*head, *body, *tail]
@@ -365,7 +366,7 @@ class _Nest:
         name = f"{array}@{self.loop.variable}"
         axes = (*range(1, len(shape)), ROW)
         bound = tuple(self.storage[array].bound) or (None,) * len(shape)
-        self.storage[name] = Storage("scratch", dtype, axes, (*shape[1:], ROWS), bound=bound)
+        self.storage[name] = Storage("scratch", dtype, axes, (*shape[1:], self.rows), bound=bound)
         self.loop.tile.copies[array] = name
         return name
 
@@ -390,7 +391,7 @@ class _Nest:
                 storage.kind = "local"
             else:
                 storage.axes = (*storage.axes, ROW)
-                storage.shape = (*storage.shape, ROWS)
+                storage.shape = (*storage.shape, self.rows)
 
     def _note_users(
         self,

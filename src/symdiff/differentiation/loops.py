@@ -37,6 +37,7 @@ from symdiff.program.nested import (
     nested_of,
     result_number,
 )
+from symdiff.program.patterns import Pattern
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program, remove_dead_equations
 from symdiff.program.sizes import Extent, Size, evaluate, put_sizes, symbol
@@ -431,6 +432,7 @@ def _with_gathers(loop: Loop) -> Loop:
         return loop
     types = dict(step.types)
     equations: list[Equation] = []
+    parts: dict[Any, str] = {}
     for e in step.equations:
         if _is_changed_copy(e, large) and types[e.array].shape:
             large.add(e.array)
@@ -442,11 +444,12 @@ def _with_gathers(loop: Loop) -> Loop:
             assert isinstance(o, Read)
             if not _count(e.extents) < _count(types[o.array].shape):
                 continue
-            name = fresh_name("part", types.keys())
-            types[name] = ArrayType(e.extents, types[o.array].dtype)
             whole = identity(len(e.extents))
-            equations.append(Equation(name, whole, "=", COPY, (o,), e.extents, e.location))
-            operands[k] = Read(name, whole)
+            if (o, e.extents) not in parts:
+                name = parts[o, e.extents] = fresh_name("part", types.keys())
+                types[name] = ArrayType(e.extents, types[o.array].dtype)
+                equations.append(Equation(name, whole, "=", COPY, (o,), e.extents, e.location))
+            operands[k] = Read(parts[o, e.extents], whole)
         equations.append(e._replace(operands=tuple(operands)))
     if len(equations) == len(step.equations):
         return loop
@@ -473,6 +476,9 @@ def _what_to_record(loop: Loop, body: Program) -> tuple[Program, list[str]]:
             read[e.array] = None
     given = [n for n in loop.carried if n in live]
     if not large or not _size(step, read) < _size(step, [n for n in given if n in large]):
+        read = {}
+    read.update(dict.fromkeys(_dear(step, [e for e in body.equations if id(e) in mine], given)))
+    if not read:
         return body, given
     kept = [e for e in body.equations if e.array not in read or id(e) not in mine]
     smaller = remove_dead_equations(
@@ -480,6 +486,27 @@ def _what_to_record(loop: Loop, body: Program) -> tuple[Program, list[str]]:
     )
     live = {r.array for e in smaller.equations for r in e.reads}
     return smaller, [n for n in (*loop.carried, *read) if n in live]
+
+
+MAX_DEAR = 320
+"""Elements of functions' values that a step records; beyond that memory is the dearer."""
+
+
+def _dear(step: Program, equations: Sequence[Equation], given: Sequence[str]) -> list[str]:
+    """Choose the arrays that take less time to write and read than to compute again.
+
+    Those are the values of transcendental functions, if they are not much more than the states.
+    """
+    found = [
+        e.array
+        for e in equations
+        if isinstance(e.pattern, Pattern)
+        and e.pattern.is_transcendental
+        and is_float(step, e.array)
+        and len(step.contributions[e.array]) == 1
+    ]
+    is_little = _size(step, found) <= min(MAX_DEAR, 4 * _size(step, given))
+    return found if is_little else []
 
 
 def _is_changed_copy(equation: Equation, arrays: AbstractSet[str]) -> bool:

@@ -256,7 +256,7 @@ def dump_block(block: Block) -> list[Any]:
     UnsupportedOperationError
         The block is the user's own.
     """
-    if block.name not in BLOCKS:
+    if block.name not in BLOCKS or not all(isinstance(a, str | int) for a in block.attributes):
         raise UnsupportedOperationError(
             f"{block.label} cannot be saved: only symdiff's own operations can"
         )

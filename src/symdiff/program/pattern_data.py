@@ -17,7 +17,7 @@ from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.special_functions import SPECIAL
 from symdiff.program.whole_numbers import WHOLE
 
-__all__ = ["dump_pattern", "load_pattern"]
+__all__ = ["dump_expression", "dump_pattern", "load_pattern"]
 
 _MAX_DEPTH = 200
 _MAX_ARITY = 1000
@@ -88,12 +88,19 @@ def dump_pattern(pattern: Pattern) -> list[Any]:
     >>> dump_pattern(pattern(sp.exp(p0) + p1, 2))
     [2, ['Add', ['p', 1], ['exp', ['p', 0]]]]
     """
-    data = [pattern.arity, _dump(pattern.expression)]
+    data = [pattern.arity, dump_expression(pattern.expression)]
     assert load_pattern(data) is pattern, f"{pattern} does not survive a round trip"
     return data
 
 
-def _dump(e: Any) -> list[Any]:
+def dump_expression(e: Any) -> list[Any]:
+    """Say an expression over placeholders in nested lists.
+
+    Raises
+    ------
+    UnsupportedOperationError
+        As for `dump_pattern`.
+    """
     if e in _NAMES:
         return [_NAMES[e]]
     if e.is_Symbol:
@@ -109,7 +116,7 @@ def _dump(e: Any) -> list[Any]:
         raise UnsupportedOperationError(
             f"{e} cannot be saved: only symdiff's own functions can, and {name} is not one of them"
         )
-    return [name, *[_dump(a) for a in e.args]]
+    return [name, *[dump_expression(a) for a in e.args]]
 
 
 def load_pattern(data: Any) -> Pattern:

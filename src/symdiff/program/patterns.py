@@ -87,6 +87,11 @@ class Pattern:
         e = self.expression
         return isinstance(e, sp.logic.boolalg.Boolean) and not e.is_Symbol
 
+    @cached_property
+    def is_transcendental(self) -> bool:
+        """Whether it takes a function of the mathematical library, some dozens of operations."""
+        return any(step.name not in _ARITHMETIC for step in self.steps)
+
     def derivative(self, operand: int) -> Expr:
         """Ask SymPy for the derivative with respect to one placeholder, once."""
         key = (self, operand)
@@ -161,6 +166,15 @@ def _has_more_work(a: Expr, b: Expr) -> bool:
     return sp.count_ops(a) > sp.count_ops(b)
 
 
+_ARITHMETIC = frozenset(
+    [
+        *["literal", "copy", "add", "sub", "mul", "div", "neg", "sqrt"],
+        *["abs", "sign", "floor", "ceil", "trunc", "rint", "select", "maximum", "minimum"],
+        *["fmax", "fmin", "isnan", "isinf", "isfinite", "signbit", "copysign", "gap"],
+        *["lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "not"],
+    ]
+)
+"""Steps that processors have instructions for."""
 _FUNCTIONS: dict[type, str] = {
     sp.exp: "exp",
     sp.log: "log",

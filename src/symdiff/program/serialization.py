@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -23,14 +24,14 @@ from symdiff.program.blocks import Block, dump_block
 from symdiff.program.equations import Equation, Index, IndexValue, Literal, Operand, Whole
 from symdiff.program.loading import FORMAT, VERSION
 from symdiff.program.nested import Loop, Nested, Run, nested_of
-from symdiff.program.pattern_data import dump_pattern
+from symdiff.program.pattern_data import dump_expression, dump_pattern
 from symdiff.program.sizes import Extent, Size
 
 if TYPE_CHECKING:
     from symdiff.program.patterns import Pattern
     from symdiff.program.program import Program
 
-__all__ = ["MAX_FILE_BYTES", "load_dict", "save", "to_dict"]
+__all__ = ["MAX_FILE_BYTES", "digest", "load_dict", "save", "to_dict"]
 
 MAX_FILE_BYTES = 1 << 30
 
@@ -75,6 +76,10 @@ def _pattern(p: Pattern | Block, known: dict[Nested, int]) -> Any:
 
 def _nested(nested: Nested) -> list[Any]:
     """Say a loop, a branch or a run, with the Programs inside."""
+    return [*_nested_head(nested), [to_dict(p) for p in nested.programs]]
+
+
+def _nested_head(nested: Nested) -> list[Any]:
     sizes = [[name, _extent(extent)] for name, extent in nested.sizes]
     more: list[Any] = []
     if isinstance(nested, Loop):
@@ -83,7 +88,7 @@ def _nested(nested: Nested) -> list[Any]:
         more = [nested.n_shared, nested.n_carried, count, *flags]
     elif isinstance(nested, Run):
         more = [nested.symbol]
-    return [nested.kind, sizes, more, [to_dict(p) for p in nested.programs]]
+    return [nested.kind, sizes, more]
 
 
 def _equation(
@@ -143,6 +148,66 @@ def _array(data: np.ndarray) -> dict[str, Any]:
         "shape": list(plain.shape),
         "data": base64.b64encode(little.tobytes()).decode("ascii"),
     }
+
+
+def digest(program: Program) -> str:
+    """Name what a Program computes, by the same name in every process.
+
+    The lines of the user's code that it came from do not count.
+
+    Raises
+    ------
+    UnsupportedOperationError
+        As for `to_dict`.
+
+    Examples
+    --------
+    >>> import symdiff as sd
+    >>> digest(sd.trace(lambda x: x * 2, 1.0)) == digest(sd.trace(lambda x: x * 2, 5.0))
+    True
+    >>> digest(sd.trace(lambda x: x * 2, 1.0)) == digest(sd.trace(lambda x: x * 3, 1.0))
+    False
+    """
+    patterns: dict[Pattern | Block, int] = {}
+    # Each equation becomes text at once: Python's collector would look at lists that stay, again
+    # and again.
+    equations = [_equation_text(e, patterns) for e in program.equations]
+    nested: dict[Nested, str] = {}
+    head = [
+        program.name,
+        program.inputs,
+        program.outputs,
+        [
+            (name, [_extent(e) for e in shape], dtype)
+            for name, (shape, dtype) in program.types.items()
+        ],
+        [_pattern_digest(p, nested) for p in patterns],
+        [(_extent(guard.size), guard.relation) for guard in program.guards],
+        [(name, data.dtype.str, data.shape) for name, data in program.constants.items()],
+    ]
+    hashed = hashlib.blake2b("\n".join((repr(head), *equations)).encode(), digest_size=32)
+    for data in program.constants.values():
+        hashed.update(np.ascontiguousarray(data).data)
+    return hashed.hexdigest()
+
+
+def _equation_text(e: Equation, patterns: dict[Pattern | Block, int]) -> str:
+    target = [_index(i) for i in e.target]
+    operands = [_operand(o) for o in e.operands]
+    extents = [_extent(n) for n in e.extents]
+    number = patterns.setdefault(e.pattern, len(patterns))
+    return repr((e.array, target, e.operator, number, operands, extents))
+
+
+def _pattern_digest(p: Pattern | Block, known: dict[Nested, str]) -> Any:
+    if not isinstance(p, Block):
+        return p.arity, dump_expression(p.expression)
+    nested = nested_of(p)
+    if nested is None:
+        return dump_block(p)
+    if nested not in known:
+        known[nested] = repr((_nested_head(nested), [digest(q) for q in nested.programs]))
+    return known[nested], p.attributes[1]
 
 
 def save(program: Program, path: str | os.PathLike[str]) -> None:

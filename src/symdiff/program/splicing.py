@@ -1,8 +1,8 @@
 """Putting a Program's equations into another, with loops around them.
 
 Differentiating a block, expanding it, `vmap` and the inlining of a call are all this: arrays get
-other names, size symbols other sizes, inputs become reads, and what depends on a read that moves
-with the loops gets the loops in front.
+other names, size symbols other sizes, inputs become reads, and what depends on reads that move
+with some of the loops gets those in front.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from symdiff.program.affine import identity, index
+from symdiff.program.affine import Affine, index
 from symdiff.program.equations import (
     Equation,
     Index,
@@ -21,6 +21,7 @@ from symdiff.program.equations import (
     map_sizes,
     substitute,
 )
+from symdiff.program.nested import group_members
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, put_sizes
 
@@ -67,13 +68,33 @@ def bind_sizes(program: Program, shapes: Sequence[Sequence[Extent]]) -> dict[str
     return sizes
 
 
-def varying_arrays(program: Program, varying: set[str]) -> set[str]:
-    """The arrays that depend on some of the inputs, through values or indices."""
-    found = set(varying)
-    for equation in program.equations:
-        if equation.array not in found and any(r.array in found for r in equation.reads):
-            found.add(equation.array)
-    return found
+def fronts(program: Program, inputs: Mapping[str, Binding]) -> dict[str, tuple[int, ...]]:
+    """For each array the loops in front that it needs: those that some input moves with.
+
+    What is the same at each step of a loop in front is computed outside of it.
+    """
+    found = {name: frozenset(_loops_in(b.lead)) for name, b in inputs.items()}
+    groups = group_members(program.equations)
+    while True:
+        before = dict(found)
+        for equation in program.equations:
+            needed = frozenset[int]().union(*[found[r.array] for r in equation.reads])
+            found[equation.array] = found.get(equation.array, frozenset()) | needed
+        for members in groups.values():  # results of one block stay together
+            needed = frozenset[int]().union(*[found[e.array] for e in members])
+            found.update({e.array: needed for e in members})
+        if found == before or not groups:
+            return {name: tuple(sorted(loops)) for name, loops in found.items()}
+
+
+def _loops_in(indices: Sequence[Index]) -> set[int]:
+    loops: set[int] = set()
+    for i in indices:
+        if isinstance(i, Affine):
+            loops.update(k for k, _ in i.terms)
+        elif isinstance(i, Read):
+            loops |= _loops_in(i.indices)
+    return loops
 
 
 def splice(
@@ -103,8 +124,7 @@ def splice(
     equations, bindings
         What each array of the Program is there.
     """
-    rank = len(extents)
-    varying = varying_arrays(program, {name for name, b in inputs.items() if b.lead})
+    needed = fronts(program, inputs)
 
     def size(extent: Extent) -> Extent:
         return put_sizes(extent, sizes)
@@ -115,16 +135,35 @@ def splice(
         if name not in bindings:
             shape, dtype = program.types[name]
             inner = tuple([size(e) for e in shape])
-            is_varying = name in varying
-            whole = (*extents, *inner) if is_varying else inner
-            bindings[name] = Binding(
-                new_array(name, whole, dtype), identity(rank) if is_varying else ()
-            )
-    made = [
-        _moved(map_sizes(e, size), bindings, extents if e.array in varying else ())
-        for e in program.equations
-    ]
-    return [e if e.location else e._replace(location=location) for e in made], bindings
+            lead = tuple([index(k) for k in needed[name]])
+            whole = (*[extents[k] for k in needed[name]], *inner)
+            bindings[name] = Binding(new_array(name, whole, dtype), lead)
+    views: dict[tuple[int, ...], _Bindings] = {}
+    made: list[Equation] = []
+    for equation in program.equations:
+        loops = needed[equation.array]
+        if loops not in views:
+            views[loops] = _Bindings(bindings, loops)
+        moved = _moved(map_sizes(equation, size), views[loops], tuple([extents[k] for k in loops]))
+        made.append(moved if moved.location else moved._replace(location=location))
+    return made, bindings
+
+
+class _Bindings(dict[str, Binding]):
+    """Bindings as equations see them that have some of the loops in front only."""
+
+    def __init__(self, bindings: Mapping[str, Binding], loops: tuple[int, ...]) -> None:
+        super().__init__()
+        self.bindings = bindings
+        self.is_same = loops == tuple(range(len(loops)))
+        self.by = [
+            index(loops.index(k) if k in loops else 0) for k in range(max(loops, default=-1) + 1)
+        ]
+
+    def __missing__(self, name: str) -> Binding:
+        array, lead = self.bindings[name]
+        self[name] = Binding(array, lead if self.is_same else substitute(lead, self.by))
+        return self[name]
 
 
 def _moved(

@@ -29,6 +29,7 @@ from symdiff.program.printing import fresh_name
 from symdiff.program.program import Guard, Program, remove_dead_equations
 from symdiff.program.sizes import Extent, put_sizes
 from symdiff.program.splicing import Binding, bind_sizes, splice
+from symdiff.rewriting.branches import select_branches
 from symdiff.rewriting.nested import rewrite_nested
 
 __all__ = [
@@ -458,5 +459,5 @@ def optimize(program: Program) -> Program:
 
 def _expanded_within(program: Program) -> Program:
     """Expand blocks, those of the Programs inside blocks included."""
-    expanded = expand_blocks(program)
+    expanded = select_branches(expand_blocks(program))
     return rewrite_nested(expanded, _expanded_within)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from symdiff.compilation.cpu.kernel import Call, Given, Kernel, compile_program
 from symdiff.compilation.source import to_source
-from symdiff.errors import DeviceError, ShapeError, at_user_line
+from symdiff.errors import DeviceError, ShapeError, UnsupportedOperationError, at_user_line
+from symdiff.locks import LocalLock
 from symdiff.program.program import Program
 from symdiff.program.serialization import save
 from symdiff.program.sizes import evaluate
 from symdiff.rewriting.passes import optimize
 from symdiff.runtime import exports
+from symdiff.runtime.outputs import apart, check_outputs, has_parameter
 from symdiff.runtime.report import CostReport
 from symdiff.runtime.signatures import Signature, describe, is_traced, sign
-from symdiff.tracing.context import active_context
+from symdiff.tracing.context import active_context, keeping_sizes
 from symdiff.tracing.inlining import inline
 from symdiff.tracing.trace import Spec, Static, Trace, matches
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced
@@ -29,6 +32,8 @@ __all__ = ["Builder", "Function", "check_target"]
 Builder = Callable[[Signature], Trace]
 """Makes the Program of a function for a signature."""
 
+MAX_SHORT = 4
+"""So many variants of a function may be for one short size each; the next is for all sizes."""
 MAX_KNOWN_CALLS = 1024
 MAX_ENTRIES = 4
 """How many of the variants compiled last are tried without a look at the arguments."""
@@ -69,12 +74,14 @@ class _Compiled:
             if trace.out_tree.kind is tuple and all(c.kind is None for c in trace.out_tree.children)
             else 0
         )
-        call = None
+        self.call = None
         arguments, named = signature.tree.children
         if not named.children:
-            call = Call(arguments, self._given(signature, leaves), trace.out_tree, self.is_plain)
-        self.kernel: Kernel = compile_program(program, call)
+            given = self._given(signature, leaves)
+            self.call = Call(arguments, given, trace.out_tree, self.is_plain)
+        self.kernel: Kernel = compile_program(program, self.call)
         self.enter = self.kernel.enter_objects
+        self.enter_into: Callable[..., Any] | None = None
 
     def _given(self, signature: Signature, leaves: Sequence[Any]) -> list[Given | None]:
         """What the arguments are, each None if it has to be converted."""
@@ -84,12 +91,24 @@ class _Compiled:
             for described, x in zip(signature.leaves, leaves, strict=True)
         ]
 
-    def __call__(self, leaves: Sequence[Any]) -> Any:
-        inputs = [
+    def _inputs(self, leaves: Sequence[Any]) -> list[np.ndarray]:
+        return [
             _prepared(leaves[n], dtype)
             for n, dtype in zip(self.positions, self.dtypes, strict=True)
         ]
-        outputs: list[Any] = self.kernel(inputs)
+
+    def write(self, leaves: Sequence[Any], out: Any) -> None:
+        """Write the results into the arrays of ``out``."""
+        inputs = self._inputs(leaves)
+        given = check_outputs(out, self.out_tree, self.kernel.shapes(inputs))
+        outputs = apart(given, inputs)
+        self.kernel.run(inputs, outputs)
+        for array, output in zip(given, outputs, strict=True):
+            if output is not array:
+                array[...] = output
+
+    def __call__(self, leaves: Sequence[Any]) -> Any:
+        outputs: list[Any] = self.kernel(self._inputs(leaves))
         for n, output in enumerate(outputs):
             if not output.ndim:
                 outputs[n] = output.item() if self.is_plain else output[()]
@@ -98,6 +117,11 @@ class _Compiled:
         if self.tuple_size:
             return tuple(outputs)
         return unflatten(self.out_tree, outputs)
+
+
+def _no_entry(*args: Any) -> Any:  # noqa: ARG001 - stands for an entry
+    """Stand for the entry of calls that are not simple."""
+    return NotImplemented
 
 
 _SINGLETONS = (None, True, False)
@@ -137,6 +161,9 @@ class Function:
     Python numbers in give Python numbers out; NumPy in gives NumPy out. Calls from several threads
     are safe. While another function is traced, a call becomes part of that function's Program.
 
+    ``out=`` takes arrays for the results, in the structure of the result: they are written to and
+    given back, and nothing is allocated. A wrapped function with a parameter ``out`` keeps it.
+
     Examples
     --------
     >>> import symdiff as sd
@@ -145,6 +172,12 @@ class Function:
     (2.0, -1.0)
     >>> f.formula(2.0, 1.0)
     (2*x - 2*y, 3 - 2*x)
+    >>> import numpy as np
+    >>> x, gradient = np.array([1.0, 2.0]), np.empty(2)
+    >>> sd.grad(lambda x: np.sum(x**3))(x, out=gradient) is gradient
+    True
+    >>> gradient
+    array([ 3., 12.])
     """
 
     def __init__(
@@ -159,9 +192,10 @@ class Function:
         check_target(target)
         self._build = build
         self._enters: tuple[Callable[..., Any], ...] = ()
+        self._enters_into: tuple[Callable[..., Any], ...] = ()
         self._known: dict[Any, _Compiled] = {}
         self._variants: dict[Any, list[_Compiled]] = {}
-        self._lock = threading.RLock()
+        self._lock = LocalLock()
         self.__name__ = name
         self.__wrapped__ = wrapped
         self.__doc__ = wrapped.__doc__
@@ -177,9 +211,20 @@ class Function:
                 result = enter(*args)
                 if result is not NotImplemented:
                     return result
+        elif self._enters_into and len(kwargs) == 1 and "out" in kwargs:
+            out = kwargs["out"]
+            for enter in self._enters_into:
+                result = enter(*args, out)
+                if result is not NotImplemented:
+                    return result
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if "out" in kwargs and not self._keeps_out:
+            kwargs = dict(kwargs)
+            out = kwargs.pop("out")
+            if out is not None:
+                return self._write(args, kwargs, out)
         if active_context() is not None:
             return self.inline(args, kwargs)
         signature, leaves = sign(args, kwargs)
@@ -187,6 +232,35 @@ class Function:
         if compiled is None:
             compiled = self._compiled(signature, leaves)
         return compiled(leaves)
+
+    @cached_property
+    def _keeps_out(self) -> bool:
+        return has_parameter(self.__wrapped__, "out")
+
+    def _write(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+        """Call with arrays for the results."""
+        if active_context() is not None:
+            raise UnsupportedOperationError(
+                at_user_line(
+                    f"{self.__name__}: out= has no meaning inside a function that is traced; "
+                    "assign the result instead: out[...] = f(x)"
+                )
+            )
+        signature, leaves = sign(args, kwargs)
+        compiled = self._known.get(signature) or self._compiled(signature, leaves)
+        compiled.write(leaves, out)
+        if compiled.enter_into is None and compiled.call is not None:
+            with self._lock:
+                self._add_entry(compiled, compiled.call)
+        return out
+
+    def _add_entry(self, compiled: _Compiled, call: Call) -> None:
+        """Let further calls with ``out=`` take the fast way."""
+        if compiled.enter_into is not None:  # by another thread, meanwhile
+            return
+        compiled.enter_into = enter = compiled.kernel.enter_into(call) or _no_entry
+        if enter is not _no_entry:
+            self._enters_into = (enter, *self._enters_into[: MAX_ENTRIES - 1])
 
     def _compiled(self, signature: Signature, leaves: Sequence[Any]) -> _Compiled:
         """Find or make the variant for a signature."""
@@ -198,7 +272,9 @@ class Function:
                 if matches(variant.program, variant.program.inputs, specs):
                     break
             else:
-                trace = self._build(signature)
+                is_much = len(variants) >= MAX_SHORT
+                with keeping_sizes() if is_much else nullcontext():
+                    trace = self._build(signature)
                 if not matches(trace.program, trace.program.inputs, specs):
                     raise ShapeError(
                         at_user_line(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, Self
 
@@ -36,7 +37,7 @@ from symdiff.program.sizes import Extent, Size, evaluate, symbol
 if TYPE_CHECKING:
     from symdiff.tracing.tracer import TracedArray
 
-__all__ = ["DTYPES", "Context", "active_context", "check_dtype"]
+__all__ = ["DTYPES", "Context", "active_context", "check_dtype", "keeping_sizes", "keeps_sizes"]
 
 _INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 DTYPES = frozenset(["bool", *_INTEGERS, "float32", "float64"])
@@ -62,6 +63,22 @@ def check_dtype(dtype: Any) -> str:
             )
         )
     return name
+
+
+@contextmanager
+def keeping_sizes() -> Iterator[None]:
+    """Let no trace take a size for a number because it is small."""
+    before = keeps_sizes()
+    _state.keeps_sizes = True
+    try:
+        yield
+    finally:
+        _state.keeps_sizes = before
+
+
+def keeps_sizes() -> bool:
+    """Whether loops over few rows are to be loops for any number of rows."""
+    return getattr(_state, "keeps_sizes", False)
 
 
 class Context:

@@ -12,12 +12,12 @@ import functools
 import inspect
 import linecache
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 from weakref import ref
 
+from symdiff.locks import global_lock
 from symdiff.tracing.syntax import HELPERS, CannotRewrite, rewritten
 
 __all__ = ["as_written", "convert", "is_library", "register"]
@@ -27,7 +27,7 @@ LIBRARIES = frozenset(
 )
 _SPECIAL = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
-_lock = threading.RLock()
+_lock = global_lock()
 _known: dict[int, tuple[ref[CodeType], CodeType | None]] = {}
 """By identity: the same lines in two files are equal code objects."""
 

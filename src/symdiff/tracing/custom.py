@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.errors import DTypeError, ShapeError, at_user_line
-from symdiff.program.blocks import Block
+from symdiff.program.blocks import BLOCKS, Block
 from symdiff.tracing.arguments import as_extent
 from symdiff.tracing.context import active_context, check_dtype
 from symdiff.tracing.conversion import convert
@@ -170,6 +170,8 @@ def _transpose(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _identifier(name: str) -> str:
+    if name in BLOCKS:  # targets would take it for theirs
+        return f"{name}_"
     return name if name.isidentifier() else "f"
 
 

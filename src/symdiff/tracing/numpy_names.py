@@ -12,7 +12,6 @@ import contextlib
 import functools
 import inspect
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import numpy as np
 import scipy.special
 
 from symdiff.errors import ShapeError, at_user_line
+from symdiff.locks import global_lock
 from symdiff.program.affine import index
 from symdiff.program.equations import IndexValue, Literal
 from symdiff.program.sizes import Extent
@@ -183,7 +183,7 @@ class _Names:
     """The replacements, which are in place while any thread traces."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = global_lock()
         self.depth = 0
         self.by_original: dict[int, tuple[Any, Callable[..., Any]]] = {}
         self.places: list[tuple[Any, str, Any]] = []

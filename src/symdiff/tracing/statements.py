@@ -458,8 +458,16 @@ def for_statement(
         if_statement(go, lambda item=item: body(item), lambda: None, get, put, names)
 
 
+SHORT = 8
+"""Loops over sizes that are at most this are unrolled, as those over layers or dimensions."""
+
+
 def _is_long(rows: Rows) -> bool:
-    return rows.how == "kept" or not isinstance(rows.count, int) or rows.count > config.unroll_limit
+    if rows.how == "kept":
+        return True
+    if isinstance(rows.count, TracedSize):
+        return not rows.count.takes_numbers or rows.count.now > min(SHORT, config.unroll_limit)
+    return not isinstance(rows.count, int) or rows.count > config.unroll_limit
 
 
 def _kept(
@@ -514,6 +522,12 @@ def _range(*args: Any) -> Any:
         if is_traced(a) and (as_traced(a).ndim or as_traced(a).dtype.kind not in "iub"):
             raise TracingError(at_user_line(f"range takes whole numbers, not {a!r}"))
     start, stop, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
+    if not any(is_traced(a) for a in args):
+        now = builtins.range(*[a.now if isinstance(a, TracedSize) else a for a in args])
+        if len(now) <= min(SHORT, config.unroll_limit) and any(
+            a.takes_numbers for a in args if isinstance(a, TracedSize)
+        ):
+            return builtins.range(*[int(a) for a in args])
     if is_traced(step) or isinstance(step, TracedSize):
         count = (stop - start + step - np.sign(step)) // step
     elif step in (1, -1):

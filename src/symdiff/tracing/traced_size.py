@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from symdiff.errors import TracingError, at_user_line
-from symdiff.program.sizes import Extent
-from symdiff.tracing.context import Context, active_context
+from symdiff.program.sizes import Extent, evaluate
+from symdiff.tracing.context import Context, active_context, keeps_sizes
 from symdiff.tracing.dispatch import FUNCTIONS
 
 __all__ = ["TracedSize", "as_size", "total_extent"]
@@ -50,6 +50,16 @@ class TracedSize:
     def __init__(self, context: Context, size: Extent) -> None:
         self.context = context
         self.size = size
+
+    @property
+    def now(self) -> int:
+        """The value for the arguments at hand, which is not to be relied on."""
+        return evaluate(self.size, self.context.values)
+
+    @property
+    def takes_numbers(self) -> bool:
+        """Whether a trace may take short sizes for numbers, and be for these alone."""
+        return not keeps_sizes()
 
     def _other(self, other: object) -> Extent | None:
         if isinstance(other, TracedSize):

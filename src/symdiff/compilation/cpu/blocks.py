@@ -11,14 +11,27 @@ from collections.abc import Callable, Sequence
 
 from symdiff.compilation.cpu.assembler import Assembler, Declarer
 from symdiff.compilation.cpu.operations import llvm_type
+from symdiff.compilation.cpu.pool import PARALLEL_FOR, WORKERS
 from symdiff.compilation.status import INDEX, MEMORY, NOT_CONVERGED, NOT_POSITIVE, SINGULAR
 from symdiff.program.blocks import BLOCKS, Block
 
-__all__ = ["BLAS_PREFIX", "FUNCTIONS", "LAPACK_PREFIX", "block_function", "callback_function"]
+__all__ = [
+    "BLAS_PREFIX",
+    "BLAS_THREADS",
+    "FUNCTIONS",
+    "LAPACK_PREFIX",
+    "SET_BLAS_THREADS",
+    "block_function",
+    "callback_function",
+]
 
 LAPACK_PREFIX, BLAS_PREFIX = "symdiff_lapack_", "symdiff_blas_"
 PANELS = 8
-"""In how many parts a symmetric product is computed: 8 do 9/16 of the work."""
+"""In how many parts a large product is computed: of a symmetric one, 8 do 9/16 of the work."""
+PANEL_STEP = 64
+LONG_PRODUCT = 50_000_000
+"""Multiplications from which on a product has panels; they take about 1 ms."""
+BLAS_THREADS, SET_BLAS_THREADS = "symdiff_threads_of_blas", "symdiff_set_threads_of_blas"
 SMALL = 16
 """Up to so many rows solutions are computed here (see docs/design.md for the crossover)."""
 
@@ -38,6 +51,8 @@ class _Code(Assembler):
             arguments.append(f"{'ptr' if rank else number} %x{n}")
             sizes += [f"%n{n}_{axis}" for axis in range(rank)]
         super().__init__(name, [*arguments, *[f"i64 {s}" for s in sizes]], declarer)
+        self.before: list[str] = []
+        """Functions of its own."""
 
     def has(self, attribute: str) -> bool:
         """Whether the block has an attribute."""
@@ -357,20 +372,65 @@ def _qr(c: _Code) -> None:
 
 
 def _product(c: _Code) -> None:
-    """Let a BLAS multiply; of a symmetric product only what is on and below the diagonal."""
-    rows, inner = ("%n0_1", "%n0_0") if c.has("left") else ("%n0_0", "%n0_1")
-    columns = "%n1_0" if c.has("right") else "%n1_1"
+    """Let a BLAS multiply panel by panel, in threads of ours, with one of its own.
+
+    How a BLAS divides its work depends on the number of its threads, and with it the last bits.
+    """
+    rows, columns, inner = _product_sizes(c)
+    whole = c.value(f"udiv i64 {rows}, {PANELS}")
+    whole = c.value(f"add i64 {whole}, {PANEL_STEP}")
+    panel = c.value(f"and i64 {whole}, {-PANEL_STEP}")  # of which BLAS' kernels leave no rest
     if not c.has("symmetric"):
-        _multiply(c, "0", "0", rows, columns, inner)
-        return
-    panel = c.value(f"add i64 {c.value(f'udiv i64 {rows}, {PANELS}')}, 1")
-    start = c.variable("i64", "0")
-    with c.loop_while(lambda: c.value(f"icmp slt i64 {start.get()}, {rows}")):
-        first = start.get()
-        below = c.value(f"sub i64 {rows}, {first}")
-        _multiply(c, first, first, below, c.smaller(panel, below), inner)
-        start.set(c.value(f"add i64 {first}, {panel}"))
-    _mirror(c, rows)
+        is_long = c.value(f"icmp sgt i64 {c.product(rows, columns, inner)}, {LONG_PRODUCT}")
+        panel = c.value(f"select i1 {is_long}, i64 {panel}, i64 {rows}")
+    above = c.value(f"add i64 {rows}, {c.value(f'sub i64 {panel}, 1')}")
+    count = c.value(f"udiv i64 {above}, {panel}")
+    names = _product_names(c)
+    table = c.stack(f"[{len(names) + 1} x i64]")
+    for n, (kind, name) in enumerate(names):
+        c.store(kind, name, c.at("i64", table, str(n)))
+    c.store("i64", panel, c.at("i64", table, str(len(names))))
+    threads = c.call(BLAS_THREADS, [], "i32")
+    c.call(SET_BLAS_THREADS, ["i32 1"])
+    workers = c.call(WORKERS, [f"i64 {count}"], "i64")
+    function = f"{c.name}_panel"
+    c.call(
+        PARALLEL_FOR,
+        [f"ptr @{function}", f"ptr {table}", f"i64 {count}", f"i64 {workers}"],
+        "i32",
+    )
+    c.call(SET_BLAS_THREADS, [f"i32 {threads}"])
+    if c.has("symmetric"):
+        _mirror(c, rows)
+    c.before.append(_panel(c, function))
+
+
+def _product_sizes(c: _Code) -> tuple[str, str, str]:
+    rows, inner = ("%n0_1", "%n0_0") if c.has("left") else ("%n0_0", "%n0_1")
+    return rows, "%n1_0" if c.has("right") else "%n1_1", inner
+
+
+def _product_names(c: _Code) -> list[tuple[str, str]]:
+    """The arguments of a product, with their types."""
+    return [(kind, name) for kind, name in (a.split() for a in c.arguments)]
+
+
+def _panel(c: _Code, name: str) -> str:
+    """Write the function that computes some rows, or what is below the diagonal in some columns."""
+    p = _Code(name, c.block, c.dtype, c.declarer)
+    names = _product_names(p)
+    p.arguments = ["ptr %table", "i64 %chunk", "i64 %worker"]
+    for n, (kind, argument) in enumerate(names):
+        p.add(f"{argument} = load {kind}, ptr {p.at('i64', '%table', str(n))}")
+    panel = p.load("i64", p.at("i64", "%table", str(len(names))))
+    rows, columns, inner = _product_sizes(p)
+    first = p.value(f"mul i64 %chunk, {panel}")
+    left = p.value(f"sub i64 {rows}, {first}")
+    if p.has("symmetric"):
+        _multiply(p, first, first, left, p.smaller(panel, left), inner)
+    else:
+        _multiply(p, first, "0", p.smaller(panel, left), columns, inner)
+    return p.text()
 
 
 def _multiply(c: _Code, row: str, column: str, rows: str, columns: str, inner: str) -> None:
@@ -455,7 +515,7 @@ def block_function(block: Block, dtype: str, declarer: Declarer) -> tuple[str, s
     name = f"block_{block.label}{numbers}_{dtype}"
     code = _Code(name, block, dtype, declarer)
     FUNCTIONS[block.name](code)
-    return name, code.text()
+    return name, "\n".join([*code.before, code.text()])
 
 
 def callback_function(

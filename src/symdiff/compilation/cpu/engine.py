@@ -4,24 +4,44 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-import threading
+import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 
+import llvmlite
 import llvmlite.binding as llvm
+from llvmlite.binding import ffi
 from llvmlite.binding.newpassmanagers import NewPassManager
+from llvmlite.binding.object_file import ObjectFileRef
 
-from symdiff.compilation.cpu import special
-from symdiff.compilation.cpu.blocks import BLAS_PREFIX, LAPACK_PREFIX
+from symdiff.compilation.cpu import pool, special
+from symdiff.compilation.cpu.blocks import (
+    BLAS_PREFIX,
+    BLAS_THREADS,
+    LAPACK_PREFIX,
+    SET_BLAS_THREADS,
+)
+from symdiff.compilation.disk_cache import open_cache
+from symdiff.config import config
 from symdiff.errors import UnsupportedOperationError
+from symdiff.locks import global_lock
 
-__all__ = ["Code", "assembly", "compile_module", "require_symbols"]
+__all__ = ["Code", "assembly", "compile_object", "load_object", "machine_name", "require_symbols"]
 
-_lock = threading.Lock()
+# llvmlite holds a lock of its own in every call, also when engines are dropped.
+_llvm_lock = ffi.lib._lock  # pyright: ignore[reportPrivateUsage] - there is no public name
+os.register_at_fork(
+    before=_llvm_lock.__enter__,
+    after_in_parent=_llvm_lock.__exit__,
+    after_in_child=_llvm_lock.__exit__,
+)
+_lock = global_lock()  # which a fork takes before llvmlite's, as compilation does
 
 
 class Code:
-    """Machine code of one module; the code lives as long as this object."""
+    """Machine code of one module, in memory; it lives as long as this object."""
 
     def __init__(self, engine: llvm.ExecutionEngine) -> None:
         self._engine = engine
@@ -73,11 +93,63 @@ def _add_lapack(symbol: str) -> None:
 
 
 @cache
+def _add_blas_threads() -> None:
+    """Let code read and set how many threads the BLAS has that SciPy brings."""
+    code, _ = _add_pool()
+    library = _loaded_openblas()
+    pairs = {
+        BLAS_THREADS: ("scipy_openblas_get_num_threads", pool.ONE),
+        SET_BLAS_THREADS: ("scipy_openblas_set_num_threads", pool.IGNORE),
+    }
+    for symbol, (name, otherwise) in pairs.items():
+        function = None if library is None else getattr(library, name, None)
+        if function is None:
+            address = code.address(otherwise)
+        else:
+            address = ctypes.cast(function, ctypes.c_void_p).value or 0
+        llvm.add_symbol(symbol, address)
+
+
+def _loaded_openblas() -> ctypes.CDLL | None:
+    """Find SciPy's OpenBLAS among the libraries of this process."""
+    try:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    paths = {line.split()[-1] for line in lines if "openblas" in line}
+    for path in sorted(paths):
+        library = ctypes.CDLL(path)
+        # NumPy brings one with other names, whose threads are none of ours.
+        if hasattr(library, "scipy_openblas_set_num_threads"):
+            return library
+    return None
+
+
+@cache
 def _add_special(symbol: str) -> None:
     """Let code call one of SciPy's special functions."""
     address = special.address(symbol)
     if address is not None:
         llvm.add_symbol(symbol, address)
+
+
+@cache
+def _add_pool() -> tuple[Code, object]:
+    """Compile the pool of threads, once in a process, and let code call it."""
+    llvm.add_symbol(pool.THREADS, config.threads_address)
+    store = open_cache()
+    key = hashlib.blake2b(f"{machine_name()}{pool.MODULE}".encode(), digest_size=24).hexdigest()
+    content = store.load(key) if store is not None else None
+    if content is None:
+        content = compile_object(pool.MODULE)
+        if store is not None:
+            store.save(key, content)
+    code = load_object(content)
+    for name in (pool.PARALLEL_FOR, pool.WORKERS):
+        llvm.add_symbol(name, code.address(name))
+    forget = ctypes.CFUNCTYPE(None)(code.address(pool.FORGET_THREADS))
+    os.register_at_fork(after_in_child=forget)
+    return code, forget  # which threads wait in as long as the process lives
 
 
 def _optimized(text: str) -> llvm.ModuleRef:
@@ -101,23 +173,44 @@ def require_symbols(names: Iterable[str]) -> None:
     """Refuse code that calls what is not there: LLVM would let the call go to address zero."""
     _machine()
     process = ctypes.CDLL(None)
-    for name in names:
+    for name in sorted(names):
         if name.startswith((LAPACK_PREFIX, BLAS_PREFIX)):
             _add_lapack(name)
         elif name.startswith(special.PREFIX):
             _add_special(name)
+        elif name in (pool.PARALLEL_FOR, pool.WORKERS, BLAS_THREADS, SET_BLAS_THREADS):
+            with _lock:  # two pools would be one too many
+                _add_pool()
+                if name in (BLAS_THREADS, SET_BLAS_THREADS):
+                    _add_blas_threads()
         is_known = name.startswith("llvm.") or hasattr(process, name)
         if not is_known and llvm.address_of_symbol(name) is None:
             raise UnsupportedOperationError(f"this machine's libraries have no function {name}")
 
 
-def compile_module(text: str) -> Code:
-    """Compile LLVM code for this machine."""
+def compile_object(text: str) -> bytes:
+    """Compile LLVM code for this machine to an object file, which has no addresses in it."""
     with _lock:
-        module = _optimized(text)
-        engine = llvm.create_mcjit_compiler(module, _new_machine())  # which it owns from now on
+        return _machine().emit_object(_optimized(text))
+
+
+def load_object(content: bytes) -> Code:
+    """Load an object file whose symbols have passed `require_symbols`."""
+    with _lock:
+        _machine()
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _new_machine())
+        engine.add_object_file(ObjectFileRef.from_data(content))
         engine.finalize_object()
     return Code(engine)
+
+
+@cache
+def machine_name() -> str:
+    """Say for what machine, and with which LLVM, code is compiled."""
+    version = ".".join(map(str, llvm.llvm_version_info))
+    features = llvm.get_host_cpu_features().flatten()
+    made_by = f"llvmlite {llvmlite.__version__} LLVM {version}"
+    return f"{llvm.get_default_triple()} {llvm.get_host_cpu_name()} {features} {made_by}"
 
 
 def assembly(text: str) -> str:

@@ -11,10 +11,10 @@ from __future__ import annotations
 from symdiff.compilation.cpu.lowering import (
     MAX_ON_STACK,
     STACK_LIMIT,
-    Module,
     arguments_of,
-    memory_type,
 )
+from symdiff.compilation.cpu.module import Module
+from symdiff.compilation.cpu.operations import ITEM_SIZES, memory_type
 from symdiff.compilation.schedule import Schedule
 from symdiff.compilation.status import MEMORY
 from symdiff.program.sizes import Extent, Size
@@ -24,9 +24,6 @@ __all__ = [
     "add_call",
     "add_scalar_call",
 ]
-
-ITEM_SIZES = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4}
-ITEM_SIZES |= {"uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8}
 
 _LINE = 64
 """Bytes of a line of the processor's caches, to which arrays are aligned."""

@@ -9,38 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.compilation.cpu import entry, objects
-from symdiff.compilation.cpu.callbacks import failure
-from symdiff.compilation.cpu.engine import Code, compile_module, require_symbols
-from symdiff.compilation.cpu.lowering import Module, lower
-from symdiff.compilation.cpu.objects import Given
+from symdiff.compilation.cpu.artifacts import Artifact, key_of, places_of
+from symdiff.compilation.cpu.callbacks import Callback, failure
+from symdiff.compilation.cpu.calls import Call, Given, known_objects
+from symdiff.compilation.cpu.engine import Code, compile_object, load_object, require_symbols
+from symdiff.compilation.cpu.into import add_into_entry, can_enter_into
+from symdiff.compilation.cpu.lowering import lower
+from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.planning import planned
+from symdiff.compilation.disk_cache import open_cache
 from symdiff.compilation.status import error_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import evaluate
-from symdiff.trees import Tree
 
 __all__ = ["Call", "Given", "Kernel", "compile_program", "kernel_text"]
-
-
-class Call(NamedTuple):
-    """What a kernel's arguments from Python are, and what is made of its results.
-
-    Attributes
-    ----------
-    arguments : Tree
-        The structure of the tuple of arguments.
-    given : sequence of Given or None
-        Its leaves; None for one that has to be converted.
-    results : Tree
-        The structure of the result.
-    is_plain : bool
-        Whether numbers are given as Python's, not as NumPy's.
-    """
-
-    arguments: Tree
-    given: Sequence[Given | None]
-    results: Tree
-    is_plain: bool
 
 
 class _MethodDef(ctypes.Structure):
@@ -81,16 +63,16 @@ class Kernel:
 
     def __init__(self, program: Program, call: Call | None = None) -> None:
         self.program = program
-        module, held = _module(program, call)
-        require_symbols(module.declarations)
-        self._code = compile_module(str(module))
-        self._callbacks = module.callbacks
-        keep: list[Any] = [held]
+        built = _built(
+            _kernel_module, program, call if call is not None and call.is_simple else None
+        )
+        self._code = built.code
+        self._callbacks = built.callbacks
+        keep: list[Any] = [built.held, built.callbacks]
         self._enter_arrays = _function(self._code, "enter_arrays", keep)
         self.enter_objects: Callable[..., Any] | None = None
-        if held is not None:
-            addresses = [id(x) for x in held]
-            self._code.write("objects", addresses)
+        if built.held is not None:
+            self._code.write("objects", [id(x) for x in built.held])
             self._code.write("numpy_functions", [objects.numpy_functions()])
             self.enter_objects = _function(self._code, "enter_objects", keep)
         self.call_address = self._code.address("call")
@@ -101,13 +83,32 @@ class Kernel:
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Run on contiguous arrays of the right dtypes and shapes; outputs are new arrays."""
-        outputs = [np.empty(shape, dtype) for shape, dtype in self._shapes(inputs)]
+        outputs = [np.empty(shape, dtype) for shape, dtype in self.shapes(inputs)]
+        self.run(inputs, outputs)
+        return outputs
+
+    def run(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Run on such arrays, and write to others like them, which share no memory."""
         status = self._enter_arrays(*inputs, *self.constants, *outputs)
         if status is not None:
             raise failure() or error_of(status, self.program.name)
-        return outputs
 
-    def _shapes(self, inputs: Sequence[np.ndarray]) -> Any:
+    def enter_into(self, call: Call) -> Callable[..., Any] | None:
+        """Make the entry that takes such arguments and, last, the arrays for the results.
+
+        It gives the latter, or NotImplemented for what it was not compiled for. None for calls
+        that are not simple.
+        """
+        if not can_enter_into(call):
+            return None
+        built = _built(_into_module, self.program, call)
+        assert built.held is not None
+        built.code.write("objects", [id(x) for x in built.held])
+        built.code.write("kernel_call", [self.call_address])
+        return _function(built.code, "enter_into", [built.held, self._code, self._callbacks])
+
+    def shapes(self, inputs: Sequence[np.ndarray]) -> Sequence[tuple[Any, str]]:
+        """Give shape and dtype of each output."""
         if self._is_static:
             return self._results
         sizes = {
@@ -119,7 +120,40 @@ class Kernel:
         ]
 
 
-def _module(program: Program, call: Call | None) -> tuple[Module, list[Any] | None]:
+class _Built(NamedTuple):
+    """Code in memory, the objects it points to, and what it calls back."""
+
+    code: Code
+    held: list[Any] | None
+    callbacks: list[Callback]
+
+
+def _built(
+    write: Callable[[Program, Call | None], tuple[Module, list[Any] | None]],
+    program: Program,
+    call: Call | None,
+) -> _Built:
+    """Find the code that a function writes in the disk cache, or compile it."""
+    store = open_cache()
+    key = key_of(program, call, write.__name__) if store is not None else None
+    known = [] if call is None else known_objects(program, call)
+    if store is not None and key is not None:
+        data = store.load(key)
+        if data is not None:
+            artifact = Artifact.load(data)
+            require_symbols(artifact.symbols)
+            held = None if artifact.places is None else [known[n] for n in artifact.places]
+            return _Built(load_object(artifact.content), held, [])
+    module, held = write(program, call)
+    require_symbols(module.declarations)
+    content = compile_object(str(module))
+    if store is not None and key is not None and not module.callbacks:
+        artifact = Artifact(content, list(module.declarations), places_of(held, known))
+        store.save(key, artifact.dump())
+    return _Built(load_object(content), held, module.callbacks)
+
+
+def _kernel_module(program: Program, call: Call | None) -> tuple[Module, list[Any] | None]:
     plan = planned(program)
     module = Module()
     lower(plan, module)
@@ -127,13 +161,13 @@ def _module(program: Program, call: Call | None) -> tuple[Module, list[Any] | No
     entry.add_array_entry(plan, module)
     if is_number_function(program):
         entry.add_scalar_call(plan, module)
-    if call is None or not objects.can_enter_objects(call.arguments, call.given, call.results):
-        return module, None
-    given = [g for g in call.given if g is not None]
-    held = objects.add_object_entry(
-        plan, module, call.arguments, given, call.results, is_plain=call.is_plain
-    )
-    return module, held
+    return module, None if call is None else objects.add_object_entry(plan, module, call)
+
+
+def _into_module(program: Program, call: Call | None) -> tuple[Module, list[Any] | None]:
+    assert call is not None
+    module = Module()
+    return module, add_into_entry(program, module, call)
 
 
 def is_number_function(program: Program) -> bool:
@@ -154,4 +188,4 @@ def compile_program(program: Program, call: Call | None = None) -> Kernel:
 
 def kernel_text(program: Program) -> str:
     """The LLVM code of a Program before LLVM's own optimisation."""
-    return str(_module(program, None)[0])
+    return str(_kernel_module(program, None)[0])

@@ -6,24 +6,27 @@ second, where a builder of instruction objects takes most of one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
-
-from symdiff.compilation.cpu.blocks import FUNCTIONS, block_function, callback_function
-from symdiff.compilation.cpu.callbacks import Callback
-from symdiff.compilation.cpu.nested import llvm_constant, nested_function
+from symdiff.compilation.cpu.blocks import FUNCTIONS, block_function
+from symdiff.compilation.cpu.chunks import divided
+from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import (
+    COMBINE,
     LIBRARY_STEPS,
     STEPS,
     Value,
     constant,
     convert,
     llvm_type,
+    memory_type,
     promote,
+    start_value,
 )
 from symdiff.compilation.cpu.rows import copy_function
-from symdiff.compilation.cpu.vector_math import preferred_width, variants, width_attribute
+from symdiff.compilation.cpu.vector_math import preferred_width, width_attribute
+from symdiff.compilation.cpu.writer import Writer
+from symdiff.compilation.parallel import Parallel, parallel
 from symdiff.compilation.schedule import (
     ROW,
     Fill,
@@ -39,7 +42,6 @@ from symdiff.compilation.schedule import (
 )
 from symdiff.compilation.status import INDEX
 from symdiff.compilation.tiles import is_row_of
-from symdiff.errors import UnsupportedOperationError
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
 from symdiff.program.equations import (
@@ -56,11 +58,8 @@ from symdiff.program.nested import Loop as LoopBlock
 from symdiff.program.nested import Nested, group_key, nested_of, result_number
 from symdiff.program.sizes import Extent, Size, symbol
 
-__all__ = ["Module", "lower"]
+__all__ = ["KernelFunction", "lower"]
 
-_START = {"=": 0, "+=": 0, "max=": "-inf", "min=": "inf", "or=": False, "and=": True}
-_COMBINE = {"=": "add", "+=": "add", "max=": "maximum", "min=": "minimum"}
-_COMBINE |= {"or=": "or", "and=": "and"}
 STACK_LIMIT, MAX_ON_STACK = 512, 8192
 """Intermediate arrays of up to the first number of elements lie on the stack, while those that lie
 there have not passed the second together."""
@@ -70,149 +69,56 @@ INLINE_LIMIT = 64
 """Programs of up to this many equations are copied into each of their entry points."""
 
 
-class Module:
-    """The text of one LLVM module, with its declarations."""
-
-    def __init__(self) -> None:
-        self.declarations: dict[str, str] = {}
-        self.functions: list[str] = []
-        self.vector_functions: list[str] = []
-        self.defined: set[str] = set()
-        self.callbacks: list[Callback] = []
-        self.nested: dict[Nested, str] = {}
-        self.constants: dict[int, tuple[str, np.ndarray]] = {}
-
-    def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
-        """Declare an external function once; return its name."""
-        if name in self.declarations:
-            return name
-        attributes = " nounwind willreturn memory(none)" if pure else ""
-        if pure and result in ("double", "float"):
-            attributes += self._vector_attribute(name, result, arguments.count(result))
-        self.declarations[name] = f"declare {result} @{name}({arguments}){attributes}"
-        return name
-
-    def callback(self, block: Block, dtypes: Sequence[str]) -> tuple[str, str]:
-        """Write the function of a block that Python computes, which the module keeps alive."""
-        function = getattr(block.attributes[0], "function", None) if block.attributes else None
-        if function is None:
-            raise UnsupportedOperationError(f"the CPU does not know the operation {block.label}")
-        ranks = (block.rank, *block.ranks)
-        made = Callback(function, block.name, ranks, dtypes)
-        self.callbacks.append(made)
-        name = f"callback_{len(self.callbacks)}"
-        return name, callback_function(block, name, dtypes, made.address, self)
-
-    def constant(self, data: np.ndarray) -> str:
-        """Put an array into the module; give its name."""
-        if id(data) not in self.constants:
-            name = f"@constant_{len(self.constants)}"
-            self.constants[id(data)] = (name, data)
-            text = llvm_constant(data)
-            self.functions.append(
-                f"{name} = private unnamed_addr constant [{data.nbytes} x i8] {text}, align 64"
-            )
-        return self.constants[id(data)][0]
-
-    def nested_function(self, nested: Nested) -> str:
-        """Write the function of a loop, a branch or a run once; give its name."""
-        if nested not in self.nested:
-            name = f"{nested.kind}_{len(self.nested)}"
-            self.nested[nested] = name
-
-            def lower_body(plan: Schedule, name: str, sizes: Sequence[str]) -> None:
-                self.functions.append(_Function(plan, self, name, sizes).text())
-
-            self.functions.append(nested_function(nested, name, self, lower_body))
-        return self.nested[nested]
-
-    def _vector_attribute(self, name: str, kind: str, n_arguments: int) -> str:
-        """Declare the vector functions for a scalar one, and name them in an attribute."""
-        found = variants(name, kind, n_arguments)
-        if not found:
-            return ""
-        for lanes, vectorized in found:
-            vector = f"<{lanes} x {kind}>"
-            arguments = ", ".join([vector] * n_arguments)
-            self.declarations[vectorized] = (
-                f"declare {vector} @{vectorized}({arguments}) nounwind willreturn memory(none)"
-            )
-            self.vector_functions.append(vectorized)
-        signature = "v" * n_arguments
-        names = ",".join(f"_ZGV_LLVM_N{n}{signature}_{name}({v})" for n, v in found)
-        return f' "vector-function-abi-variant"="{names}"'
-
-    def __str__(self) -> str:
-        lines = [*self.declarations.values()]
-        if self.vector_functions:  # which nothing calls before the loop vectoriser does
-            kept = ", ".join(f"ptr @{name}" for name in self.vector_functions)
-            count = len(self.vector_functions)
-            lines.append(
-                f"@llvm.compiler.used = appending global [{count} x ptr] [{kept}], "
-                'section "llvm.metadata"'
-            )
-        return "\n".join([*lines, *self.functions, ""])
-
-
-def memory_type(dtype: str) -> str:
-    """Name the LLVM type of elements in memory: a Boolean is a byte there."""
-    return "i8" if dtype == "bool" else llvm_type(dtype)
-
-
 def lower(schedule: Schedule, module: Module, name: str = "kernel") -> None:
     """Append the function ``i32 @kernel(inputs, constants, outputs, scratch, sizes)``.
 
     Every array is a pointer to contiguous elements in C order, every size an ``i64``.
     """
-    module.functions.append(_Function(schedule, module, name).text())
+    module.functions.append(KernelFunction(schedule, module, name).text())
 
 
-class _Function:
-    """Writes one function; implements `operations.Emitter`."""
+class KernelFunction(Writer):
+    """Writes the function of one schedule."""
 
     def __init__(
         self, schedule: Schedule, module: Module, name: str, sizes: Sequence[str] | None = None
     ) -> None:
+        super().__init__(module)
         self.schedule = schedule
         self.size_names = [*schedule.program.size_sources] if sizes is None else sizes
         self.is_inside = sizes is not None
-        self.module = module
         self.name = name
         self.program = schedule.program
-        self.lines: list[str] = []
-        self.head: list[str] = []
-        self.counter = 0
-        self.block = "entry"
         self.pointers: dict[str, str] = {}
         self.registers: dict[str, Value] = {}
         self.slots: dict[str, str] = {}
         self.variables: dict[int, str] = {}
         self.sizes: dict[Extent, str] = {}
-        self.has_status = False
         self.tiled: Loop | None = None
         self.first_row = self.n_rows = "0"
         self.row: str | None = None
         self.repeated: tuple[Loop, int] | None = None
-
-    # operations.Emitter
-
-    def emit(self, instruction: str) -> str:
-        self.counter += 1
-        self.lines.append(f"  %v{self.counter} = {instruction}")
-        return f"%v{self.counter}"
-
-    def define(self, name: str, text: str) -> str:
-        if name not in self.module.defined:
-            self.module.defined.add(name)
-            self.module.functions.append(text)
-        return name
-
-    def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
-        return self.module.declare(name, result, arguments, pure=pure)
+        self.parallel: dict[Loop, Parallel] = {}
 
     # the function
 
+    @property
+    def arguments(self) -> list[str]:
+        """The arrays to which it takes pointers, in order."""
+        return [name for name, _ in arguments_of(self.schedule)]
+
     def text(self) -> str:
+        """Write all of it."""
+        arguments = self.begin()
+        if not self.is_inside:
+            self.parallel = parallel(self.schedule)
+        self._nodes(self.schedule.body)
+        is_small = not self.schedule.has_loops and len(self.program.equations) <= INLINE_LIMIT
+        inlining = "alwaysinline" if is_small else "" if self.is_inside else "noinline"
+        return self.end(arguments, inlining)
+
+    def begin(self) -> list[str]:
+        """Name the arguments, take memory for registers, compute sizes."""
         arguments: list[str] = []
         for number, (array, kind) in enumerate(arguments_of(self.schedule)):
             self.pointers[array] = f"%a{number}"
@@ -233,17 +139,18 @@ class _Function:
             if storage.kind == "local":
                 self.pointers[array] = self._local(storage)
         self._size_values()
-        self._nodes(self.schedule.body)
-        is_small = not self.schedule.has_loops and len(self.program.equations) <= INLINE_LIMIT
-        inlining = "alwaysinline" if is_small else "" if self.is_inside else "noinline"
-        inlining += width_attribute()
+        return arguments
+
+    def end(self, arguments: Sequence[str], attributes: str) -> str:
+        """Return the status, and put the function together."""
+        attributes += width_attribute()
         status = "0"
         if self.has_status:
             self.head += ["  %status = alloca i32", "  store i32 0, ptr %status"]
             status = self.emit("load i32, ptr %status")
         return "\n".join(
             [
-                f"define internal i32 @{self.name}({', '.join(arguments)}) {inlining} {{",
+                f"define internal i32 @{self.name}({', '.join(arguments)}) {attributes} {{",
                 "entry:",
                 *self.head,
                 *self.lines,
@@ -258,13 +165,7 @@ class _Function:
         for extent in storage.shape:
             assert isinstance(extent, int)
             count *= extent
-        return self._slot(f"[{count} x {memory_type(storage.dtype)}]")
-
-    def _note_status(self, status: str) -> None:
-        """Add what went wrong to what the kernel will say."""
-        self.has_status = True
-        before = self.emit("load i32, ptr %status")
-        self.lines.append(f"  store i32 {self.emit(f'or i32 {before}, {status}')}, ptr %status")
+        return self.slot(f"[{count} x {memory_type(storage.dtype)}]")
 
     def _needs_slot(self, array: str) -> bool:
         """Whether a register is written inside loops deeper than where it is started."""
@@ -340,30 +241,38 @@ class _Function:
     def _loop(self, loop: Loop) -> None:
         if loop.is_unrolled:
             self._unrolled(loop)
-            return
+        elif loop in self.parallel:
+            divided(self, loop, self.parallel[loop])
+        elif loop.tile is None and (lanes := self._lanes(loop)):
+            self._overlapping(loop, lanes)
+        else:
+            self.iterations(loop, "0", self.size(loop.extent))
+
+    def iterations(self, loop: Loop, first: str, end: str) -> None:
+        """Write the iterations of a loop from `first` up to `end`."""
         variable = f"%i{loop.variable}"
-        extent = self.size(loop.extent)
+        count = end if first == "0" else self.emit(f"sub nsw i64 {end}, {first}")
         if loop.tile is None:
-            lanes = self._lanes(loop)
-            if lanes:
-                self._overlapping(loop, lanes)
-                return
-            self.variables[loop.variable] = variable
-            self._counted(variable, extent, lambda: self._nodes(loop.body))
+
+            def one() -> None:
+                self.variables[loop.variable] = self.sum(variable, first)
+                self._nodes(loop.body)
+
+            self.counted(variable, count, one)
             return
         rows = loop.tile.size
-        count = self.emit(f"add nsw i64 {extent}, {rows - 1}")
-        count = self.emit(f"udiv i64 {count}, {rows}")
+        n_tiles = self.emit(f"add nsw i64 {count}, {rows - 1}")
+        n_tiles = self.emit(f"udiv i64 {n_tiles}, {rows}")
 
         def body() -> None:
-            self.first_row = self.emit(f"mul nuw nsw i64 {variable}, {rows}")
-            left = self.emit(f"sub nsw i64 {extent}, {self.first_row}")
+            self.first_row = self.sum(self.emit(f"mul nuw nsw i64 {variable}, {rows}"), first)
+            left = self.emit(f"sub nsw i64 {end}, {self.first_row}")
             is_last = self.emit(f"icmp slt i64 {left}, {rows}")
             self.n_rows = self.emit(f"select i1 {is_last}, i64 {left}, i64 {rows}")
             self._nodes(loop.body)
 
         self.tiled = loop
-        self._counted(variable, count, body)
+        self.counted(variable, n_tiles, body)
         self.tiled = None
 
     def _lanes(self, loop: Loop) -> int:
@@ -401,12 +310,12 @@ class _Function:
             variable = f"%i{loop.variable}.{self.counter}"
 
             def body(start: int = start, variable: str = variable) -> None:
-                self.variables[loop.variable] = self._sum(variable, str(start))
+                self.variables[loop.variable] = self.sum(variable, str(start))
                 self.repeated = (loop, whole) if start else None
                 self._nodes(loop.body)
                 self.repeated = None
 
-            self._counted(variable, str(count), body)
+            self.counted(variable, str(count), body)
 
     def _unless_repeated(self, equation: Equation, value: Value) -> Value:
         """Contribute nothing in a step that has been done before."""
@@ -429,7 +338,7 @@ class _Function:
             around, steps = loop.around
             start = self.emit(f"mul nuw nsw i64 {self.variables[around.variable]}, {steps}")
         for n in range(loop.extent):
-            self.variables[loop.variable] = self._sum(start, str(n))
+            self.variables[loop.variable] = self.sum(start, str(n))
             self._nodes(loop.body)
 
     def _rows(self, rows: Rows) -> None:
@@ -439,11 +348,12 @@ class _Function:
 
         def body() -> None:
             self.row = variable
-            self.variables[rows.loop.variable] = self._sum(self.first_row, variable)
+            self.variables[rows.loop.variable] = self.sum(self.first_row, variable)
             self._nodes(rows.body)
             self.row = None
 
-        self._counted(variable, self.n_rows, body)
+        self.counted(variable, self.n_rows, body)
+        del self.variables[rows.loop.variable]  # which no other loop over rows may see
 
     def _copy_rows(self, node: Pack | Unpack) -> None:
         """Copy between the rows of an array and a tile, in which they lie side by side."""
@@ -454,7 +364,7 @@ class _Function:
             columns *= extent
         kind = memory_type(storage.dtype)
         array = self.schedule.storage[node.array]
-        offset = self._product(self.first_row, str(columns))
+        offset = self.product(self.first_row, str(columns))
         rows = self.emit(
             f"getelementptr inbounds {kind}, ptr {self.pointers[node.array]}, i64 {offset}"
         )
@@ -467,26 +377,6 @@ class _Function:
         self.emit(
             f"call i32 @{function}(ptr {rows}, ptr {self.pointers[node.tile]}, i64 {self.n_rows})"
         )
-
-    def _counted(self, variable: str, extent: str, body: object) -> None:
-        """Write ``for variable in range(extent)``; nothing happens for an extent of zero."""
-        assert callable(body)
-        self.counter += 1
-        label = f"b{self.counter}"
-        before = self.block
-        go = self.emit(f"icmp sgt i64 {extent}, 0")
-        self.lines.append(f"  br i1 {go}, label %{label}, label %{label}.end")
-        self.lines.append(f"{label}:")
-        mark = len(self.lines)
-        self.block = label
-        body()
-        following = self.emit(f"add nuw nsw i64 {variable}, 1")
-        again = self.emit(f"icmp slt i64 {following}, {extent}")
-        self.lines.append(f"  br i1 {again}, label %{label}, label %{label}.end")
-        phi = f"  {variable} = phi i64 [ 0, %{before} ], [ {following}, %{self.block} ]"
-        self.lines.insert(mark, phi)
-        self.lines.append(f"{label}.end:")
-        self.block = f"{label}.end"
 
     # statements
 
@@ -509,15 +399,15 @@ class _Function:
         if storage.has_register:
             if not statement.is_first:
                 value = self._unless_repeated(equation, value)
-                value = self._combine(equation, self._register(equation.array), value, statement)
-            self._set_register(equation.array, value)
+                value = self._combine(equation, self.register(equation.array), value, statement)
+            self.set_register(equation.array, value)
             return
         address = self._address(equation.array, equation.target, statement)
         if not statement.is_first and equation.operator != "=":
-            old = self._load(address, storage.dtype)
+            old = self.load(address, storage.dtype)
             value = self._unless_repeated(equation, value)
             value = self._combine(equation, old, value, statement)
-        self._save(address, value)
+        self.save(address, value)
 
     def _combine(self, equation: Equation, old: Value, new: Value, statement: Statement) -> Value:
         dtype = old.dtype
@@ -527,7 +417,7 @@ class _Function:
             flags = "reassoc contract" if is_sum else "contract"
             name = self.emit(f"fadd {flags} {llvm_type(dtype)} {old.name}, {new.name}")
             return Value(name, dtype)
-        return STEPS[_COMBINE[equation.operator]](self, dtype, [old, new])
+        return STEPS[COMBINE[equation.operator]](self, dtype, [old, new])
 
     def _block(self, statement: Statement, block: Block) -> Value | None:
         """Call the function of a block; give its result where that is a number."""
@@ -548,7 +438,7 @@ class _Function:
         if block.rank:
             place = self._address(equation.array, equation.target, statement)[0]
         else:
-            place = self._slot(llvm_type(result))
+            place = self.slot(llvm_type(result))
         if block.name in FUNCTIONS:
             name, text = block_function(block, dtype, self.module)
         else:
@@ -558,8 +448,8 @@ class _Function:
             name, text = self.module.callback(block, dtypes)
         self.define(name, text)
         call = ", ".join([f"ptr {place}", *arguments, *sizes])
-        self._note_status(self.emit(f"call i32 @{name}({call})"))
-        return None if block.rank else self._load((place, llvm_type(result)), result)
+        self.note_status(self.emit(f"call i32 @{name}({call})"))
+        return None if block.rank else self.load((place, llvm_type(result)), result)
 
     def _nested(self, nested: Nested, group: Sequence[Statement]) -> None:
         """Run a loop, a branch or a run, for all of its results that are wanted."""
@@ -574,7 +464,7 @@ class _Function:
                 place = self._address(equation.array, equation.target, statement)[0]
             else:
                 dtype = self.schedule.storage[equation.array].dtype
-                place = self._slot(memory_type(dtype))
+                place = self.slot(memory_type(dtype))
                 numbers.append((statement, place))
             places[result_number(equation)] = place
         operands: list[str] = []
@@ -586,25 +476,22 @@ class _Function:
                 continue
             value = self._operand(operand, group[0])
             kind = memory_type(value.dtype)
-            place = self._slot(kind)
-            self._save((place, kind), value)
+            place = self.slot(kind)
+            self.save((place, kind), value)
             operands.append(place)
         sizes = [self.size(extent) for _, extent in nested.sizes]
         if isinstance(nested, LoopBlock) and nested.count is not None:
             sizes.append(self.size(nested.count))
-        name = self.module.nested_function(nested)
+        name = self.module.nested_function(nested, self._lower_body)
         arguments = [f"ptr {p}" for p in (*places, *operands)] + [f"i64 {s}" for s in sizes]
-        self._note_status(self.emit(f"call i32 @{name}({', '.join(arguments)})"))
+        self.note_status(self.emit(f"call i32 @{name}({', '.join(arguments)})"))
         for statement, place in numbers:
             equation = statement.equation
             dtype = self.schedule.storage[equation.array].dtype
-            self._finish_statement(statement, self._load((place, memory_type(dtype)), dtype))
+            self._finish_statement(statement, self.load((place, memory_type(dtype)), dtype))
 
-    def _slot(self, kind: str) -> str:
-        """Take memory for a number."""
-        self.counter += 1
-        self.head.append(f"  %r{self.counter} = alloca {kind}")
-        return f"%r{self.counter}"
+    def _lower_body(self, plan: Schedule, name: str, sizes: Sequence[str]) -> None:
+        self.module.functions.append(KernelFunction(plan, self.module, name, sizes).text())
 
     def _body(self, statement: Statement) -> Value:
         equation = statement.equation
@@ -628,9 +515,9 @@ class _Function:
         if isinstance(operand, IndexValue):
             return Value(self._index(operand.value, statement), "int64")
         if self._is_in_register(operand, statement):
-            return self._register(operand.array)
+            return self.register(operand.array)
         address = self._address(operand.array, operand.indices, statement)
-        return self._load(address, self.schedule.storage[operand.array].dtype)
+        return self.load(address, self.schedule.storage[operand.array].dtype)
 
     def _is_in_register(self, read: Read, statement: Statement) -> bool:
         """Whether a read is of the element that is being computed in this iteration."""
@@ -644,13 +531,15 @@ class _Function:
 
     # registers and memory
 
-    def _register(self, array: str) -> Value:
+    def register(self, array: str) -> Value:
+        """Give what is in a register."""
         if array in self.slots:
             dtype = self.schedule.storage[array].dtype
             return Value(self.emit(f"load {llvm_type(dtype)}, ptr {self.slots[array]}"), dtype)
         return self.registers[array]
 
-    def _set_register(self, array: str, value: Value) -> None:
+    def set_register(self, array: str, value: Value) -> None:
+        """Put a value into a register."""
         if array in self.slots:
             kind = llvm_type(value.dtype)
             self.lines.append(f"  store {kind} {value.name}, ptr {self.slots[array]}")
@@ -661,7 +550,7 @@ class _Function:
         storage = self.schedule.storage[fill.array]
         value = start_value(fill.operator, storage.dtype)
         if storage.has_register:
-            self._set_register(fill.array, value)
+            self.set_register(fill.array, value)
             return
         name = self._in_tile(fill.array)
         storage = self.schedule.storage[name]
@@ -670,15 +559,22 @@ class _Function:
             for axis, extent in zip(storage.axes, storage.shape, strict=True)
             if (self.row is None if axis == ROW else storage.bound[axis] is None)
         ]
-        self._fill_axes(name, value, free, self._bound_indices(storage))
+        at = self._bound_indices(storage)
+        free += [(axis, ROW) for axis in storage.axes if axis != ROW and at.get(axis) == ""]
+        self._fill_axes(name, value, free, at)
 
     def _fill_axes(
         self, array: str, value: Value, free: list[tuple[int, Extent]], at: dict[int, str]
     ) -> None:
         if not free:
-            self._save(self._element(array, at), value)
+            self.save(self._element(array, at), value)
             return
         (axis, extent), *rest = free
+        if extent == ROW:  # rows of the tile, in the array itself
+            self._over_rows(
+                lambda row: self._fill_axes(array, value, rest, {**at, axis: row}),
+            )
+            return
         if self.row is not None and isinstance(extent, int):
             for n in range(extent):
                 self._fill_axes(array, value, rest, {**at, axis: str(n)})
@@ -687,7 +583,13 @@ class _Function:
         variable = f"%f{self.counter}"
         inner = {**at, axis: variable}
         limit = self.n_rows if axis == ROW else self.size(extent)
-        self._counted(variable, limit, lambda: self._fill_axes(array, value, rest, inner))
+        self.counted(variable, limit, lambda: self._fill_axes(array, value, rest, inner))
+
+    def _over_rows(self, body: Callable[[str], None]) -> None:
+        """Write a loop that gives the numbers of a tile's rows."""
+        self.counter += 1
+        variable = f"%f{self.counter}"
+        self.counted(variable, self.n_rows, lambda: body(self.sum(self.first_row, variable)))
 
     def _bound_indices(self, storage: Storage) -> dict[int, str]:
         return {
@@ -699,7 +601,7 @@ class _Function:
     def _store(self, store: Store) -> None:
         storage = self.schedule.storage[store.array]
         address = self._element(self._in_tile(store.array), self._bound_indices(storage))
-        self._save(address, self._register(store.array))
+        self.save(address, self.register(store.array))
 
     def _in_tile(self, array: str) -> str:
         """The tile of an array, where it has one, or itself."""
@@ -727,7 +629,7 @@ class _Function:
             at = {**at, ROW: self.row}
         for axis, extent in zip(storage.axes, storage.shape, strict=True):
             if offset is not None:
-                offset = self._sum(self._product(offset, self.size(extent)), at[axis])
+                offset = self.sum(self.product(offset, self.size(extent)), at[axis])
             else:
                 offset = at[axis]
         pointer = self.pointers[array]
@@ -735,18 +637,6 @@ class _Function:
         if offset is not None and offset != "0":
             pointer = self.emit(f"getelementptr inbounds {kind}, ptr {pointer}, i64 {offset}")
         return pointer, kind
-
-    def _load(self, address: tuple[str, str], dtype: str) -> Value:
-        name = self.emit(f"load {address[1]}, ptr {address[0]}")
-        if dtype == "bool":
-            name = self.emit(f"icmp ne i8 {name}, 0")
-        return Value(name, dtype)
-
-    def _save(self, address: tuple[str, str], value: Value) -> None:
-        name = value.name
-        if value.dtype == "bool":
-            name = self.emit(f"zext i1 {name} to i8")
-        self.lines.append(f"  store {address[1]} {name}, ptr {address[0]}")
 
     def _position(self, index: Index, extent: Extent, statement: Statement) -> str:
         """An ``i64`` for a place on an axis; one that was computed is kept within the axis."""
@@ -758,7 +648,7 @@ class _Function:
         if index.array in self.program.constants:
             return place  # which tracing has checked
         is_inside = self.emit(f"icmp ult i64 {place}, {self.size(extent)}")
-        self._note_status(self.emit(f"select i1 {is_inside}, i32 0, i32 {INDEX}"))
+        self.note_status(self.emit(f"select i1 {is_inside}, i32 0, i32 {INDEX}"))
         return self.emit(f"select i1 {is_inside}, i64 {place}, i64 0")
 
     def _index(self, index: Affine, statement: Statement) -> str:
@@ -766,28 +656,8 @@ class _Function:
         total = self.size(index.offset)
         for k, coefficient in index.terms:
             term = self.variables[statement.loops[k].variable]
-            total = self._sum(self._product(term, self.size(coefficient)), total)
+            total = self.sum(self.product(term, self.size(coefficient)), total)
         return total
-
-    def _sum(self, a: str, b: str) -> str:
-        """Add two values of ``i64``, at once where they are numbers."""
-        if _is_number(a) and _is_number(b):
-            return str(int(a) + int(b))
-        if "0" in (a, b):
-            return b if a == "0" else a
-        return self.emit(f"add nsw i64 {a}, {b}")
-
-    def _product(self, a: str, b: str) -> str:
-        """Multiply two values of ``i64``, at once where they are numbers."""
-        if _is_number(a) and _is_number(b):
-            return str(int(a) * int(b))
-        if "1" in (a, b):
-            return b if a == "1" else a
-        return self.emit(f"mul nsw i64 {a}, {b}")
-
-
-def _is_number(value: str) -> bool:
-    return not value.startswith("%")
 
 
 def _calls_function(equation: Equation) -> bool:
@@ -805,19 +675,6 @@ def _literal(value: float | bool, dtype: str) -> Value:
     if dtype == "bool":
         return constant(value, "int64" if isinstance(value, int) else "float64")
     return constant(value, dtype)
-
-
-def start_value(operator: str, dtype: str) -> Value:
-    """What an operator leaves unchanged."""
-    start = _START[operator]
-    if isinstance(start, str):
-        if dtype.startswith("float"):
-            return constant(float(start), dtype)
-        bits = 8 * int(dtype.lstrip("uint")) // 8
-        low = 0 if dtype.startswith("u") else -(2 ** (bits - 1))
-        high = 2**bits - 1 if dtype.startswith("u") else 2 ** (bits - 1) - 1
-        return constant(low if start == "-inf" else high, dtype)
-    return constant(start, dtype)
 
 
 def _group(nodes: Sequence[Node], start: int) -> list[Statement]:

@@ -2,8 +2,8 @@
 
 A function takes pointers to its results (null where nobody wants one), pointers to its operands,
 and the sizes outside that its own symbols are. A Program inside is a function too, which LLVM
-copies into the loop; numbers that are carried then live in registers. Carried arrays change places
-between two buffers.
+copies into the loop; numbers that are carried then live in registers. Large arrays that are carried
+change places between two buffers.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symdiff.compilation.cpu.assembler import Assembler, Variable
-from symdiff.compilation.cpu.operations import llvm_type
+from symdiff.compilation.cpu.operations import memory_type
 from symdiff.compilation.cpu.planning import planned
-from symdiff.compilation.schedule import Schedule
+from symdiff.compilation.schedule import Schedule, is_swapped
 from symdiff.compilation.status import MEMORY
 from symdiff.program.equations import ArrayType
 from symdiff.program.nested import Branch, Loop, Nested, Run
@@ -24,7 +24,7 @@ from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size
 
 if TYPE_CHECKING:
-    from symdiff.compilation.cpu.lowering import Module
+    from symdiff.compilation.cpu.module import Module
 
 __all__ = ["LowerBody", "nested_function"]
 
@@ -42,11 +42,6 @@ def nested_function(nested: Nested, name: str, module: Module, lower_body: Lower
     code = _Code(nested, name, module, lower_body)
     writer(code, nested)
     return code.text()
-
-
-def memory_type(dtype: str) -> str:
-    """Name the LLVM type of elements in memory: a Boolean is a byte there."""
-    return "i8" if dtype == "bool" else llvm_type(dtype)
 
 
 class _Body:
@@ -187,7 +182,7 @@ class _LoopCode:
         ]
         for k, t in enumerate(self.carried):
             c.copy_array(t, self.now[k], f"%x{self.first + loop.n_shared + k}")
-        # Numbers stay in their places, and become registers; of arrays the buffers change places.
+        # Of large arrays the buffers change places; numbers become registers.
         self.places = [self._place(p, t) for p, t in zip(self.now, self.carried, strict=True)]
         self.others = [self._place(p, t) for p, t in zip(self.next, self.carried, strict=True)]
         self.scratch = c.scratch(self.body)
@@ -201,7 +196,7 @@ class _LoopCode:
         self.status = c.variable("i32", "0")
 
     def _place(self, pointer: str, array_type: ArrayType) -> Variable | None:
-        return self.code.variable("ptr", pointer) if array_type.shape else None
+        return self.code.variable("ptr", pointer) if is_swapped(array_type) else None
 
     def place(self, k: int) -> str:
         """Where a carried array is now."""
@@ -248,7 +243,8 @@ class _LoopCode:
         for k, t in enumerate(self.carried):
             before, after = self.places[k], self.others[k]
             if before is None or after is None:
-                c.copy_array(t, self.now[k], self.next[k])
+                if self.next[k] != self.now[k]:
+                    c.copy_array(t, self.now[k], self.next[k])
             else:
                 before.set(targets[k])
                 after.set(sources[k])

@@ -12,14 +12,13 @@ Objects of Python's are read as their C structures lie in memory: ``PyObject``, 
 
 from __future__ import annotations
 
-import sys
-import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from symdiff.compilation.cpu.calls import Call, Given
 from symdiff.compilation.cpu.entry import (
     Lines,
     call_kernel,
@@ -28,15 +27,18 @@ from symdiff.compilation.cpu.entry import (
     return_object,
     size_value,
 )
-from symdiff.compilation.cpu.lowering import Module
+from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import llvm_type
 from symdiff.compilation.schedule import Schedule
+from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size
 from symdiff.trees import Tree
 
-__all__ = ["Given", "add_object_entry", "numpy_functions"]
+__all__ = ["DATA", "DIMENSIONS", "FLAGS", "Writer", "add_object_entry", "numpy_functions"]
 
-_TYPE, _DATA, _RANK, _DIMENSIONS, _DESCR, _FLAGS = 8, 16, 24, 32, 56, 64
+DATA, DIMENSIONS, FLAGS = 16, 32, 64
+"""Where ``PyArrayObject_fields`` has the data, the dimensions and the flags."""
+_TYPE, _RANK, _DESCR = 8, 24, 56
 _SIZE, _TUPLE_ITEMS, _LIST_ITEMS = 16, 24, 24
 _BEHAVED = 0x0101
 """``NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED``."""
@@ -44,18 +46,6 @@ _EMPTY, _SCALAR = 184, 60
 """Where ``PyArray_Empty`` and ``PyArray_Scalar`` are in NumPy's table of functions."""
 _LONG = 256
 """Sizes that together are at least this let other threads of Python's run meanwhile."""
-
-
-class Given(NamedTuple):
-    """What is known of one leaf of the arguments.
-
-    ``kind`` is ``"float"`` or ``"int"`` for Python's numbers, ``"scalar"`` or ``"array"`` for
-    NumPy's of a dtype, ``"same"`` for an object that must be this very one.
-    """
-
-    kind: str
-    dtype: str = ""
-    value: Any = None
 
 
 @dataclass
@@ -86,57 +76,27 @@ def numpy_functions() -> int:
     return int(get(_multiarray_umath._ARRAY_API, None) or 0)
 
 
-def can_enter_objects(arguments: Tree, given: Sequence[Given | None], results: Tree) -> bool:
-    """Whether all arguments and results are of kinds that the code can read and make."""
-    return (
-        sys.implementation.name == "cpython"
-        and not sysconfig.get_config_var("Py_GIL_DISABLED")
-        and all(g is not None for g in given)
-        and arguments.kind is tuple
-        and all(_is_simple(c) for c in arguments.children)
-        and _is_simple(results)
-    )
-
-
-def _is_simple(tree: Tree) -> bool:
-    if tree.kind is None:
-        return True
-    if tree.kind not in (tuple, list, dict, type(None)):
-        return False
-    return all(map(_is_simple, tree.children))
-
-
-def add_object_entry(
-    schedule: Schedule,
-    module: Module,
-    arguments: Tree,
-    given: Sequence[Given],
-    results: Tree,
-    *,
-    is_plain: bool,
-) -> list[Any]:
-    """Add ``enter_objects``.
+def add_object_entry(schedule: Schedule, module: Module, call: Call) -> list[Any]:
+    """Add ``enter_objects``, for calls that are simple.
 
     Parameters
     ----------
     schedule, module
         The kernel, and where the function goes.
-    arguments : Tree
-        The structure of the tuple of positional arguments.
-    given : sequence of Given
-        Its leaves.
-    results : Tree
-        The structure of the result.
-    is_plain : bool
-        Whether numbers are given as Python's, not as NumPy's.
+    call : Call
+        What the arguments and the results are.
 
     Returns
     -------
     list
         The objects whose addresses belong into the global array ``objects``.
     """
-    writer = _Writer(schedule, module, given, is_plain=is_plain)
-    text = writer.text(arguments, results)
+
+    def run_kernel(writer: Writer, pointers: list[str]) -> None:
+        call_kernel(writer.f, module, schedule, pointers, writer.sizes)
+
+    writer = Writer(schedule.program, module, call, run_kernel, has_loops=schedule.has_loops)
+    text = writer.text()
     count = len(writer.objects.values)
     module.functions.append(
         f"@objects = global [{max(count, 1)} x ptr] zeroinitializer\n"
@@ -145,19 +105,26 @@ def add_object_entry(
     return writer.objects.values
 
 
-class _Writer:
-    """Writes the function."""
+class Writer:
+    """Writes the function; ``run_kernel`` writes the call that it is all for, up to ``%status``."""
 
     def __init__(
-        self, schedule: Schedule, module: Module, given: Sequence[Given], *, is_plain: bool
+        self,
+        program: Program,
+        module: Module,
+        call: Call,
+        run_kernel: Callable[[Writer, list[str]], None],
+        *,
+        has_loops: bool,
     ) -> None:
-        self.schedule = schedule
-        self.program = schedule.program
+        self.program = program
         self.module = module
-        self.is_plain = is_plain
+        self.call = call
+        self.run_kernel = run_kernel
+        self.has_loops = has_loops
         self.f = Lines()
         self.objects = _Objects([])
-        self.given = iter(given)
+        self.given = iter([g for g in call.given if g is not None])
         self.inputs = iter(self.program.inputs)
         self.pointers: list[str] = []
         self.dimensions: list[tuple[tuple[Extent, ...], str]] = []
@@ -235,7 +202,7 @@ class _Writer:
         shape, dtype = self.program.types[name]
         if given.kind == "scalar":
             self.require_type(value, np.dtype(dtype).type)
-            self.pointers.append(f.value(f"getelementptr i8, ptr {value}, i64 {_DATA}"))
+            self.pointers.append(f.value(f"getelementptr i8, ptr {value}, i64 {DATA}"))
         elif given.kind == "array":
             self.take_array(value, shape, dtype)
         else:
@@ -271,13 +238,13 @@ class _Writer:
         descr = self.load(value, _DESCR)
         self.require(f.value(f"icmp eq ptr {descr}, {self.object(np.dtype(dtype))}"))
         rank = self.load(value, _RANK, "i32")
-        flags = f.value(f"and i32 {self.load(value, _FLAGS, 'i32')}, {_BEHAVED}")
+        flags = f.value(f"and i32 {self.load(value, FLAGS, 'i32')}, {_BEHAVED}")
         is_right = f.value(f"icmp eq i32 {rank}, {len(shape)}")
         is_behaved = f.value(f"icmp eq i32 {flags}, {_BEHAVED}")
         self.require(f.value(f"and i1 {is_right}, {is_behaved}"))
-        self.pointers.append(self.load(value, _DATA))
+        self.pointers.append(self.load(value, DATA))
         if shape:
-            self.dimensions.append((shape, self.load(value, _DIMENSIONS)))
+            self.dimensions.append((shape, self.load(value, DIMENSIONS)))
 
     def check_sizes(self) -> None:
         """Find out what the sizes are, and whether they are those that the kernel is for."""
@@ -348,7 +315,7 @@ class _Writer:
         """Make an object of a number."""
         f = self.f
         kind = "i8" if dtype == "bool" else llvm_type(dtype)
-        if not self.is_plain:
+        if not self.call.is_plain:
             function = self.numpy_function(_SCALAR)
             descr = self.object(np.dtype(dtype))
             return f.value(f"call ptr {function}(ptr {slot}, ptr {descr}, ptr null)")
@@ -400,9 +367,10 @@ class _Writer:
 
     # all of it
 
-    def text(self, arguments: Tree, results: Tree) -> str:
+    def text(self) -> str:
         """Write the function."""
         f = self.f
+        arguments = self.call.arguments
         f.label("entry")
         right = f.value(f"icmp eq i64 %n, {len(arguments.children)}")
         f.add(f"br i1 {right}, label %start, label %bad")
@@ -413,13 +381,13 @@ class _Writer:
             self.take(child, self.load("%args", 8 * n))
         self.check_sizes()
         outputs, made = self.make_outputs()
-        constants = [self.load(self.object(c), _DATA) for c in self.program.constants.values()]
+        constants = [self.load(self.object(c), DATA) for c in self.program.constants.values()]
         self.run([*self.pointers, *constants, *outputs], made)
         objects = [
             made[name] if name in made else self.number(slot, self.program.types[name].dtype)
             for name, slot in zip(self.program.outputs, outputs, strict=True)
         ]
-        f.add(f"ret ptr {self.build(results, iter(objects))}")
+        f.add(f"ret ptr {self.build(self.call.results, iter(objects))}")
         return finish(f, "define ptr @enter_objects(ptr %self, ptr %args, i64 %n)")
 
     def make_outputs(self) -> tuple[list[str], dict[str, str]]:
@@ -431,16 +399,16 @@ class _Writer:
             shape, dtype = self.program.types[name]
             if shape:
                 made[name] = self.new_array(name, [*made.values()])
-                pointers.append(self.load(made[name], _DATA))
+                pointers.append(self.load(made[name], DATA))
             else:
                 pointers.append(f.stack("i8" if dtype == "bool" else llvm_type(dtype)))
         return pointers, made
 
-    def run(self, pointers: list[str], made: dict[str, str]) -> None:
+    def run(self, pointers: list[str], made: Mapping[str, str]) -> None:
         """Call the kernel, without the lock where it may take long."""
         f = self.f
         thread = None
-        if self.schedule.has_loops:
+        if self.has_loops:
             thread = f.stack("ptr")
             f.add(f"store ptr null, ptr {thread}")
             declare_python(self.module, "PyEval_SaveThread", "PyEval_RestoreThread")
@@ -456,7 +424,7 @@ class _Writer:
             f.add(f"store ptr {state}, ptr {thread}")
             f.add("br label %run")
             f.label("run")
-        call_kernel(f, self.module, self.schedule, pointers, self.sizes)
+        self.run_kernel(self, pointers)
         if thread is not None:
             state = f.value(f"load ptr, ptr {thread}")
             was_unlocked = f.value(f"icmp ne ptr {state}, null")

@@ -18,6 +18,8 @@ from symdiff.errors import UnsupportedOperationError
 from symdiff.program.special_functions import NAMES, SPECIAL
 
 __all__ = [
+    "COMBINE",
+    "ITEM_SIZES",
     "LIBRARY_STEPS",
     "STEPS",
     "Emitter",
@@ -25,7 +27,9 @@ __all__ = [
     "constant",
     "convert",
     "llvm_type",
+    "memory_type",
     "promote",
+    "start_value",
 ]
 
 
@@ -67,6 +71,16 @@ def llvm_type(dtype: str) -> str:
     if dtype == "bool":
         return "i1"
     return f"i{_INTEGERS.get(dtype) or _UNSIGNED[dtype]}"
+
+
+def memory_type(dtype: str) -> str:
+    """Name the LLVM type of elements in memory: a Boolean is a byte there."""
+    return "i8" if dtype == "bool" else llvm_type(dtype)
+
+
+ITEM_SIZES = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4}
+ITEM_SIZES |= {"uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8}
+"""Bytes of an element in memory."""
 
 
 def promote(*dtypes: str) -> str:
@@ -804,3 +818,28 @@ LIBRARY_STEPS = frozenset(
     [*_LIBRARY, "sigmoid", "logaddexp", "logaddexp2", "softplus", "log_expit"]
 )
 """The steps that call functions of the mathematical library which have vector variants."""
+
+COMBINE = {
+    "=": "add",
+    "+=": "add",
+    "max=": "maximum",
+    "min=": "minimum",
+    "or=": "or",
+    "and=": "and",
+}
+"""The step with which an operator combines what is there with what comes."""
+_START: dict[str, float | str | bool] = {"=": 0, "+=": 0, "max=": "-inf", "min=": "inf"}
+_START |= {"or=": False, "and=": True}
+
+
+def start_value(operator: str, dtype: str) -> Value:
+    """What an operator leaves unchanged."""
+    start = _START[operator]
+    if isinstance(start, str):
+        if dtype.startswith("float"):
+            return constant(float(start), dtype)
+        bits = 8 * int(dtype.lstrip("uint")) // 8
+        low = 0 if dtype.startswith("u") else -(2 ** (bits - 1))
+        high = 2**bits - 1 if dtype.startswith("u") else 2 ** (bits - 1) - 1
+        return constant(low if start == "-inf" else high, dtype)
+    return constant(start, dtype)

@@ -1,0 +1,176 @@
+"""Chunks and threads: the same bits for any number of threads, and the right ones."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from scipy import special
+
+import symdiff as sd
+from symdiff.compilation.cpu import chunks
+
+rng = np.random.default_rng(11)
+N = 3000
+X = rng.normal(size=(N, 3))
+Y = rng.normal(size=N)
+W = np.array([0.3, -0.2, 0.5])
+K = rng.integers(0, 7, N)
+
+
+def mixture(means, x):
+    d = x[:, None, :] - means[None, :, :]
+    inner = -0.5 * np.sum(d**2, axis=2)
+    top = np.max(inner, axis=1, keepdims=True)
+    return np.sum(np.log(np.sum(np.exp(inner - top), axis=1)) + top[:, 0])
+
+
+def energy(x):
+    d = x[:, None, :] - x[None, :, :]
+    r2 = np.sum(d**2, axis=2) + np.eye(x.shape[0])
+    return np.sum((r2**-3 - 1) * (1 - np.eye(x.shape[0])))
+
+
+def grouped(table, x, k):
+    return np.sum(np.sin(table[k] * x))
+
+
+CASES = {
+    "map": (lambda x: np.exp(-(x**2)) * np.sin(x), (Y,)),
+    "sum": (lambda x: np.sum(np.exp(-(x**2))), (Y,)),
+    "float32": (lambda x: np.sum(np.exp(-(x**2))), (Y.astype(np.float32),)),
+    "logistic": (sd.value_and_grad(lambda w, x, y: np.mean(np.logaddexp(0, -y * (x @ w)))), None),
+    "extrema": (lambda x: (x.max(), x.min(), np.sum(x > 0), (x > 4).any()), (Y,)),
+    "mixture": (sd.value_and_grad(mixture), (X[:5], X)),
+    "pairs": (sd.value_and_grad(energy), (X[:700],)),
+    "gathers": (sd.value_and_grad(grouped), (rng.normal(size=7), Y, K)),
+    "rows": (lambda x: np.cumsum(np.tanh(x), axis=1), (X,)),
+    "jacobians": (sd.vmap(sd.jacobian(lambda x: np.sin(x) * np.sum(x**2))), (X,)),
+    "solutions": (
+        lambda x: np.linalg.solve(x[:, :, None] * x[:, None, :] + np.eye(3), x[:, :, None]),
+        (X,),
+    ),
+    "special": (lambda x: np.sum(special.gammaln(x**2 + 1)), (Y,)),
+}
+CASES["logistic"] = (CASES["logistic"][0], (W, X, np.sign(Y)))
+
+
+@pytest.fixture
+def short_chunks(monkeypatch):
+    """Divide loops however short they are."""
+    monkeypatch.setattr(chunks, "GRAIN", 1000)
+    monkeypatch.setattr("symdiff.compilation.parallel.GRAIN", 1)
+
+
+@pytest.fixture
+def threads():
+    before = sd.config.threads
+    yield lambda n: setattr(sd.config, "threads", n)
+    sd.config.threads = before
+
+
+def bits(result):
+    leaves = result if isinstance(result, tuple) else (result,)
+    return [
+        b for x in leaves for b in (bits(x) if isinstance(x, tuple) else [np.asarray(x).tobytes()])
+    ]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bits_do_not_depend_on_threads(case, short_chunks, threads):
+    f, args = CASES[case]
+    compiled = sd.jit(f)
+    found = []
+    for n in (1, 2, 4, 3):
+        threads(n)
+        found += [bits(compiled(*args)) for _ in range(5)]
+    assert all(b == found[0] for b in found)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_chunks_give_what_one_loop_gives(case, monkeypatch, threads):
+    f, args = CASES[case]
+    plain = sd.jit(f)(*args)
+    monkeypatch.setattr(chunks, "GRAIN", 1000)
+    monkeypatch.setattr("symdiff.compilation.parallel.GRAIN", 1)
+    threads(3)
+    divided = sd.jit(f)(*args)
+    tolerance = 1e-5 if case == "float32" else 1e-11
+
+    def compare(a, b):
+        if isinstance(a, tuple):
+            for x, y in zip(a, b, strict=True):
+                compare(x, y)
+        else:
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+    compare(plain, divided)
+
+
+@pytest.mark.parametrize("n", [1, 5, 63, 64, 65, 255, 256, 257, 1000, 1024, 2999])
+def test_batches_of_every_size(n, short_chunks, threads):
+    threads(4)
+    gradient = sd.grad(lambda w, x, y: np.mean((np.tanh(x @ w) - y) ** 2))
+    gradient(W, X[:1000], Y[:1000])
+    t = np.tanh(X[:n] @ W)
+    expected = 2 / n * X[:n].T @ ((t - Y[:n]) * (1 - t**2))
+    np.testing.assert_allclose(gradient(W, X[:n], Y[:n]), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_errors_in_a_chunk_are_raised(short_chunks, threads):
+    threads(2)
+    f = sd.jit(lambda table, k: np.sum(table[k]))
+    places = np.zeros(N, dtype=np.int64)
+    assert f(np.ones(3), places) == N
+    places[-1] = 3
+    with pytest.raises(IndexError):
+        f(np.ones(3), places)
+
+
+def test_many_threads_of_python_call_at_once(short_chunks, threads):
+    """One call at a time has the pool; the others do their chunks alone, with the same result."""
+    threads(2)
+    f = sd.value_and_grad(mixture)
+    expected = bits(f(X[:5], X))
+    wrong = []
+
+    def call():
+        for _ in range(30):
+            wrong.extend([1] * (bits(f(X[:5], X)) != expected))
+
+    callers = [threading.Thread(target=call) for _ in range(4)]
+    for c in callers:
+        c.start()
+    for c in callers:
+        c.join()
+    assert not wrong
+
+
+FORK = """
+import os, sys
+import numpy as np
+import symdiff as sd
+sd.config.threads = 3
+x = np.linspace(0, 1, 400_000)
+f = sd.jit(lambda x: np.sum(np.exp(np.sin(x))))
+before = f(x)
+child = os.fork()
+if not child:
+    os._exit(0 if f(x) == before and sd.grad(lambda x: np.sum(x**3))(x)[-1] == 3 else 1)
+_, status = os.waitpid(child, 0)
+assert status == 0 and f(x) == before
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_makes_threads_of_its_own(tmp_path):
+    script = tmp_path / "fork.py"
+    script.write_text(FORK)
+    subprocess.run([sys.executable, str(script)], check=True, timeout=60)
+
+
+def test_the_number_of_threads_is_checked():
+    with pytest.raises(ValueError, match="threads is 0"):
+        sd.config.threads = 0

@@ -94,18 +94,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.check:
         return _check(folder, workloads, args.only)
-    results = _measure_all(folder, contests.entries(workloads, args.quick, args.only), args.quick)
-    _report(results, args)
-    return int(any(result["status"] in _BAD for result in results))
-
-
-def _report(results: Sequence[Mapping[str, Any]], args: argparse.Namespace) -> None:
+    results = _measure_all(folder, contests.entries(workloads, args.quick, args.only), args)
     print("\n".join([standings.as_table(results), "", *standings.notes(results)]))
-    if args.json is not None:
-        kept = standings.record(results, args.quick)
-        args.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     if args.png is not None:
         charts.draw(results, args.png)
+    return int(any(result["status"] in _BAD for result in results))
 
 
 def _chosen(
@@ -152,14 +145,15 @@ def _check(folder: Path, workloads: Sequence[Mapping[str, Any]], only: Sequence[
 
 
 def _measure_all(
-    folder: Path, entries: Sequence[contests.Entry], quick: bool
+    folder: Path, entries: Sequence[contests.Entry], args: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    seconds, timeout = _QUICK if quick else _FULL
+    """Measure one after the other; the file is written after each, so that none is lost."""
+    seconds, timeout = _QUICK if args.quick else _FULL
     results = []
     for number, entry in enumerate(entries, 1):
         text = f"[{number}/{len(entries)}] {entry.workload} {entry.case}: {entry.contestant}"
         print(text, file=sys.stderr, flush=True)
-        found = contests.measure(folder, entry, seconds, timeout, twice=not quick)
+        found = contests.measure(folder, entry, seconds, timeout, twice=not args.quick)
         results.append(
             {
                 "workload": entry.workload,
@@ -170,6 +164,9 @@ def _measure_all(
                 **found,
             }
         )
+        if args.json is not None:
+            kept = standings.record(results, args.quick)
+            args.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return results
 
 

@@ -1,72 +1,81 @@
-"""Keep what a benchmark run measured, and make the README's table of it.
+"""Put the newest results into the README's table.
 
-Commands::
+``symdiff bench --json benchmarks/results/MACHINE-DATE.json`` measures them, and then::
 
-    python -m pytest benchmarks --benchmark-json=run.json
-    python benchmarks/report.py keep run.json benchmarks/results/NAME.json
-    python benchmarks/report.py table benchmarks/results/NAME.json
+    python benchmarks/report.py
 """
 
 import json
-import sys
+import re
 from pathlib import Path
 
+RESULTS = Path(__file__).parent / "results"
+README = RESULTS.parents[1] / "README.md"
+TABLE = re.compile(r"(?<=<!-- benchmark-table -->\n)(\|[^\n]*\n)+")
 
-def keep(run):
-    """Reduce pytest-benchmark's report to the machine and the times."""
-    machine = run["machine_info"]
-    return {
-        "date": run["datetime"][:10],
-        "machine": f"{machine['cpu']['brand_raw']}, {machine['cpu']['count']} cores",
-        "python": machine["python_version"],
-        "results": [
-            {
-                "group": b["group"],
-                "name": b["name"].partition("[")[2].rstrip("]").partition("-")[0],
-                "min_us": round(b["stats"]["min"] * 1e6, 4),
-                "median_us": round(b["stats"]["median"] * 1e6, 4),
-                **b["extra_info"],
-            }
-            for b in run["benchmarks"]
-        ],
-    }
+
+def newest(folder=RESULTS):
+    """Give the file of the latest date."""
+    dated = {path: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
+    return max(dated, key=lambda path: (dated[path]["date"], path.name))
 
 
 def table(kept):
-    """Write the median of each contestant, and how many times symdiff's it is, in Markdown."""
-    groups = {}
+    """Write the medians in Markdown: symdiff's, the limit's, and the others', with the ratios."""
+    cases = {}
     for result in kept["results"]:
-        groups.setdefault(result["group"], {})[result["name"]] = result
-    lines = ["| workload | symdiff | others, and how many times as long |", "|---|---|---|"]
-    for group, contestants in sorted(groups.items()):
-        ours = contestants.pop("symdiff", None)
+        key = f"{result['workload']} {result['title']}: {result['case']}"
+        cases.setdefault(key, []).append(result)
+    lines = [
+        "| workload | symdiff | first call | limit | others, and how many times as long |",
+        "|---|---|---|---|---|",
+    ]
+    for title, results in cases.items():
+        timed = [r for r in results if r["status"] == "ok"]
+        ours = next((r for r in timed if r["contestant"] == "symdiff"), None)
         if ours is None:
-            for name, result in contestants.items():
-                first = f"first call {result['first_call_s']:.2f} s"
-                operations = f"{result['operations']} operations"
-                title = f"{group.partition(':')[0].replace(' N ', f' {name} ')}"
-                lines.append(f"| {title} | {_time(result)} | {first}, {operations} in all |")
             continue
-        others = ", ".join(
-            f"{name} {_time(result)} ({result['median_us'] / ours['median_us']:.1f}x)"
-            for name, result in sorted(contestants.items(), key=lambda c: c[1]["median_us"])
+        limit, others = (
+            ", ".join(
+                f"{r['contestant']} {_time(r['median_us'])} ({_ratio(r, ours)}x)"
+                for r in sorted(timed, key=lambda r: r["median_us"])
+                if r is not ours and r["limit"] == wanted
+            )
+            for wanted in (True, False)
         )
-        lines.append(f"| {group} | {_time(ours)} | {others} |")
+        late = [f"{r['contestant']} {r['reason']}" for r in results if r["status"] == "timeout"]
+        others = ", ".join(filter(None, [others, *late]))
+        lines.append(
+            f"| {title} | {_time(ours['median_us'])} | {_first_call(ours)} | {limit} | {others} |"
+        )
     return "\n".join(lines)
 
 
-def _time(result):
-    return f"{result['median_us']:.3g} us"
+def _first_call(result):
+    times = [result.get("first_s"), result.get("second_process_s")]
+    return ", then ".join(_time(t * 1e6) for t in times if t is not None)
 
 
-def main(verb, source, target=None):
-    """Run one of the commands above."""
-    data = json.loads(Path(source).read_text(encoding="utf-8"))
-    if verb == "keep":
-        Path(target).write_text(json.dumps(keep(data), indent=1) + "\n", encoding="utf-8")
-    else:
-        print(table(data))
+def _ratio(result, ours):
+    ratio = result["median_us"] / ours["median_us"]
+    return f"{ratio:.2f}" if ratio < 1 else f"{ratio:.1f}" if ratio < 100 else f"{ratio:.0f}"
+
+
+def _time(us):
+    if us < 1e3:
+        return f"{us:.3g} us"
+    return f"{us / 1e3:.3g} ms" if us < 1e6 else f"{us / 1e6:.3g} s"
+
+
+def main():
+    """Rewrite the table in place."""
+    path = newest()
+    made = table(json.loads(path.read_text(encoding="utf-8"))) + "\n"
+    text = README.read_text(encoding="utf-8")
+    assert TABLE.search(text), f"{README} has no table after <!-- benchmark-table -->"
+    README.write_text(TABLE.sub(lambda _: made, text), encoding="utf-8")
+    print(f"{README}: the table of {path.name}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

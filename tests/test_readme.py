@@ -51,7 +51,9 @@ def test_table_is_made_from_the_committed_results():
     spec = importlib.util.spec_from_file_location("report", _ROOT / "benchmarks" / "report.py")
     report = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(report)
-    kept = json.loads((_ROOT / "benchmarks/results/cpu.json").read_text(encoding="utf-8"))
+    path = report.newest()
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    assert f"`benchmarks/results/{path.name}`" in _README
     assert f"<!-- benchmark-table -->\n{report.table(kept)}\n" in _README
 
 

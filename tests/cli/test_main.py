@@ -27,12 +27,20 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"symdiff {symdiff.__version__}\n"
 
 
-@pytest.mark.parametrize("argv", [["--help"], ["demo", "--help"]])
-def test_help(argv, capsys):
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--help"], "demo"),
+        (["--help"], "bench"),
+        (["demo", "--help"], "--only NAME"),
+        (["bench", "--help"], "--only CONTESTANT"),
+    ],
+)
+def test_help(argv, said, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(argv)
     assert exit_.value.code == 0
-    assert "demo" in capsys.readouterr().out
+    assert said in capsys.readouterr().out
 
 
 def test_no_command(capsys):

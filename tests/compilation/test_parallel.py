@@ -77,6 +77,13 @@ def threads():
     sd.config.threads = before
 
 
+def compiled_anew(f):
+    def run(*args):
+        return f(*args)
+
+    return sd.jit(run)
+
+
 def bits(result):
     leaves = result if isinstance(result, tuple) else (result,)
     return [
@@ -98,11 +105,11 @@ def test_bits_do_not_depend_on_threads(case, short_chunks, threads):
 @pytest.mark.parametrize("case", CASES)
 def test_chunks_give_what_one_loop_gives(case, monkeypatch, threads):
     f, args = CASES[case]
-    plain = sd.jit(lambda *x: f(*x))(*args)
+    plain = compiled_anew(f)(*args)
     monkeypatch.setattr(chunks, "GRAIN", 1000)
     monkeypatch.setattr("symdiff.compilation.parallel.GRAIN", 1)
     threads(3)
-    divided = sd.jit(lambda *x: f(*x))(*args)
+    divided = compiled_anew(f)(*args)
     tolerance = 1e-5 if case == "float32" else 1e-11
 
     def compare(a, b):

@@ -23,7 +23,7 @@ def logarithm_or_square(x, k):
 def in_branches(x, k):
     if x > 0:
         y = np.sqrt(x) * k
-        if k > 2:
+        if k > 2:  # noqa: SIM108 - a statement is what is tested
             z = np.log(x)
         else:
             z = x / k if k != 0 else 1.0
@@ -35,7 +35,7 @@ def in_branches(x, k):
 
 def in_a_loop(x, k):
     for _ in range(4):
-        if x > 0:
+        if x > 0:  # noqa: SIM108 - a statement is what is tested
             x = np.log(x)
         else:
             x = x * x + 0.1 * k

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from symdiff._version import __version__
-from symdiff.cli import cache, demo
+from symdiff.cli import bench, cache, demo
 
 __all__ = ["main"]
 
@@ -20,8 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit status. ``demo``: 0 when every fit is solved, 1 when one is not. ``cache``: 1
-        when the directory cannot be used.
+        The exit status: 0 when all went well. 1 when ``demo`` could not solve a fit, an answer in
+        ``bench`` was wrong, or the directory of ``cache`` cannot be used.
 
     Raises
     ------
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"symdiff {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo.add_parser(commands)
+    bench.add_parser(commands)
     cache.add_parser(commands)
     args = parser.parse_args(argv)
     return args.run(args)

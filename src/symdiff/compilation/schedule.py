@@ -285,7 +285,8 @@ def loop_orders(
     in_target = {k for i in equation.target if isinstance(i, Affine) for k, _ in i.terms}
 
     def inner(k: int) -> tuple[bool, bool, int]:
-        return isinstance(equation.extents[k], int), k not in in_target, k
+        extent = equation.extents[k]
+        return isinstance(extent, int) and extent < MIN_BATCH, k not in in_target, k
 
     outer.sort(key=lambda k: (k not in in_target, k))
     numbers = range(len(equation.extents))
@@ -307,7 +308,7 @@ def _has_short_rows(equation: Equation, program: Program, rows: Extent) -> bool:
         if len(shape) < 2 or shape[0] != rows:
             continue
         is_ours = array not in program.outputs and array not in program.inputs
-        rest = math.prod([e for e in shape[1:] if isinstance(e, int)])
+        rest = math.prod([e for e in shape[1:] if isinstance(e, int) and e != rows])
         if not (is_ours or all(isinstance(e, int) for e in shape[1:])) or rest > MAX_IN_ROW:
             return False
     return True

@@ -151,7 +151,10 @@ class _Nest:
         loops = [n for n in self.inside if isinstance(n, Loop)]
         if not any(self._is_short(n) for n in loops) and not any(map(_sums, self.statements)):
             return False
-        if any(isinstance(n.extent, int) and n.extent > MAX_PACKED for n in loops):
+        if any(
+            isinstance(n.extent, int) and n.extent > MAX_PACKED and n.extent != self.loop.extent
+            for n in loops
+        ):
             return False
         if any(self._is_whole_block(s) or self._is_changed(s) for s in self.statements):
             return False
@@ -181,7 +184,7 @@ class _Nest:
         if array in self.local or not any(_mentions(i, self.loop, statement) for i in indices):
             return True
         if len(indices) > 1 and is_row_of(self.loop, indices, statement):
-            return self._can_turn(array) or self._is_packable(array)
+            return self._can_turn(array) or self._is_packable(array) or self._is_of_pairs(array)
         if any(isinstance(i, Read) for i in indices):
             return True
         # Along the last axis rows lie side by side.
@@ -194,6 +197,11 @@ class _Nest:
                 return False
             count *= extent
         return count <= MAX_PACKED
+
+    def _is_of_pairs(self, array: str) -> bool:
+        """Whether an array that is only read has a number for each pair of rows."""
+        shape = self.schedule.program.types[array].shape
+        return shape == (self.loop.extent,) * 2 and array not in self.written
 
     def _can_turn(self, array: str) -> bool:
         """Whether an array of ours may have its rows as the last axis in memory."""
@@ -324,7 +332,7 @@ class _Nest:
         head: list[Node] = []
         tail: list[Node] = []
         for array in self.arrays:
-            if array in self.local or not self._has_rows(array):
+            if array in self.local or not self._has_rows(array) or self._is_left(array):
                 continue
             if self._can_turn(array):
                 storage = self.storage[array]
@@ -353,6 +361,10 @@ class _Nest:
             for a, indices in _places(s)
             if a == array
         )
+
+    def _is_left(self, array: str) -> bool:
+        """Whether an array is read where it is, since its rows are too long for a tile."""
+        return self._is_of_pairs(array) and not self._is_packable(array)
 
     def _is_summed_only(self, array: str) -> bool:
         writes = [s.equation for s in self.statements if s.equation.array == array]

@@ -723,6 +723,13 @@ def _pow(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     return _select(e, dtype, [kept, power, zero])
 
 
+def _normal_distribution(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    """The normal distribution function, by a function that the vector library has."""
+    scaled = STEPS["mul"](e, dtype, [arguments[0], constant(-math.sqrt(0.5), dtype)])
+    half = constant(0.5, dtype)
+    return STEPS["mul"](e, dtype, [half, STEPS["erfc"](e, dtype, [scaled])])
+
+
 def _special_rows() -> dict[str, Row]:
     """A row for each of SciPy's functions, by its name and the kinds of its arguments."""
     rows: dict[str, Row] = {}
@@ -784,6 +791,7 @@ STEPS: dict[str, Row] = {
     "digamma": _special("psi", "d"),
     "polygamma": _polygamma,
     **_special_rows(),
+    "ndtr": _normal_distribution,
     "int_spherical_jn": _reflected(_special("spherical_jn", "ld")),
     "int_spherical_in": _reflected(_special("spherical_in", "ld")),
     "zeta": _zeta,
@@ -815,7 +823,7 @@ STEPS: dict[str, Row] = {
 """What can be compiled for the CPU is the keys of this table."""
 
 LIBRARY_STEPS = frozenset(
-    [*_LIBRARY, "sigmoid", "logaddexp", "logaddexp2", "softplus", "log_expit"]
+    [*_LIBRARY, "sigmoid", "logaddexp", "logaddexp2", "softplus", "log_expit", "ndtr"]
 )
 """The steps that call functions of the mathematical library which have vector variants."""
 

@@ -98,11 +98,11 @@ def test_bits_do_not_depend_on_threads(case, short_chunks, threads):
 @pytest.mark.parametrize("case", CASES)
 def test_chunks_give_what_one_loop_gives(case, monkeypatch, threads):
     f, args = CASES[case]
-    plain = sd.jit(lambda *x: f(*x))(*args)
+    plain = sd.jit(f)(*args)
     monkeypatch.setattr(chunks, "GRAIN", 1000)
     monkeypatch.setattr("symdiff.compilation.parallel.GRAIN", 1)
     threads(3)
-    divided = sd.jit(lambda *x: f(*x))(*args)
+    divided = sd.jit(f)(*args)
     tolerance = 1e-5 if case == "float32" else 1e-11
 
     def compare(a, b):

@@ -25,6 +25,7 @@ def in_branches(x, k):
         y = np.sqrt(x) * k
         if k > 2:
             z = np.log(x)
+            y = y + z
         else:
             z = x / k if k != 0 else 1.0
     else:
@@ -38,7 +39,8 @@ def in_a_loop(x, k):
         if x > 0:
             x = np.log(x)
         else:
-            x = x * x + 0.1 * k
+            x = x * x
+            x = x + 0.1 * k
     return x
 
 

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -188,3 +189,30 @@ def test_a_fork_while_other_threads_compile():
         for t in threads:
             t.join()
     assert statuses == [0] * 20
+
+
+def test_other_threads_run_during_a_loop_of_unknown_length():
+    def steps(x, n):
+        i = 0
+        while i < n:
+            x = np.sin(x) + 1.0
+            i += 1
+        return x
+
+    f = sd.jit(steps)
+    f(1.0, 1)
+    ticks = []
+    done = threading.Event()
+
+    def tick():
+        while not done.wait(0.002):
+            ticks.append(time.perf_counter())
+
+    other = threading.Thread(target=tick)
+    other.start()
+    start = time.perf_counter()
+    f(1.0, 4_000_000)
+    end = time.perf_counter()
+    done.set()
+    other.join()
+    assert any(start < t < end for t in ticks)

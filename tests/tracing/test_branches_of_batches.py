@@ -23,8 +23,9 @@ def logarithm_or_square(x, k):
 def in_branches(x, k):
     if x > 0:
         y = np.sqrt(x) * k
-        if k > 2:  # noqa: SIM108 - a statement is what is tested
+        if k > 2:
             z = np.log(x)
+            y = y + z
         else:
             z = x / k if k != 0 else 1.0
     else:
@@ -35,10 +36,11 @@ def in_branches(x, k):
 
 def in_a_loop(x, k):
     for _ in range(4):
-        if x > 0:  # noqa: SIM108 - a statement is what is tested
+        if x > 0:
             x = np.log(x)
         else:
-            x = x * x + 0.1 * k
+            x = x * x
+            x = x + 0.1 * k
     return x
 
 

@@ -506,3 +506,19 @@ def test_in_place_keeps_the_dtype_as_numpy_does():
         return z
 
     assert sd.jit(f)(V.astype("f4"), V).dtype == f(V.astype("f4"), V).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda x: x > -2, lambda x: x < 300, lambda x: x == 256, lambda x: (x > 1) & (x <= 1000)],
+)
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16"])
+def test_comparisons_with_numbers_that_the_dtype_has_not(f, dtype):
+    x = np.array([0, 3, 127, 44], dtype=dtype)
+    np.testing.assert_array_equal(sd.jit(f)(x), f(x))
+
+
+@pytest.mark.parametrize("f", [lambda x: x + 300, lambda x: x * -1, lambda x: np.maximum(x, -1)])
+def test_numbers_that_the_dtype_has_not_are_refused(f):
+    with pytest.raises(sd.DTypeError, match="out of bounds for uint8"):
+        sd.jit(f)(np.array([3], dtype=np.uint8))

@@ -192,7 +192,7 @@ def elementwise(
             reads.append(context.read(x, shape))
             is_weak = is_weak and x.is_weak
         elif isinstance(x, Literal) and x.dtype.startswith("weak"):
-            reads.append(Literal(x.value, _strong_dtype(operands, x)))
+            reads.append(Literal(x.value, _strong_dtype(operands, x, dtype)))
         else:
             reads.append(x)
             is_weak = is_weak and not isinstance(x, Literal)
@@ -218,12 +218,20 @@ def astype(x: Any, dtype: Any) -> TracedArray:
     return elementwise(traced.context, COPY, [traced], name)
 
 
-def _strong_dtype(operands: Sequence[Lifted], literal: Literal) -> str:
+def _strong_dtype(operands: Sequence[Lifted], literal: Literal, result: str) -> str:
     """The dtype that a Python number takes beside these operands."""
     strong = [x.dtype_ for x in operands if isinstance(x, TracedArray) and not x.is_weak]
     if literal.dtype == "weak_float":
         return _dtype_of_float(*strong)
-    return np.result_type(*strong, literal.value).name
+    found = np.result_type(*strong, literal.value)
+    if found.kind not in "iu" or isinstance(literal.value, bool):
+        return found.name
+    limits = np.iinfo(found)
+    if limits.min <= literal.value <= limits.max:
+        return found.name
+    if result == "bool":  # comparisons are of the numbers as they are
+        return "int64"
+    raise DTypeError(at_user_line(f"the whole number {literal.value} is out of bounds for {found}"))
 
 
 @cache

@@ -8,6 +8,7 @@ and answers ``NotImplemented`` when it is given anything else.
 
 from __future__ import annotations
 
+from symdiff.compilation.cpu.duration import has_loops
 from symdiff.compilation.cpu.lowering import (
     MAX_ON_STACK,
     STACK_LIMIT,
@@ -263,11 +264,11 @@ def add_array_entry(schedule: Schedule, module: Module) -> None:
         slot = f.value(f"getelementptr i64, ptr {dimensions}, i64 {axis}")
         sizes[name] = f.value(f"load i64, ptr {slot}")
     declare_python(module, "PyLong_FromLong")
-    if schedule.has_loops:
+    if has_loops(program):
         declare_python(module, "PyEval_SaveThread", "PyEval_RestoreThread")
         f.add("%thread = call ptr @PyEval_SaveThread()")
     call_kernel(f, module, schedule, pointers, sizes)
-    if schedule.has_loops:
+    if has_loops(program):
         f.add("call void @PyEval_RestoreThread(ptr %thread)")
     good = f.value("icmp eq i32 %status, 0")
     f.add(f"br i1 {good}, label %good, label %bad")

@@ -21,7 +21,6 @@ from symdiff.compilation.cpu.entry import (
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.objects import DATA, DIMENSIONS, FLAGS, Writer
 from symdiff.compilation.cpu.operations import ITEM_SIZES
-from symdiff.program.blocks import Block
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
@@ -48,8 +47,7 @@ def add_into_entry(program: Program, module: Module, call: Call) -> list[Any]:
         The objects whose addresses belong into the global array ``objects``; that of the kernel's
         ``call`` belongs into ``kernel_call``.
     """
-    has_loops = any(e.extents or isinstance(e.pattern, Block) for e in program.equations)
-    writer = _IntoWriter(program, module, call, _run_kernel, has_loops=has_loops)
+    writer = _IntoWriter(program, module, call, _run_kernel)
     text = writer.text()
     count = len(writer.objects.values)
     module.functions.append(

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.compilation.cpu.calls import Call, Given
+from symdiff.compilation.cpu.duration import has_loops, has_steps
 from symdiff.compilation.cpu.entry import (
     Lines,
     call_kernel,
@@ -95,7 +96,7 @@ def add_object_entry(schedule: Schedule, module: Module, call: Call) -> list[Any
     def run_kernel(writer: Writer, pointers: list[str]) -> None:
         call_kernel(writer.f, module, schedule, pointers, writer.sizes)
 
-    writer = Writer(schedule.program, module, call, run_kernel, has_loops=schedule.has_loops)
+    writer = Writer(schedule.program, module, call, run_kernel)
     text = writer.text()
     count = len(writer.objects.values)
     module.functions.append(
@@ -114,14 +115,11 @@ class Writer:
         module: Module,
         call: Call,
         run_kernel: Callable[[Writer, list[str]], None],
-        *,
-        has_loops: bool,
     ) -> None:
         self.program = program
         self.module = module
         self.call = call
         self.run_kernel = run_kernel
-        self.has_loops = has_loops
         self.f = Lines()
         self.objects = _Objects([])
         self.given = iter([g for g in call.given if g is not None])
@@ -408,7 +406,7 @@ class Writer:
         """Call the kernel, without the lock where it may take long."""
         f = self.f
         thread = None
-        if self.has_loops:
+        if has_loops(self.program):
             thread = f.stack("ptr")
             f.add(f"store ptr null, ptr {thread}")
             declare_python(self.module, "PyEval_SaveThread", "PyEval_RestoreThread")
@@ -416,7 +414,7 @@ class Writer:
             for value in self.sizes.values():
                 total = f.value(f"add i64 {total}, {value}")
             is_long = "true"
-            if self.sizes:
+            if self.sizes and not has_steps(self.program):
                 is_long = f.value(f"icmp sge i64 {total}, {_LONG}")
             f.add(f"br i1 {is_long}, label %unlock, label %run")
             f.label("unlock")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from symdiff.compilation.schedule import rows_of
 from symdiff.program.affine import Affine, identity
 from symdiff.program.blocks import Block
 from symdiff.program.equations import (
@@ -21,6 +22,7 @@ from symdiff.program.equations import (
 from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
+from symdiff.program.sizes import Extent
 
 __all__ = ["with_products"]
 
@@ -34,13 +36,14 @@ LONG = 16
 
 def with_products(program: Program) -> Program:
     """Put blocks in for the large products of a Program."""
-    found = [e for e in program.equations if _product(program, e) is not None]
+    rows = rows_of(program)
+    found = {id(e): p for e in program.equations if (p := _product(program, e, rows)) is not None}
     if not found:
         return program
     types = dict(program.types)
     equations: list[Equation] = []
     for equation in program.equations:
-        product = _product(program, equation)
+        product = found.get(id(equation))
         if product is None:
             equations.append(equation)
             continue
@@ -69,9 +72,9 @@ class _Product(NamedTuple):
     attributes: tuple[str, ...]
 
 
-def _product(program: Program, equation: Equation) -> _Product | None:
+def _product(program: Program, equation: Equation, rows: Extent | None) -> _Product | None:
     """Take a large product apart: which matrix is on the left, and which are transposed."""
-    if not _is_large_product(equation):
+    if not _is_large_product(equation, rows):
         return None
     row, column = (_single(i) for i in equation.target)
     if row is None or column is None or row == column:
@@ -98,13 +101,16 @@ def _product(program: Program, equation: Equation) -> _Product | None:
     return _Product(left, right, tuple(attributes))
 
 
-def _is_large_product(equation: Equation) -> bool:
+def _is_large_product(equation: Equation, rows: Extent | None) -> bool:
+    """Whether a product is large without the axis of a batch, which shares its loop with others."""
     if equation.pattern is not PRODUCT or equation.operator != "+=":
         return False
     if len(equation.extents) != 3 or len(equation.target) != 2:
         return False
     inner = [k for k in range(3) if all(_single(i) != k for i in equation.target)]
     known = sorted(e for e in equation.extents if isinstance(e, int))
+    if rows in known:
+        known.remove(rows)  # type: ignore[arg-type]
     if any(isinstance(equation.extents[k], int) and equation.extents[k] < LONG for k in inner):  # type: ignore[operator]
         return False
     return len(known) >= 2 and math.prod(known[-2:]) >= LARGE and min(known) > 1

@@ -173,12 +173,9 @@ class _Nest:
         return isinstance(block, Block) and (block.rank > 0 or any(block.ranks))
 
     def _is_changed(self, statement: Statement) -> bool:
-        """Whether something is changed in place, or memory changes places."""
+        """Whether something is changed in place."""
         in_place = self.schedule.in_place
-        return any(
-            a in in_place or a in in_place.values() or a in self.schedule.swapped
-            for a, _ in _places(statement)
-        )
+        return any(a in in_place or a in in_place.values() for a, _ in _places(statement))
 
     def _has_good_place(self, array: str, indices: Sequence[Index], statement: Statement) -> bool:
         if array in self.local or not any(_mentions(i, self.loop, statement) for i in indices):

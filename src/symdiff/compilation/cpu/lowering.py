@@ -115,6 +115,10 @@ class KernelFunction(Writer):
         self._nodes(self.schedule.body)
         is_small = not self.schedule.has_loops and len(self.program.equations) <= INLINE_LIMIT
         inlining = "alwaysinline" if is_small else "" if self.is_inside else "noinline"
+        if self.schedule.swapped:
+            # What a step writes is what the next one reads: copied into the loop, where the
+            # pointers are what they were promised not to be, loads move to the step before.
+            inlining = "noinline"
         return self.end(arguments, inlining)
 
     def begin(self) -> list[str]:
@@ -123,9 +127,7 @@ class KernelFunction(Writer):
         for number, (array, kind) in enumerate(arguments_of(self.schedule)):
             self.pointers[array] = f"%a{number}"
             attributes = " readonly" if kind in ("input", "constant") else ""
-            # What a step writes is what the next one reads: LLVM moves loads from one to the other.
-            attributes += "" if array in self.schedule.swapped else " noalias"
-            arguments.append(f"ptr{attributes} %a{number}")
+            arguments.append(f"ptr{attributes} noalias %a{number}")
         for array, end in self.schedule.in_place.items():
             self.pointers[array] = self.pointers[end]
         for number, size in enumerate(self.size_names):

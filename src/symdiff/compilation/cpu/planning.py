@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from symdiff.compilation.products import with_products
 from symdiff.compilation.schedule import Schedule, schedule
+from symdiff.compilation.slices import with_slices
 from symdiff.compilation.straight_line import is_straight_line, straight_line_schedule
 from symdiff.compilation.tiles import tile
+from symdiff.compilation.unrolling import unroll_short
 from symdiff.program.program import Program
 
 __all__ = ["planned"]
@@ -24,4 +26,4 @@ def planned(program: Program, carried: Mapping[str, str] | None = None) -> Sched
     """
     if not carried and is_straight_line(program):
         return straight_line_schedule(program)
-    return tile(schedule(with_products(program), carried))
+    return unroll_short(tile(schedule(with_products(with_slices(program)), carried)))

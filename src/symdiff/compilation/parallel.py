@@ -55,6 +55,9 @@ class Parallel:
         Scratch arrays in which each iteration, or tile, puts something for itself.
     given : tuple of str
         Registers that are read.
+    arrays : tuple of str
+        All arrays of the loop, tiles included.
+    equations : tuple of Equation
     """
 
     weight: Extent
@@ -62,6 +65,8 @@ class Parallel:
     numbers: tuple[tuple[str, str], ...]
     private: tuple[str, ...]
     given: tuple[str, ...]
+    arrays: tuple[str, ...]
+    equations: tuple[Equation, ...]
 
 
 def parallel(schedule: Schedule) -> dict[Loop, Parallel]:
@@ -110,6 +115,8 @@ class _Candidate:
             tuple([(a, operator) for a, operator in summed.items() if a not in in_memory]),
             self._private(),
             self._given(),
+            (*self._names(), *self._tiles()),
+            tuple([s.equation for s in self.statements]),
         )
 
     def _summed(self) -> dict[str, str] | None:
@@ -142,6 +149,9 @@ class _Candidate:
         rank = len(self.schedule.program.types[array].shape)
         return len(storage.axes) == rank or self._is_local(array)
 
+    def _tiles(self) -> list[str]:
+        return [] if self.loop.tile is None else [*self.loop.tile.copies.values()]
+
     def _names(self) -> list[str]:
         return [*dict.fromkeys(a for s in self.statements for a in _arrays(s.equation))]
 
@@ -167,9 +177,8 @@ class _Candidate:
 
     def _private(self) -> tuple[str, ...]:
         """Find the scratch arrays that hold a part of an array, or a tile."""
-        tiles = [] if self.loop.tile is None else self.loop.tile.copies.values()
         found: list[str] = []
-        for name in dict.fromkeys([*self._names(), *tiles]):
+        for name in dict.fromkeys([*self._names(), *self._tiles()]):
             storage = self.storage[name]
             if storage.kind == "scratch":
                 rank = len(self.schedule.program.types[name].shape) if "@" not in name else 0

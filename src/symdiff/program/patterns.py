@@ -89,6 +89,8 @@ class Pattern:
 
     def is_multiple_of(self, operand: int) -> bool:
         """Whether this is an operand times what does not depend on it."""
+        if not isinstance(self.expression, sp.Expr):
+            return False
         symbol = placeholder(operand)
         factors = self.expression.as_ordered_factors()
         rest = [f for f in factors if f != symbol]

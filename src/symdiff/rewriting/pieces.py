@@ -299,7 +299,7 @@ def _through(program: Program, equations: list[Equation], array: str) -> list[Eq
             result.append(e._replace(operator="+="))  # like the others, from zero
         else:
             result.append(e)
-    return result
+    return result if into <= {e.array for e in result} else None
 
 
 def _source(equation: Equation) -> tuple[Index, ...]:

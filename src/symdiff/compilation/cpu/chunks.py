@@ -53,6 +53,7 @@ class _Divided:
         self.part = f"{f.name}_part_{loop.variable}"
         self.chunk = f"{f.name}_chunk_{loop.variable}"
         self.n_numbers = len(parallel.numbers)
+        self.names = [name for name in f.arguments if name in parallel.arrays]
         self.extent = f.size(loop.extent)
 
     def write(self) -> None:
@@ -64,7 +65,7 @@ class _Divided:
         for name in (*dict(self.parallel.summed), *self.parallel.private):
             f.size(_count(self.storage[name].shape))  # here, for whatever follows the loop too
         most = MAX_SUMMED_CHUNKS if self.parallel.summed or self.n_numbers else MAX_CHUNKS
-        self.sums = f.slot(f"[{max(self.n_numbers, 1) * most} x i64]")
+        self.sums = f.shared("chunk_sums", max(self.n_numbers, 1) * most)
         size, count = self.chunk_sizes(most)
         result = f.slot("i32")
         f.when(
@@ -88,7 +89,7 @@ class _Divided:
     def part_text(self) -> str:
         """Write the function that does some of the iterations."""
         g = type(self.f)(self.f.schedule, self.f.module, self.part)
-        arguments = [*g.begin(), *self.arguments()]
+        arguments = [*g.begin(self.parallel), *self.arguments()]
         for k, name in enumerate(self.parallel.given):
             g.set_register(name, Value(f"%g{k}", self.storage[name].dtype))
         for name, operator in self.parallel.numbers:
@@ -104,7 +105,7 @@ class _Divided:
         """Write the function that threads call."""
         g = type(self.f)(self.f.schedule, self.f.module, self.chunk)
         table = _Table(g, "%table")
-        pointers = {name: table.take("ptr") for name in g.arguments}
+        pointers = {name: table.take("ptr") for name in self.names}
         sizes = [table.take("i64") for _ in g.size_names]
         given = []
         for name in self.parallel.given:
@@ -187,7 +188,7 @@ class _Divided:
     def undivided(self, result: str) -> None:
         """Do all iterations here."""
         f = self.f
-        pointers = [f"%a{n}" for n in range(len(f.arguments))]
+        pointers = [f.pointers[name] for name in self.names]
         sizes = [f"%n{n}" for n in range(len(f.size_names))]
         status = self.call(f, pointers, sizes, self.given, self.sums, "0", self.extent)
         f.lines.append(f"  store i32 {status}, ptr {result}")
@@ -223,10 +224,10 @@ class _Divided:
     def table(self, size: str, partial: str, stride: str, private: str, private_stride: str) -> str:
         """Put the arguments where threads find them."""
         f = self.f
-        pointers = [f"%a{n}" for n in range(len(f.arguments))]
+        pointers = [f.pointers[name] for name in self.names]
         sizes = [f"%n{n}" for n in range(len(f.size_names))]
         n_slots = len(pointers) + len(sizes) + len(self.given) + 7
-        table = _Table(f, f.slot(f"[{n_slots} x i64]"))
+        table = _Table(f, f.shared("chunk_table", n_slots))
         for pointer in pointers:
             table.put("ptr", pointer)
         for value in sizes:

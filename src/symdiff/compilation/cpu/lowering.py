@@ -6,7 +6,7 @@ second, where a builder of instruction objects takes most of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from symdiff.compilation.cpu.blocks import FUNCTIONS, block_function
 from symdiff.compilation.cpu.chunks import divided
@@ -45,6 +45,7 @@ from symdiff.compilation.tiles import is_row_of
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
 from symdiff.program.equations import (
+    ArrayType,
     Equation,
     Index,
     IndexValue,
@@ -121,26 +122,37 @@ class KernelFunction(Writer):
             inlining = "noinline"
         return self.end(arguments, inlining)
 
-    def begin(self) -> list[str]:
-        """Name the arguments, take memory for registers, compute sizes."""
+    def begin(self, part: Parallel | None = None) -> list[str]:
+        """Name the arguments, take memory for registers, compute sizes.
+
+        Those are of all arrays, or of the arrays of a loop that is divided.
+        """
         arguments: list[str] = []
         for number, (array, kind) in enumerate(arguments_of(self.schedule)):
+            if part is not None and array not in part.arrays:
+                continue
             self.pointers[array] = f"%a{number}"
             attributes = " readonly" if kind in ("input", "constant") else ""
             arguments.append(f"ptr{attributes} noalias %a{number}")
         for array, end in self.schedule.in_place.items():
-            self.pointers[array] = self.pointers[end]
+            if end in self.pointers:
+                self.pointers[array] = self.pointers[end]
         for number, size in enumerate(self.size_names):
             self.sizes[symbol(size)] = f"%n{number}"
             arguments.append(f"i64 %n{number}")
-        for array, storage in self.schedule.storage.items():
+        for array in self.schedule.storage if part is None else dict.fromkeys(part.arrays):
+            storage = self.schedule.storage[array]
             if storage.has_register and self._needs_slot(array):
                 slot = f"%s{len(self.slots)}"
                 self.head.append(f"  {slot} = alloca {llvm_type(storage.dtype)}")
                 self.slots[array] = slot
             if storage.kind == "local":
                 self.pointers[array] = self._local(storage)
-        self._size_values()
+        types, equations = self.program.types, self.program.equations
+        if part is not None:
+            types = {array: types[array] for array in part.arrays if array in types}
+            equations = part.equations
+        self._size_values(types, equations)
         return arguments
 
     def end(self, arguments: Sequence[str], attributes: str) -> str:
@@ -154,6 +166,7 @@ class KernelFunction(Writer):
             [
                 f"define internal i32 @{self.name}({', '.join(arguments)}) {attributes} {{",
                 "entry:",
+                *self.shared_memory,
                 *self.head,
                 *self.lines,
                 f"  ret i32 {status}",
@@ -182,12 +195,12 @@ class KernelFunction(Writer):
                 self._depths.setdefault(statement.equation.array, []).append(statement.path)
         return self._depths
 
-    def _size_values(self) -> None:
+    def _size_values(self, types: Mapping[str, ArrayType], equations: Sequence[Equation]) -> None:
         """Compute every polynomial of sizes once, in front of all loops."""
-        for array_type in self.program.types.values():
+        for array_type in types.values():
             for extent in array_type.shape:
                 self.size(extent)
-        for equation in self.program.equations:
+        for equation in equations:
             map_sizes(equation, self._note_size)
 
     def _note_size(self, extent: Extent) -> Extent:

@@ -28,6 +28,7 @@ class Writer:
         self.counter = 0
         self.block = "entry"
         self.has_status = False
+        self._shared: dict[str, int] = {}
 
     def emit(self, instruction: str) -> str:
         """Append an instruction and name its result."""
@@ -57,6 +58,16 @@ class Writer:
         self.has_status = True
         before = self.emit("load i32, ptr %status")
         self.lines.append(f"  store i32 {self.emit(f'or i32 {before}, {status}')}, ptr %status")
+
+    def shared(self, name: str, count: int) -> str:
+        """Take memory for some 64-bit numbers that is used by one part after another."""
+        self._shared[name] = max(count, self._shared.get(name, 0))
+        return f"%{name}"
+
+    @property
+    def shared_memory(self) -> list[str]:
+        """The instructions that take that memory."""
+        return [f"  %{name} = alloca [{count} x i64]" for name, count in self._shared.items()]
 
     # numbers
 

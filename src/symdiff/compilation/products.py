@@ -16,6 +16,7 @@ from symdiff.program.blocks import Block
 from symdiff.program.equations import (
     WHOLE,
     Equation,
+    IndexValue,
     Read,
     is_plain,
 )
@@ -154,6 +155,8 @@ def _is_scaled(program: Program, scaled: str, inner: int, base: str, base_inner:
     wanted = (1 - inner, inner) if base_inner == 1 else (inner, 1 - inner)
     found: list[int] = []
     for k, operand in enumerate(equation.operands):
+        if isinstance(operand, IndexValue) and any(n != inner for n, _ in operand.value.terms):
+            return False
         if not isinstance(operand, Read):
             continue
         axes = tuple(map(_single, operand.indices))

@@ -28,8 +28,15 @@ def gathered(data):
 def with_symdiff(scene):
     import symdiff as sd
 
+    data = scene.data
+    first, second = data.obs[:, 0], data.obs[:, 1]
     blocks = sd.vmap(sd.jacobian(models.reprojection_error, argnums=(0, 1, 2)))
-    return lambda: blocks(*gathered(scene.data))
+
+    @sd.jit
+    def gathered_blocks(cams, points, w, feats):
+        return blocks(cams[first], points[second], w, feats)
+
+    return partial(gathered_blocks, data.cams, data.points, data.w, data.feats)
 
 
 def with_c(scene):

@@ -54,7 +54,7 @@ MAX_UNROLLED = 24
 """Steps of a loop that is unrolled within a row."""
 MAX_WEIGHT = 256
 """Statements to which a loop may be unrolled."""
-MAX_BODY = 128
+MAX_BODY = 192
 """Statements of straight-line code in one loop over rows."""
 REGISTER_WEIGHT = 4
 """Statements as which a register counts that is taken for all of a loop over rows."""

@@ -122,8 +122,9 @@ class Assembler:
 
     def allocate(self, kind: str, count: str, status: int, *free: str) -> str:
         """Take memory for elements; return `status`, after giving other memory back, if none is."""
-        padded = self.value(f"add i64 {count}, 1")  # malloc(0) may give null
-        pointer = self.call("malloc", [f"i64 {self.bytes(kind, padded)}"], "ptr")
+        size = self.value(f"add i64 {self.bytes(kind, count)}, 64")  # of nothing it may be null
+        size = self.value(f"and i64 {size}, -64")
+        pointer = self.call("aligned_alloc", ["i64 64", f"i64 {size}"], "ptr")
         self.fail_if(self.value(f"icmp eq ptr {pointer}, null"), status, *free)
         return pointer
 

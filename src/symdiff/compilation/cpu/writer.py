@@ -25,6 +25,7 @@ class Writer:
         self.module = module
         self.lines: list[str] = []
         self.head: list[str] = []
+        self.shared: dict[str, int] = {}
         self.counter = 0
         self.block = "entry"
         self.has_status = False
@@ -51,6 +52,11 @@ class Writer:
         self.counter += 1
         self.head.append(f"  %r{self.counter} = alloca {kind}")
         return f"%r{self.counter}"
+
+    def shared_slots(self, name: str, count: int) -> str:
+        """Take memory for numbers that is used anew by whatever asks for this name."""
+        self.shared[name] = max(count, self.shared.get(name, 1))
+        return f"%{name}"
 
     def note_status(self, status: str) -> None:
         """Add what went wrong to what the kernel will say."""

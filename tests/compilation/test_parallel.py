@@ -208,10 +208,10 @@ def test_the_number_of_threads_is_checked():
 
 def test_many_loops_share_what_a_loop_needs_of_the_stack():
     def f(x):
-        for k in range(40):
+        for k in range(16):
             x = np.sin(x)[::-1] + k * np.sum(x)
         return x
 
-    text = kernel_text(sd.jit(f).program(Y))
-    assert text.count("@symdiff_parallel_for(ptr") > 10
+    text = kernel_text(sd.jit(f).program(Y))  # sizes are symbols: all loops may be divided
+    assert text.count("call i32 @symdiff_parallel_for(") > 10
     assert text.count("%chunk_table = alloca") == text.count("%chunk_sums = alloca") == 1

@@ -11,6 +11,7 @@ from scipy import special
 
 import symdiff as sd
 from symdiff.compilation.cpu import chunks
+from symdiff.compilation.cpu.kernel import kernel_text
 
 rng = np.random.default_rng(11)
 N = 3000
@@ -219,3 +220,14 @@ def test_a_forked_child_makes_threads_of_its_own(tmp_path):
 def test_the_number_of_threads_is_checked():
     with pytest.raises(ValueError, match="threads is 0"):
         sd.config.threads = 0
+
+
+def test_many_loops_share_what_a_loop_needs_of_the_stack():
+    def f(x):
+        for k in range(16):
+            x = np.sin(x)[::-1] + k * np.sum(x)
+        return x
+
+    text = kernel_text(sd.jit(f).program(Y))  # sizes are symbols: all loops may be divided
+    assert text.count("call i32 @symdiff_parallel_for(") > 10
+    assert text.count("%chunk_table = alloca") == text.count("%chunk_sums = alloca") == 1

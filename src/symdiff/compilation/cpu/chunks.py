@@ -65,7 +65,8 @@ class _Divided:
         for name in (*dict(self.parallel.summed), *self.parallel.private):
             f.size(_count(self.storage[name].shape))  # here, for whatever follows the loop too
         most = MAX_SUMMED_CHUNKS if self.parallel.summed or self.n_numbers else MAX_CHUNKS
-        self.sums = f.shared("chunk_sums", max(self.n_numbers, 1) * most)
+        # One loop after the other uses these: a stack has no room for as many as there are loops.
+        self.sums = f.shared_slots("chunk_sums", self.n_numbers * most)
         size, count = self.chunk_sizes(most)
         result = f.slot("i32")
         f.when(
@@ -227,7 +228,7 @@ class _Divided:
         pointers = [f.pointers[name] for name in self.names]
         sizes = [f"%n{n}" for n in range(len(f.size_names))]
         n_slots = len(pointers) + len(sizes) + len(self.given) + 7
-        table = _Table(f, f.shared("chunk_table", n_slots))
+        table = _Table(f, f.shared_slots("chunk_table", n_slots))
         for pointer in pointers:
             table.put("ptr", pointer)
         for value in sizes:

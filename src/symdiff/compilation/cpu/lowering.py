@@ -159,6 +159,7 @@ class KernelFunction(Writer):
         """Return the status, and put the function together."""
         attributes += width_attribute()
         status = "0"
+        self.head += [f"  %{name} = alloca [{n} x i64]" for name, n in self.shared.items()]
         if self.has_status:
             self.head += ["  %status = alloca i32", "  store i32 0, ptr %status"]
             status = self.emit("load i32, ptr %status")
@@ -166,7 +167,6 @@ class KernelFunction(Writer):
             [
                 f"define internal i32 @{self.name}({', '.join(arguments)}) {attributes} {{",
                 "entry:",
-                *self.shared_memory,
                 *self.head,
                 *self.lines,
                 f"  ret i32 {status}",

@@ -25,10 +25,10 @@ class Writer:
         self.module = module
         self.lines: list[str] = []
         self.head: list[str] = []
+        self.shared: dict[str, int] = {}
         self.counter = 0
         self.block = "entry"
         self.has_status = False
-        self._shared: dict[str, int] = {}
 
     def emit(self, instruction: str) -> str:
         """Append an instruction and name its result."""
@@ -53,21 +53,16 @@ class Writer:
         self.head.append(f"  %r{self.counter} = alloca {kind}")
         return f"%r{self.counter}"
 
+    def shared_slots(self, name: str, count: int) -> str:
+        """Take memory for numbers that is used anew by whatever asks for this name."""
+        self.shared[name] = max(count, self.shared.get(name, 1))
+        return f"%{name}"
+
     def note_status(self, status: str) -> None:
         """Add what went wrong to what the kernel will say."""
         self.has_status = True
         before = self.emit("load i32, ptr %status")
         self.lines.append(f"  store i32 {self.emit(f'or i32 {before}, {status}')}, ptr %status")
-
-    def shared(self, name: str, count: int) -> str:
-        """Take memory for some 64-bit numbers that is used by one part after another."""
-        self._shared[name] = max(count, self._shared.get(name, 0))
-        return f"%{name}"
-
-    @property
-    def shared_memory(self) -> list[str]:
-        """The instructions that take that memory."""
-        return [f"  %{name} = alloca [{count} x i64]" for name, count in self._shared.items()]
 
     # numbers
 

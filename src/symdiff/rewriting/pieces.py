@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from symdiff.program.affine import Affine, constant, index
 from symdiff.program.equations import (
     Equation,
@@ -30,7 +32,7 @@ from symdiff.program.equations import (
     substitute,
 )
 from symdiff.program.patterns import Pattern, pattern, placeholder
-from symdiff.program.program import Program
+from symdiff.program.program import Program, remove_dead_equations
 from symdiff.program.sizes import Extent
 
 __all__ = ["compute_pieces"]
@@ -46,7 +48,8 @@ def compute_pieces(program: Program) -> Program:
     """Compute what is not zero, and what is needed, of arrays that consist of pieces."""
     if not any(e.extents for e in program.equations):
         return program
-    return _needed_only(_without_zeros(program))
+    split = _without_zeros(program)
+    return _needed_only(program if split is program else remove_dead_equations(split))
 
 
 # boxes
@@ -100,33 +103,33 @@ def _without_zeros(program: Program) -> Program:
         counts[equation.array] -= 1
         if not counts[equation.array] and _is_assembled(program, made[equation.array]):
             pieces[equation.array] = made[equation.array]
-    if len(equations) == len(program.equations) and not pieces:
+    is_same = len(equations) == len(program.equations)
+    if is_same and all(a is b for a, b in zip(equations, program.equations, strict=True)):
         return program
     return program.replace(equations=tuple(equations))
 
 
 def _is_assembled(program: Program, made: Sequence[Equation]) -> bool:
-    """Whether an array consists of copies of boxes, with zeros beside them."""
+    """Whether an array is a sum of copies of boxes, with zeros beside them."""
     array = made[0].array
     if array in program.outputs or len(made) > MAX_PIECES:
         return False
     for e in made:
-        is_copy = isinstance(e.pattern, Pattern) and e.pattern.is_copy and e.operator == "="
-        if not is_copy or isinstance(e.operands[0], IndexValue):
+        is_copy = isinstance(e.pattern, Pattern) and e.pattern.is_copy
+        if not is_copy or e.operator not in ("=", "+=") or isinstance(e.operands[0], IndexValue):
             return False
         axes = _axes(e.target)
         if axes is None or len([a for a in axes if a.loop is not None]) != len(e.extents):
             return False
-    shape = program.types[array].shape
-    zeros = sum(_known_count(e.extents) for e in made if _is_zero(e))
-    rest = _known_count(shape) - sum(_known_count(e.extents) for e in made)
-    return zeros + rest >= (1 - USEFUL) * _known_count(shape) or all(
-        isinstance(e.operands[0], Literal) or e.extents != shape for e in made
-    )
+    return True
 
 
-def _is_zero(equation: Equation) -> bool:
+def _is_zero(program: Program, equation: Equation) -> bool:
+    """Whether a piece is a copy of zeros."""
     (operand,) = equation.operands
+    if isinstance(operand, Read):
+        data = program.constants.get(operand.array)
+        return data is not None and not np.any(data)
     return isinstance(operand, Literal) and operand.value == 0
 
 
@@ -154,9 +157,11 @@ def _split(
         return None
     if not equation.pattern.is_copy and not _pays(program, pieces[read.array]):
         return None
+    if any(piece.operator == "+=" for piece in pieces[read.array]):
+        equation = equation._replace(operator="+=")  # some places may be in several pieces
     result: list[Equation] = []
     for piece in pieces[read.array]:
-        if _is_zero(piece):
+        if _is_zero(program, piece):
             continue
         made = _of_piece(program, equation, k, axes, piece)
         if made is None:
@@ -171,7 +176,7 @@ def _split(
 def _pays(program: Program, pieces: Sequence[Equation]) -> bool:
     """Whether enough of an array is zero."""
     shape = program.types[pieces[0].array].shape
-    filled = sum(_known_count(e.extents) for e in pieces if not _is_zero(e))
+    filled = sum(_known_count(e.extents) for e in pieces if not _is_zero(program, e))
     return filled <= USEFUL * _known_count(shape)
 
 

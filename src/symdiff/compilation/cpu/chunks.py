@@ -36,7 +36,8 @@ STEP = 64
 ALIGNMENT = 64
 """Memory begins at multiples of so many bytes."""
 MIN_ITERATIONS = 256
-"""Shorter loops are not divided: their kernels may run while Python's lock is held."""
+"""Loops that are shorter, or whose sizes together are less, are not divided: their kernels may run
+while Python's lock is held, for which a function of SciPy's that warns would wait in a thread."""
 
 
 def divided(f: KernelFunction, loop: Loop, parallel: Parallel) -> None:
@@ -179,6 +180,12 @@ class _Divided:
             )
         count = f.smaller(count, str(most))
         is_short = f.emit(f"icmp slt i64 {self.extent}, {MIN_ITERATIONS}")
+        if f.size_names:  # whose sum is what entries decide by whether to give the lock back
+            sizes = "0"
+            for n in range(len(f.size_names)):
+                sizes = f.sum(sizes, f"%n{n}")
+            keeps_lock = f.emit(f"icmp slt i64 {sizes}, {MIN_ITERATIONS}")
+            is_short = f.emit(f"or i1 {is_short}, {keeps_lock}")
         is_one = f.emit(f"or i1 {is_short}, {f.emit(f'icmp slt i64 {count}, 1')}")
         count = f.emit(f"select i1 {is_one}, i64 1, i64 {count}")
         step = self.loop.tile.size if self.loop.tile is not None else STEP

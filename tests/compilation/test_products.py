@@ -7,6 +7,8 @@ import pytest
 
 import symdiff as sd
 from symdiff.compilation.cpu import engine
+from symdiff.compilation.products import with_products
+from symdiff.program.blocks import Block
 
 rng = np.random.default_rng(6)
 FORMS = {
@@ -17,6 +19,8 @@ FORMS = {
     "columns": lambda x, d: (x * d).T @ x,
     "rows": lambda x, d: (x * d[:, None]).T @ x,
     "rows, right": lambda x, d: x.T @ (x * d[:, None]),
+    "rows, in steps": lambda x, d: ((x * d[:, None]) * np.sin(d)[:, None] / 3).T @ x,
+    "squared, in steps": lambda x, d: ((x * d[:, None]) * x).T @ x,
     "outer axis": lambda x, d: (x * d[:, None]) @ x.T,
     "not linear": lambda x, d: x.T @ (x * d[:, None] * 2 + 1),
     "squared": lambda x, d: x.T @ (x * x * d[:, None]),
@@ -68,3 +72,13 @@ def test_the_blas_keeps_its_threads():
     found = blas.scipy_openblas_get_num_threads()
     blas.scipy_openblas_set_num_threads(before)
     assert found == 2
+
+
+@pytest.mark.parametrize(
+    ("form", "is_symmetric"),
+    [("rows", True), ("rows, in steps", True), ("squared, in steps", False), ("squared", False)],
+)
+def test_what_is_symmetric_is_computed_once(form, is_symmetric):
+    program = sd.jit(FORMS[form]).program(rng.normal(size=(300, 90)), rng.normal(size=300))
+    blocks = [e.pattern for e in with_products(program).equations if isinstance(e.pattern, Block)]
+    assert [("symmetric" in b.attributes) for b in blocks] == [is_symmetric]

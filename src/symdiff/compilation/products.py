@@ -147,7 +147,10 @@ def _is_symmetric(program: Program, left: Read, right: Read, attributes: list[st
 
 
 def _is_scaled(program: Program, scaled: str, inner: int, base: str, base_inner: int) -> bool:
-    """Whether a matrix is another one times what depends on the inner axis only."""
+    """Whether a matrix is another one times what depends on the inner axis only.
+
+    The factors may have been multiplied with it one after the other.
+    """
     made = program.contributions.get(scaled, ())
     if len(made) != 1 or isinstance(made[0].pattern, Block) or not is_plain(made[0].target):
         return False
@@ -160,7 +163,10 @@ def _is_scaled(program: Program, scaled: str, inner: int, base: str, base_inner:
         if not isinstance(operand, Read):
             continue
         axes = tuple(map(_single, operand.indices))
-        if operand.array == base and axes == wanted:
+        is_base = operand.array == base and axes == wanted
+        if is_base or (
+            axes == (0, 1) and _is_scaled(program, operand.array, inner, base, base_inner)
+        ):
             found.append(k)
         elif any(_single(i) != inner for i in operand.indices):
             return False

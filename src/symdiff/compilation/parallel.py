@@ -115,7 +115,7 @@ class _Candidate:
             tuple([(a, operator) for a, operator in summed.items() if a not in in_memory]),
             self._private(),
             self._given(),
-            (*self._names(), *self._tiles()),
+            (*self._names(), *self._tiles(), *self._others()),
             tuple([s.equation for s in self.statements]),
         )
 
@@ -148,6 +148,11 @@ class _Candidate:
             return True
         rank = len(self.schedule.program.types[array].shape)
         return len(storage.axes) == rank or self._is_local(array)
+
+    def _others(self) -> list[str]:
+        """Arrays that are started, stored or copied, be there no statement left for them."""
+        nodes = (n for n in self.nodes if isinstance(n, (Fill, Store, Pack, Unpack)))
+        return [n.array for n in nodes]
 
     def _tiles(self) -> list[str]:
         return [] if self.loop.tile is None else [*self.loop.tile.copies.values()]

@@ -116,12 +116,21 @@ def _is_assembled(program: Program, made: Sequence[Equation]) -> bool:
         return False
     for e in made:
         is_copy = isinstance(e.pattern, Pattern) and e.pattern.is_copy
-        if not is_copy or e.operator not in ("=", "+=") or isinstance(e.operands[0], IndexValue):
+        if not is_copy or e.operator not in ("=", "+=") or not _has_dtype_of(program, e):
             return False
         axes = _axes(e.target)
         if axes is None or len([a for a in axes if a.loop is not None]) != len(e.extents):
             return False
     return True
+
+
+def _has_dtype_of(program: Program, copy: Equation) -> bool:
+    """Whether a copy's source has the dtype of its array: else it is a conversion too."""
+    (operand,) = copy.operands
+    dtype = program.types[copy.array].dtype
+    if isinstance(operand, Literal):
+        return operand.dtype == dtype
+    return isinstance(operand, Read) and program.types[operand.array].dtype == dtype
 
 
 def _is_zero(program: Program, equation: Equation) -> bool:
@@ -286,8 +295,7 @@ def _through(program: Program, equations: list[Equation], array: str) -> list[Eq
     shape = program.types[array].shape
     if not shape or not all(_is_summand(e, shape) for e in made):
         return None
-    boxes = [_axes(_source(e)) if _is_box_copy(e, array) else None for e in readers]
-    if None in boxes:
+    if not all(_is_box_copy(e, array) and _has_dtype_of(program, e) for e in readers):
         return None
     is_copied = all(e.pattern.is_copy for e in made if isinstance(e.pattern, Pattern))
     needed = sum(_known_count(e.extents) for e in readers)

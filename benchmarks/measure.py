@@ -71,7 +71,10 @@ def _few_lines(error: BaseException) -> str:
 
 
 def time_one(workload: contest.Workload, case: contest.Case, name: str, seconds: float) -> Any:
-    """Check a contestant's answer, and time its first call and, with `seconds` > 0, later ones."""
+    """Check a contestant's answer, and time its first call and, with `seconds` > 0, later ones.
+
+    A contestant whose first calls are not yet what later ones are waits in an attribute ``settle``.
+    """
     data = case.load()
     began = time.perf_counter()
     contest.rival(name)
@@ -79,8 +82,11 @@ def time_one(workload: contest.Workload, case: contest.Case, name: str, seconds:
     call = workload.contestants[name](data)
     answer = call()
     first = time.perf_counter()
-    workload.check(data, answer)
     measured = {"import_s": imported - began, "first_s": first - imported}
+    if hasattr(call, "settle"):
+        call.settle()
+        measured["settled_s"] = time.perf_counter() - imported
+    workload.check(data, answer)
     if seconds > 0:
         samples = [measured["first_s"]] if case.once else sample(call, seconds)
         measured |= {

@@ -8,7 +8,7 @@ number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symdiff.compilation.schedule import (
@@ -22,6 +22,7 @@ from symdiff.compilation.schedule import (
     Statement,
     Store,
     Unpack,
+    walk,
 )
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import BLOCKS, Block
@@ -80,13 +81,6 @@ def parallel(schedule: Schedule) -> dict[Loop, Parallel]:
     return found
 
 
-def _walk(nodes: Sequence[Node]) -> Iterator[Node]:
-    for node in nodes:
-        yield node
-        if isinstance(node, (Loop, Rows)):
-            yield from _walk(node.body)
-
-
 class _Candidate:
     """A loop that may be divided."""
 
@@ -94,7 +88,7 @@ class _Candidate:
         self.schedule = schedule
         self.storage = schedule.storage
         self.loop = loop
-        self.nodes = [*_walk(loop.body)]
+        self.nodes = [*walk(loop.body)]
         self.statements = [n for n in self.nodes if isinstance(n, Statement)]
 
     def parallel(self) -> Parallel | None:

@@ -37,6 +37,7 @@ __all__ = [
     "Unpack",
     "is_swapped",
     "schedule",
+    "walk",
 ]
 
 MAX_CANDIDATES = 8
@@ -213,6 +214,14 @@ def schedule(program: Program, carried: Mapping[str, str] | None = None) -> Sche
     swapped = frozenset(a for pair in pairs for a in pair if is_swapped(program.types[a]))
     n_loops = builder.n_loops
     return Schedule(program, builder.body, storage, placement.in_place, swapped, n_loops)
+
+
+def walk(nodes: Sequence[Node]) -> Iterator[Node]:
+    """Give all nodes, those within others included."""
+    for node in nodes:
+        yield node
+        if isinstance(node, (Loop, Rows)):
+            yield from walk(node.body)
 
 
 MAX_COPIED = 128

@@ -35,6 +35,7 @@ from symdiff.compilation.schedule import (
     Store,
     Tile,
     Unpack,
+    walk,
 )
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
@@ -65,7 +66,7 @@ CHUNK = 8
 def tile(schedule: Schedule) -> Schedule:
     """Tile the nests of a schedule for which it pays; the schedule itself is changed."""
     places: dict[str, list[tuple[Statement, Sequence[Index]]]] = {}
-    for node in _walk(schedule.body):
+    for node in walk(schedule.body):
         if isinstance(node, Statement):
             for array, indices in _places(node):
                 places.setdefault(array, []).append((node, indices))
@@ -101,13 +102,6 @@ def _mentions(index: Index, loop: Loop, statement: Statement) -> bool:
     return False
 
 
-def _walk(nodes: Sequence[Node]) -> Iterator[Node]:
-    for node in nodes:
-        yield node
-        if isinstance(node, (Loop, Rows)):
-            yield from _walk(node.body)
-
-
 def _places(statement: Statement) -> Iterator[tuple[str, Sequence[Index]]]:
     """Every array that a statement reads or writes, and where."""
     yield statement.equation.array, statement.equation.target
@@ -128,7 +122,7 @@ class _Nest:
         self.places = places
         self.storage = schedule.storage
         self.loop = loop
-        self.inside = list(_walk(loop.body))
+        self.inside = list(walk(loop.body))
         self.statements = [n for n in self.inside if isinstance(n, Statement)]
         self.arrays = {a: None for s in self.statements for a, _ in _places(s)}
         self.written = {s.equation.array for s in self.statements}
@@ -273,7 +267,7 @@ class _Nest:
         found: list[Node] = [around]
         if rest:
             found.append(Rows(self.loop, [replace(loop, extent=rest, start=count * steps)]))
-        for node in _walk(found):
+        for node in walk(found):
             if isinstance(node, Rows):
                 _unroll(node.body)
         return found
@@ -472,7 +466,7 @@ def _stands_alone(node: Node) -> bool:
 
 
 def _unroll(nodes: Sequence[Node]) -> None:
-    for node in _walk(nodes):
+    for node in walk(nodes):
         if isinstance(node, Loop):
             node.is_unrolled = True
 

@@ -41,6 +41,7 @@ __all__ = [
     "map_sizes",
     "number_type",
     "substitute",
+    "substitute_operand",
 ]
 
 Location: TypeAlias = "tuple[str, int]"
@@ -155,6 +156,15 @@ def is_plain(indices: Sequence[Index]) -> bool:
 def substitute(indices: Sequence[Index], by: Sequence[Affine]) -> tuple[Index, ...]:
     """Put index expressions in for the loop indices of an index map."""
     return tuple([_substitute(i, by) for i in indices])
+
+
+def substitute_operand(operand: Operand, by: Sequence[Affine]) -> Operand:
+    """Put index expressions in for the loop indices of an operand."""
+    if isinstance(operand, Read):
+        return Read(operand.array, substitute(operand.indices, by))
+    if isinstance(operand, IndexValue):
+        return IndexValue(operand.value.substitute(by))
+    return operand
 
 
 def _substitute(i: Index, by: Sequence[Affine]) -> Index:

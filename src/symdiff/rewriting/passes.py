@@ -17,13 +17,12 @@ from symdiff.program.equations import (
     ArrayType,
     Equation,
     Index,
-    IndexValue,
     Literal,
     Operand,
     Read,
     Whole,
     compose,
-    substitute,
+    substitute_operand,
 )
 from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.printing import fresh_name
@@ -202,18 +201,10 @@ def _assigned(equation: Equation) -> Equation:
         by = [identity(len(numbers))[numbers.index(k)] for k in range(len(numbers))]
         equation = equation._replace(
             target=identity(len(numbers)),
-            operands=tuple([_substituted(o, by) for o in equation.operands]),
+            operands=tuple([substitute_operand(o, by) for o in equation.operands]),
             extents=tuple([equation.extents[k] for k in numbers]),
         )
     return equation if equation.operator == "=" else equation._replace(operator="=")
-
-
-def _substituted(operand: Operand, by: list[Affine]) -> Operand:
-    if isinstance(operand, Read):
-        return operand._replace(indices=substitute(operand.indices, by))
-    if isinstance(operand, IndexValue):
-        return operand._replace(value=operand.value.substitute(by))
-    return operand
 
 
 def _is_copy(program: Program, equation: Equation) -> bool:

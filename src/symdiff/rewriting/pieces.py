@@ -24,12 +24,11 @@ from symdiff.program.affine import Affine, constant, index
 from symdiff.program.equations import (
     Equation,
     Index,
-    IndexValue,
     Literal,
-    Operand,
     Read,
     Whole,
     substitute,
+    substitute_operand,
 )
 from symdiff.program.patterns import Pattern, pattern, placeholder
 from symdiff.program.program import Program, remove_dead_equations
@@ -223,7 +222,7 @@ def _of_piece(
     source = piece.operands[0]
     if isinstance(source, Read):
         source = Read(source.array, substitute(source.indices, inner))
-    operands = [_substituted(o, moved) for o in equation.operands]
+    operands = [substitute_operand(o, moved) for o in equation.operands]
     operands[k] = source
     return _without_single_steps(
         equation._replace(
@@ -248,18 +247,10 @@ def _without_single_steps(equation: Equation) -> list[Equation]:
     return [
         equation._replace(
             target=substitute(equation.target, by),
-            operands=tuple([_substituted(o, by) for o in equation.operands]),
+            operands=tuple([substitute_operand(o, by) for o in equation.operands]),
             extents=tuple(extents),
         )
     ]
-
-
-def _substituted(operand: Operand, by: Sequence[Affine]) -> Operand:
-    if isinstance(operand, Read):
-        return Read(operand.array, substitute(operand.indices, by))
-    if isinstance(operand, IndexValue):
-        return IndexValue(operand.value.substitute(by))
-    return operand
 
 
 # what is needed
@@ -368,6 +359,6 @@ def _put_through(made: Equation, reader: Equation) -> Equation:
         array=reader.array,
         target=reader.target,
         operator="+=",
-        operands=tuple([_substituted(o, by) for o in made.operands]),
+        operands=tuple([substitute_operand(o, by) for o in made.operands]),
         extents=tuple(extents),
     )

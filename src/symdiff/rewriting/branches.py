@@ -43,9 +43,7 @@ def select_branches(program: Program) -> Program:
 
 def _select(program: Program) -> Program:
     groups = {
-        key: {result_number(e): e for e in members}
-        for key, members in group_members(program.equations).items()
-        if _can_select(members[0])
+        key for key, members in group_members(program.equations).items() if _can_select(members[0])
     }
     if not groups:
         return program

@@ -175,3 +175,28 @@ def test_memory_of_reverse_mode(tmp_path):
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
     assert 0.7 < found[0][1] < 1.2
     assert found[1][1] < 0.1
+
+
+@pytest.mark.parametrize("n_numbers", [0, 1, 2, 3])
+def test_a_loop_runs_once_whatever_results_are_wanted(n_numbers):
+    calls = []
+
+    def noted(x):
+        calls.append(1)
+        return np.asarray(x) + 1
+
+    note = sd.primitive(noted, shape=lambda shape: shape)
+
+    def count(x, n_steps):
+        k, half, least = 0, 0.0, 1e3
+        while k < n_steps:
+            x = note(x)
+            half += 0.5
+            least = np.minimum(least, x[0])
+            k += 1
+        return (x, *(k, half, least)[:n_numbers])
+
+    x, *numbers = sd.jit(count)(np.zeros(3), 5)
+    assert len(calls) == 5
+    np.testing.assert_array_equal(x, 5.0)
+    assert numbers == [5, 2.5, 1.0][:n_numbers]

@@ -19,6 +19,7 @@ from symdiff.compilation.updates import is_same_part, prepared, updated_array
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation, Index, Read, Whole, is_plain
+from symdiff.program.nested import group_key, group_members, nested_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
@@ -206,7 +207,7 @@ def schedule(program: Program, carried: Mapping[str, str] | None = None) -> Sche
     """
     program, changed = prepared(program, carried or {})
     builder = _Builder(program, changed)
-    for equation in numbers_first(program.equations, changed):
+    for equation in grouped(numbers_first(program.equations, changed)):
         builder.place(equation)
     placement = _Placement(program, builder, carried or {})
     storage = placement.storage()
@@ -262,6 +263,21 @@ def numbers_first(
     if all(stage == 0 and not has_loops for stage, has_loops, _ in keyed):
         return list(equations)
     return [equation for _, _, equation in sorted(keyed, key=lambda k: k[:2])]
+
+
+def grouped(equations: Sequence[Equation]) -> list[Equation]:
+    """Move the results of a loop, a branch or a run to the first of them, since it runs once.
+
+    They have the same operands, so nothing that they need comes between.
+    """
+    members = group_members(equations)
+    result: list[Equation] = []
+    for equation in equations:
+        if nested_of(equation.pattern) is None:
+            result.append(equation)
+        else:
+            result += members.pop(group_key(equation), [])
+    return result
 
 
 def loop_order(equation: Equation) -> list[int]:

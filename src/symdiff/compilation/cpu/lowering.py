@@ -710,6 +710,8 @@ def _group(nodes: Sequence[Node], start: int) -> list[Statement]:
     key = group_key(first.equation)
     group = [first]
     for node in nodes[start + 1 :]:
+        if isinstance(node, Store):  # of a result that is a number
+            continue
         if not isinstance(node, Statement) or nested_of(node.equation.pattern) is None:
             break
         if group_key(node.equation) == key and node.loops == first.loops:

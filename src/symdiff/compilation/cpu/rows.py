@@ -113,6 +113,9 @@ class _Copy:
         in_array = [self.inner(along(row, k), column) for k in range(width)]
         in_tile = [self.place(row, along(column, k)) for k in range(width)]
         sources, targets = (in_array, in_tile) if self.kind == "pack" else (in_tile, in_array)
+        if self.kind == "pack":
+            for pointer in sources:
+                self.fetch(pointer)
         values = [code.value(f"load {vector}, ptr {p}, align {align}") for p in sources]
         for target, value in zip(targets, self.transposed(values, width, vector), strict=True):
             result = value
@@ -120,6 +123,16 @@ class _Copy:
                 old = code.value(f"load {vector}, ptr {target}, align {align}")
                 result = code.value(f"{self.plus} {vector} {old}, {value}")
             code.add(f"store {vector} {result}, ptr {target}, align {align}")
+
+    def fetch(self, pointer: str) -> None:
+        """Ask for the same element of the next tile, which is needed when this one is done.
+
+        Memory is read in bursts, one a tile; between them it would wait for the arithmetic, and the
+        arithmetic for it.
+        """
+        ahead = self.code.at(self.element, pointer, str(self.rows * self.columns))
+        arguments = [f"ptr {ahead}", "i32 0", "i32 3", "i32 1"]  # to read, into every cache, data
+        self.code.call("llvm.prefetch.p0", arguments)
 
     def transposed(self, values: list[str], width: int, vector: str) -> list[str]:
         """Exchange rows and lanes, bit by bit."""

@@ -31,6 +31,8 @@ __all__ = ["Interpreted", "interpreter_text"]
 class _Case:
     """Writes what one instruction does; implements `operations.Emitter`."""
 
+    in_loop, n_functions = False, 0
+
     def __init__(self, label: str, module: Module) -> None:
         self.label = label
         self.module = module

@@ -16,6 +16,9 @@ from symdiff.program.nested import Nested
 
 __all__ = ["Module"]
 
+INTERLEAVING = 4
+"""How many vectors a loop with mathematical functions takes at once."""
+
 
 class Module:
     """The text of one LLVM module, with its declarations."""
@@ -28,6 +31,7 @@ class Module:
         self.callbacks: list[Callback] = []
         self.nested: dict[Nested, str] = {}
         self.constants: dict[int, tuple[str, np.ndarray]] = {}
+        self.hints: list[str] = []
         self.parts: list[Module] = []
         """Modules with functions that this one calls."""
 
@@ -76,6 +80,16 @@ class Module:
             self.functions.append(nested_function(nested, name, self, lower_body))
         return self.nested[nested]
 
+    def interleaved(self) -> str:
+        """A hint for a loop: to do the elements of several vectors side by side.
+
+        A polynomial is a chain of operations, each of which waits for the one before.
+        """
+        name = f"!{len(self.hints)}"
+        count = f'!{{!"llvm.loop.interleave.count", i32 {INTERLEAVING}}}'
+        self.hints.append(f"{name} = distinct !{{{name}, {count}}}")
+        return name
+
     def _vector_attribute(self, name: str, kind: str, n_arguments: int) -> str:
         """Declare the vector functions for a scalar one, and name them in an attribute."""
         found = variants(name, kind, n_arguments)
@@ -101,4 +115,4 @@ class Module:
                 f"@llvm.compiler.used = appending global [{count} x ptr] [{kept}], "
                 'section "llvm.metadata"'
             )
-        return "\n".join([*lines, *self.functions, ""])
+        return "\n".join([*lines, *self.functions, *self.hints, ""])

@@ -13,7 +13,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from symdiff.compilation.cpu.elementary import FUNCTIONS, inlined_function
 from symdiff.compilation.cpu.special import data_symbol, function_symbol, loop_symbol
+from symdiff.config import config
 from symdiff.errors import UnsupportedOperationError
 from symdiff.program.special_functions import NAMES, SPECIAL
 
@@ -41,7 +43,18 @@ class Value(NamedTuple):
 
 
 class Emitter(Protocol):
-    """Where instructions go."""
+    """Where instructions go.
+
+    Attributes
+    ----------
+    in_loop : bool
+        Whether they are repeated for the elements of an array, by lanes if LLVM finds that it can.
+    n_functions : int
+        How many of them are mathematical functions.
+    """
+
+    in_loop: bool
+    n_functions: int
 
     def emit(self, instruction: str) -> str:
         """Append an instruction and name its result."""
@@ -202,8 +215,12 @@ def _call(name: str, *, integer_is_identity: bool = False) -> Row:
             raise UnsupportedOperationError(f"{name} of {dtype} values is not supported")
         kind = llvm_type(dtype)
         values = [convert(e, x, dtype).name for x in arguments]
-        full = name + ("f" if dtype == "float32" else "")
-        symbol = e.declare(full, kind, ", ".join([kind] * len(values)))
+        e.n_functions += 1
+        if e.in_loop and name in FUNCTIONS and not config.precise_math:
+            symbol = e.define(*inlined_function(name, kind))
+        else:
+            full = name + ("f" if dtype == "float32" else "")
+            symbol = e.declare(full, kind, ", ".join([kind] * len(values)))
         given = ", ".join(f"{kind} {v}" for v in values)
         return Value(e.emit(f"call {kind} @{symbol}({given})"), dtype)
 

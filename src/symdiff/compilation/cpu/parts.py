@@ -71,6 +71,8 @@ class _Template(NamedTuple):
 class _Recorder:
     """Writes an equation with places for names; implements `operations.Emitter`."""
 
+    in_loop, n_functions = False, 0
+
     def __init__(self, module: Module) -> None:
         self.module = module
         self.lines: list[str] = []

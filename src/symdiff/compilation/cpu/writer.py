@@ -9,6 +9,9 @@ from symdiff.compilation.cpu.operations import Value
 
 __all__ = ["Writer"]
 
+MAX_INTERLEAVED = 400
+"""Instructions up to which a loop with mathematical functions takes several vectors at once."""
+
 
 class Writer:
     """The text of one function; implements `operations.Emitter`.
@@ -19,6 +22,10 @@ class Writer:
         The instructions at its beginning, where memory on the stack is taken, and the others.
     block : str
         The label of the block that is being written.
+    in_loop : bool
+        Whether a counted loop is being written.
+    n_functions : int
+        How many mathematical functions have been written.
     """
 
     def __init__(self, module: Module) -> None:
@@ -29,6 +36,8 @@ class Writer:
         self.counter = 0
         self.block = "entry"
         self.has_status = False
+        self.in_loop = False
+        self.n_functions = 0
 
     def emit(self, instruction: str) -> str:
         """Append an instruction and name its result."""
@@ -134,10 +143,18 @@ class Writer:
         self.lines.append(f"{label}:")
         mark = len(self.lines)
         self.block = label
+        was_in_loop, self.in_loop = self.in_loop, True
+        n_functions = self.n_functions
         body()
+        self.in_loop = was_in_loop
+        hint = ""
+        calls = self.n_functions > n_functions
+        is_innermost = self.block == label
+        if calls and is_innermost and len(self.lines) - mark < MAX_INTERLEAVED:
+            hint = f", !llvm.loop {self.module.interleaved()}"
         following = self.emit(f"add nuw nsw i64 {variable}, 1")
         again = self.emit(f"icmp slt i64 {following}, {extent}")
-        self.lines.append(f"  br i1 {again}, label %{label}, label %{label}.end")
+        self.lines.append(f"  br i1 {again}, label %{label}, label %{label}.end{hint}")
         phi = f"  {variable} = phi i64 [ 0, %{before} ], [ {following}, %{self.block} ]"
         self.lines.insert(mark, phi)
         self.lines.append(f"{label}.end:")

@@ -363,9 +363,11 @@ class KernelFunction(Writer):
         if loop.around is not None:
             around, steps = loop.around
             start = self.emit(f"mul nuw nsw i64 {self.variables[around.variable]}, {steps}")
+        was_in_loop, self.in_loop = self.in_loop, True
         for n in range(loop.extent):
             self.variables[loop.variable] = self.sum(start, str(n))
             self._nodes(loop.body)
+        self.in_loop = was_in_loop
 
     def _rows(self, rows: Rows) -> None:
         """Write a loop over the rows of a tile."""

@@ -713,12 +713,30 @@ class _Placement:
                 statement.is_first = True
         elif isinstance(opening, Statement) and storage.has_register:
             opening.is_first = True
+        elif not storage.has_register and (first := self._sets_all(name, nodes, opening)):
+            first.is_first = True
         else:
             fill = Fill(name, writes[0].equation.operator)
             self._before.setdefault(id(opening), []).append(fill)
         if storage.has_register and storage.kind != "register":
             closing = max(nodes, key=lambda node: position[id(node)])
             self._after.setdefault(id(closing), []).append(Store(name))
+
+    def _sets_all(self, name: str, nodes: Sequence[Node], opening: Node) -> Statement | None:
+        """The write that comes before all others and reaches each element once, if there is one.
+
+        Only of small arrays of a loop's step, since tiles and divided loops begin with a Fill.
+        """
+        shape = self.program.types[name].shape
+        if not self.carried or any(not isinstance(n, int) or n >= MIN_BATCH for n in shape):
+            return None
+        writes = self.builder.writes[name]
+        earliest = [s for s, node in zip(writes, nodes, strict=True) if node is opening]
+        if len(earliest) > 1 or isinstance(earliest[0].equation.pattern, Block):
+            return None
+        equation = earliest[0].equation
+        is_all = equation.is_whole and equation.extents == shape
+        return earliest[0] if is_all else None
 
     def _covers(self, name: str, writes: Sequence[Statement]) -> bool:
         """Whether the writes set every element exactly once, so that nothing need be added."""

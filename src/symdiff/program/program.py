@@ -201,10 +201,12 @@ class Program:
 
 
 def remove_dead_equations(program: Program) -> Program:
-    """Keep what the outputs need."""
+    """Keep what the outputs need; of an array with several equations, those that loop at all."""
     needed = set(program.outputs)
     kept: list[Equation] = []
     for equation in reversed(program.equations):
+        if 0 in equation.extents and len(program.contributions[equation.array]) > 1:
+            continue
         if equation.array in needed:
             kept.append(equation)
             for read in equation.reads:

@@ -24,6 +24,7 @@ __all__ = [
     "EXPONENTS",
     "NATURAL",
     "PRODUCT",
+    "RECIPROCAL",
     "SELECT",
     "SOFTPLUS",
     "SQUARE",
@@ -41,6 +42,7 @@ p0, p1, p2 = (placeholder(i) for i in range(3))
 COPY = pattern(p0, 1)
 PRODUCT = pattern(p0 * p1, 2)
 SQUARE = pattern(p0**2, 1)
+RECIPROCAL = pattern(1 / p0, 1)
 SELECT = pattern(fn.Select(p0, p1, p2), 3)
 NATURAL = frozenset([COPY, PRODUCT, pattern(p0 + p1, 2)])
 """What gives a number that is not negative of those that are not."""

@@ -14,6 +14,7 @@ from symdiff.program.patterns import Pattern
 from symdiff.tracing.context import Context, active_context, check_dtype
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
 from symdiff.tracing.operations import (
+    RECIPROCAL,
     SOFTPLUS,
     SQUARE,
     UFUNCS,
@@ -146,8 +147,16 @@ def _apply_to_numbers(
     if ufunc is np.multiply and operands[0] == operands[1]:
         pattern = SQUARE
         del operands[1]
+    elif ufunc is np.divide and _is_one(operands[0]):
+        pattern = RECIPROCAL
+        del operands[0]
     name = context.emit(pattern, operands, (), dtype)
     return TracedArray(context, name, (), dtype, (), is_weak=is_weak, owns=True)
+
+
+def _is_one(operand: Lifted | Operand) -> bool:
+    """Whether it is one: the derivative of ``1/x`` needs no division, that of ``y/x`` does."""
+    return isinstance(operand, Literal) and operand.value == 1
 
 
 def _apply(
@@ -155,6 +164,8 @@ def _apply(
 ) -> TracedArray:
     """Append the equation of one of a ufunc's results."""
     dtype = _result_dtype(ufunc, result, *map(_type_of, operands))
+    if ufunc is np.divide and _is_one(operands[0]):
+        pattern, operands = RECIPROCAL, operands[1:]
     return elementwise(context, pattern, operands[: pattern.arity], dtype)
 
 

@@ -26,9 +26,9 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-__all__ = ["FUNCTIONS", "POLYNOMIALS", "inlined_function"]
+__all__ = ["INLINED", "POLYNOMIALS", "inlined_function"]
 
-FUNCTIONS = frozenset({"exp", "tanh"})
+INLINED = frozenset({"exp", "tanh"})
 
 POLYNOMIALS = {
     "double": (
@@ -170,7 +170,7 @@ def _tanh(w: _Writer) -> str:
 
 
 def inlined_function(name: str, kind: str) -> tuple[str, str]:
-    """Write a function of `FUNCTIONS`.
+    """Write a function of `INLINED`.
 
     Parameters
     ----------

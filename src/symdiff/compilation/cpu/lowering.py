@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from symdiff.compilation.cpu.blocks import FUNCTIONS, block_function
 from symdiff.compilation.cpu.chunks import divided
+from symdiff.compilation.cpu.elementary import INLINED
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import (
     COMBINE,
@@ -42,6 +43,7 @@ from symdiff.compilation.schedule import (
 )
 from symdiff.compilation.status import INDEX
 from symdiff.compilation.tiles import is_row_of
+from symdiff.config import config
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
 from symdiff.program.equations import (
@@ -66,6 +68,8 @@ STACK_LIMIT, MAX_ON_STACK = 512, 8192
 there have not passed the second together."""
 MAX_OVERLAPPING = 64
 """Steps of a loop that is done in whole vectors, of which the last repeats some steps."""
+MASKED = 16
+"""Loops of fewer steps are done by masked lanes, if they call nothing."""
 INLINE_LIMIT = 64
 """Programs of up to this many equations are copied into each of their entry points."""
 
@@ -301,7 +305,7 @@ class KernelFunction(Writer):
             return 0
         equations = [n.equation for n in loop.body if isinstance(n, Statement)]
         places = [n for n in loop.body if not isinstance(n, (Statement, Store))]
-        if places or not any(_calls_function(e) for e in equations):
+        if places or not any(_calls_function(e, extent) for e in equations):
             return 0
         in_place = self.schedule.in_place
         for e in equations:
@@ -688,12 +692,16 @@ class KernelFunction(Writer):
         return total
 
 
-def _calls_function(equation: Equation) -> bool:
-    """Whether an equation calls a function of the mathematical library."""
+def _calls_function(equation: Equation, extent: int) -> bool:
+    """Whether an equation in a loop calls a function of the mathematical library.
+
+    Those of our own are code like any other, whose last lanes LLVM masks in very short loops.
+    """
     pattern = equation.pattern
-    return not isinstance(pattern, Block) and any(
-        step.name in LIBRARY_STEPS for step in pattern.steps
-    )
+    if isinstance(pattern, Block):
+        return False
+    called = {step.name for step in pattern.steps} & LIBRARY_STEPS
+    return bool(called - INLINED if extent < MASKED and not config.precise_math else called)
 
 
 def literal_value(value: float | bool, dtype: str) -> Value:

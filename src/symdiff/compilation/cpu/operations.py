@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from symdiff.compilation.cpu.elementary import FUNCTIONS, inlined_function
+from symdiff.compilation.cpu.elementary import INLINED, inlined_function
 from symdiff.compilation.cpu.special import data_symbol, function_symbol, loop_symbol
 from symdiff.config import config
 from symdiff.errors import UnsupportedOperationError
@@ -216,7 +216,7 @@ def _call(name: str, *, integer_is_identity: bool = False) -> Row:
         kind = llvm_type(dtype)
         values = [convert(e, x, dtype).name for x in arguments]
         e.n_functions += 1
-        if e.in_loop and name in FUNCTIONS and not config.precise_math:
+        if e.in_loop and name in INLINED and not config.precise_math:
             symbol = e.define(*inlined_function(name, kind))
         else:
             full = name + ("f" if dtype == "float32" else "")

@@ -205,7 +205,9 @@ def remove_dead_equations(program: Program) -> Program:
     needed = set(program.outputs)
     kept: list[Equation] = []
     for equation in reversed(program.equations):
-        if 0 in equation.extents and len(program.contributions[equation.array]) > 1:
+        if 0 in equation.extents and any(
+            0 not in e.extents for e in program.contributions[equation.array]
+        ):
             continue
         if equation.array in needed:
             kept.append(equation)

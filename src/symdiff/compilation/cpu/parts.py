@@ -231,7 +231,9 @@ class _Part:
         name = f"kernel_part_{self.number}"
         pointers = [*self.given, "%memory"]
         arguments = ", ".join(f"ptr noalias {p}" for p in pointers)
-        head = f"define void @{name}({arguments}) noinline nounwind{vector_attributes()} {{\nentry:\n"
+        head = (
+            f"define void @{name}({arguments}) noinline nounwind{vector_attributes()} {{\nentry:\n"
+        )
         parts.module.functions.append(f"{head}{''.join(self.lines)}  ret void\n}}")
         kinds = ", ".join(["ptr"] * len(pointers))
         parts.main.functions.append(f"declare void @{name}({kinds})")

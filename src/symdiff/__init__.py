@@ -12,44 +12,48 @@ Examples
 (np.float64(0.5), array([0., 1.]))
 """
 
-from symdiff._version import __version__
-from symdiff.config import config
-from symdiff.errors import (
-    CacheError,
-    DeviceError,
-    DTypeError,
-    ProgramTooLargeError,
-    ShapeError,
-    SymdiffError,
-    TracingError,
-    UnsupportedOperationError,
-)
-from symdiff.fitting.curve_fit import curve_fit
-from symdiff.fitting.least_squares import least_squares
-from symdiff.fitting.status import FitStatus
-from symdiff.program.program import Program
-from symdiff.runtime.batching import vmap
-from symdiff.runtime.checks import check_derivatives
-from symdiff.runtime.function import Function
-from symdiff.runtime.serialize import load
-from symdiff.runtime.signatures import spec
-from symdiff.runtime.transforms import (
-    grad,
-    hessian,
-    hvp,
-    jacobian,
-    jit,
-    jvp,
-    trace,
-    value_and_grad,
-    vjp,
-)
-from symdiff.tracing.conversion import as_written
-from symdiff.tracing.custom import custom_derivative, primitive
-from symdiff.tracing.pointwise import stop_gradient
-from symdiff.tracing.statements import keep as loop
-from symdiff.tracing.statements import unroll
-from symdiff.tracing.structured import cond, fori_loop, scan, while_loop
+from symdiff.collector import collection_paused
+
+# What modules make stays: looking through it for garbage would take a tenth of the time.
+with collection_paused():
+    from symdiff._version import __version__
+    from symdiff.config import config
+    from symdiff.errors import (
+        CacheError,
+        DeviceError,
+        DTypeError,
+        ProgramTooLargeError,
+        ShapeError,
+        SymdiffError,
+        TracingError,
+        UnsupportedOperationError,
+    )
+    from symdiff.fitting.curve_fit import curve_fit
+    from symdiff.fitting.least_squares import least_squares
+    from symdiff.fitting.status import FitStatus
+    from symdiff.program.program import Program
+    from symdiff.runtime.batching import vmap
+    from symdiff.runtime.checks import check_derivatives
+    from symdiff.runtime.function import Function
+    from symdiff.runtime.serialize import load
+    from symdiff.runtime.signatures import spec
+    from symdiff.runtime.transforms import (
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        jit,
+        jvp,
+        trace,
+        value_and_grad,
+        vjp,
+    )
+    from symdiff.tracing.conversion import as_written
+    from symdiff.tracing.custom import custom_derivative, primitive
+    from symdiff.tracing.pointwise import stop_gradient
+    from symdiff.tracing.statements import keep as loop
+    from symdiff.tracing.statements import unroll
+    from symdiff.tracing.structured import cond, fori_loop, scan, while_loop
 
 __all__ = [
     "CacheError",

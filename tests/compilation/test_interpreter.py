@@ -15,7 +15,7 @@ from symdiff.program import functions as fn
 from symdiff.program.equations import ArrayType, Equation, Read
 from symdiff.program.patterns import _FUNCTIONS, pattern, placeholder
 from symdiff.program.program import Program
-from symdiff.tracing.operations import UFUNCS
+from symdiff.tracing.operations import UFUNCS, scipy_ufuncs
 
 NAN, INF = math.nan, math.inf
 CORNERS = (0.0, -0.0, 1.0, -1.0, 0.3, -2.5, 7.0, 1e300, -5e-324, 709.9, INF, -INF, NAN)
@@ -80,11 +80,14 @@ def test_operation_is_that_of_machine_code(step):
             assert_same_bits(a, b)
 
 
+EVERY = {**UFUNCS, **scipy_ufuncs().patterns}
+
+
 @pytest.mark.parametrize(
-    "ufunc", [u for u, p in UFUNCS.items() if all(s.name in ARITIES for s in p.steps)]
+    "ufunc", [u for u, p in EVERY.items() if all(s.name in ARITIES for s in p.steps)]
 )
 def test_operation_is_that_of_numpy(ufunc):
-    body = UFUNCS[ufunc]
+    body = EVERY[ufunc]
     own = interpreted(program_of(body.expression, body.arity))
     for values in itertools.product((0.3, 1.7, -0.6, 0.0, 2.0, NAN), repeat=ufunc.nin):
         (value,) = own([np.array(v) for v in values])

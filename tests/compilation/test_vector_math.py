@@ -6,7 +6,7 @@ import pytest
 import symdiff as sd
 from symdiff.compilation.cpu.engine import assembly
 from symdiff.compilation.cpu.kernel import kernel_text
-from symdiff.compilation.cpu.vector_math import variants
+from symdiff.compilation.cpu.vector_math import preferred_width, variants
 
 needs_vectors = pytest.mark.skipif(
     not variants("exp", "double", 1), reason="no vector functions on this machine"
@@ -27,6 +27,14 @@ def code():
 @needs_vectors
 def test_the_loop_is_vectorized():
     assert "_ZGV" in code()
+
+
+@needs_vectors
+@pytest.mark.skipif(preferred_width() != 512, reason="no vectors as wide as a line of the cache")
+def test_vectors_that_live_through_a_call_do_not_lie_across_two_lines():
+    kept = [line for line in code().splitlines() if "(%rsp)" in line and "%zmm" in line]
+    assert kept
+    assert not any("vmovup" in line for line in kept)
 
 
 def test_precise_math_calls_scalar_functions(precise):

@@ -13,16 +13,12 @@ from symdiff.compilation.source import compile_source, to_source
 from symdiff.program.pattern_data import dump_pattern, load_pattern
 from symdiff.program.patterns import formula
 from symdiff.program.special_functions import SPECIAL
-from symdiff.tracing.operations import (
-    UFUNCS,
-    UFUNCS_OF_ORDERS,
-    UFUNCS_WITH_TWO_RESULTS,
-    special_pattern,
-)
+from symdiff.tracing.operations import scipy_ufuncs, special_pattern
 
 N_POINTS = 4
 DIGITS = 30
 INF, NAN = float("inf"), float("nan")
+UFUNCS = scipy_ufuncs()
 
 
 class Row(NamedTuple):
@@ -256,9 +252,8 @@ WITHOUT_RULE = {sc.zetac}
 
 def test_the_table_covers_what_can_be_traced():
     covered = {r.name.partition("[")[0] for r in ROWS} | {u.__name__ for u in WITHOUT_RULE}
-    special = {u.__name__ for u in UFUNCS if u.__name__ in SPECIAL}
-    special |= {u.__name__ for u in UFUNCS_OF_ORDERS}
-    special |= {u.__name__ for u in UFUNCS_WITH_TWO_RESULTS if hasattr(sc, u.__name__)}
+    special = {u.__name__ for u in UFUNCS.patterns if u.__name__ in SPECIAL}
+    special |= {u.__name__ for u in [*UFUNCS.of_orders, *UFUNCS.with_two_results]}
     assert special <= covered
 
 
@@ -312,7 +307,8 @@ CORNERS = np.array([0.0, -0.0, INF, -INF, NAN, 5e-324, 1.0, -1.0, 0.5, 2.0, -2.5
 OWN = {sc.ndtr}
 """What is computed here, by functions that have vector variants."""
 UNARY = sorted(
-    {u for u in UFUNCS if u.__name__ in SPECIAL and u.nin == 1} - OWN, key=lambda u: u.__name__
+    {u for u in UFUNCS.patterns if u.__name__ in SPECIAL and u.nin == 1} - OWN,
+    key=lambda u: u.__name__,
 )
 
 
@@ -348,7 +344,7 @@ def test_the_normal_distribution_is_as_exact_as_scipys():
     assert_same(sd.jit(sc.ndtr)(single), sc.ndtr(single), 2e-6)
 
 
-BINARY = sorted({u for u in UFUNCS if u.__name__ in SPECIAL and u.nin == 2}, key=str)
+BINARY = sorted({u for u in UFUNCS.patterns if u.__name__ in SPECIAL and u.nin == 2}, key=str)
 
 
 @pytest.mark.parametrize("ufunc", [pytest.param(u, id=u.__name__) for u in BINARY])

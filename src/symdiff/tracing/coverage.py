@@ -7,12 +7,12 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy
 
 from symdiff.tracing.dispatch import FUNCTIONS
 from symdiff.tracing.linear_algebra import SCIPY_LINEAR_ALGEBRA
 from symdiff.tracing.numpy_names import CREATION, LOCAL
-from symdiff.tracing.operations import UFUNCS, UFUNCS_OF_ORDERS, UFUNCS_WITH_TWO_RESULTS
+from symdiff.tracing.operations import UFUNCS, UFUNCS_WITH_TWO_RESULTS, scipy_ufuncs
 from symdiff.tracing.special_functions import SPECIAL_TABLE
 from symdiff.tracing.vectors import UFUNC_PRODUCTS
 
@@ -70,9 +70,7 @@ def is_supported(function: Any) -> bool:
         FUNCTIONS,
         UFUNCS,
         UFUNCS_WITH_TWO_RESULTS,
-        UFUNCS_OF_ORDERS,
         UFUNC_PRODUCTS,
-        SPECIAL_TABLE,
         _WHOLE_NUMBERS,
     )
     return any(function in table for table in tables)
@@ -146,8 +144,12 @@ def page() -> str:
 
 
 def _special_names() -> list[str]:
-    names = functions(scipy.special)
-    return [name for name, f in names.items() if is_supported(f)]
+    ufuncs = {ufunc for table in scipy_ufuncs() for ufunc in table}
+    return [
+        name
+        for name, f in functions(scipy.special).items()
+        if name in SPECIAL_TABLE or f in ufuncs or is_supported(f)
+    ]
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 __all__ = ["FUNCTIONS", "METHODS"]
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """The handler of each NumPy function; that of `numpy.ufunc` takes the calls of every ufunc."""
 
-METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+METHODS: dict[tuple[Any, str], Callable[..., Any]] = {}
 """The handlers of methods of ufuncs, such as ``np.add.reduce``."""

@@ -29,7 +29,6 @@ from symdiff.tracing.construction import (
 from symdiff.tracing.context import Context
 from symdiff.tracing.indexing import getitem
 from symdiff.tracing.linear_algebra import LINEAR_ALGEBRA
-from symdiff.tracing.operations import UFUNCS
 from symdiff.tracing.ordering import ACCUMULATIONS, ORDERING
 from symdiff.tracing.padding import PADDING
 from symdiff.tracing.pointwise import clip, round_to, where
@@ -100,13 +99,9 @@ def _call_ufunc(
     return apply_ufunc(context, ufunc, method, inputs, kwargs)
 
 
-def _outer(ufunc: np.ufunc) -> Callable[..., Any]:
+def _outer(ufunc: np.ufunc, a: Any, b: Any, **kwargs: Any) -> Any:
     """Combine each element of one array with each of another."""
-
-    def combine(a: Any, b: Any, **kwargs: Any) -> Any:
-        return ufunc(getitem(as_traced(a), (..., *[None] * np.ndim(b))), b, **kwargs)
-
-    return combine
+    return ufunc(getitem(as_traced(a), (..., *[None] * np.ndim(b))), b, **kwargs)
 
 
 FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {
@@ -186,9 +181,9 @@ FUNCTION_TABLE: dict[Any, Callable[..., Any]] = {
 }
 """The handler of each function; a method of arrays that is no function stands for itself."""
 
-UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {
+UFUNC_METHODS: dict[tuple[Any, str], Callable[..., Any]] = {
     **ACCUMULATIONS,
-    **{(ufunc, "outer"): _outer(ufunc) for ufunc in UFUNCS if ufunc.nin == 2},
+    (np.ufunc, "outer"): _outer,
     (np.add, "reduce"): _along_first(reduce_sum),
     (np.multiply, "reduce"): _along_first(reduce_prod),
     (np.maximum, "reduce"): _along_first(reduce_max),

@@ -19,7 +19,6 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from symdiff.errors import ShapeError, at_user_line
 from symdiff.locks import global_lock
@@ -38,8 +37,9 @@ from symdiff.tracing.shapes import broadcast_to
 from symdiff.tracing.special_functions import SPECIAL_TABLE
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, stack_nested
 
-__all__ = ["CREATION", "LOCAL", "traced_names"]
+__all__ = ["CREATION", "LOCAL", "imported_scipy", "traced_names"]
 
+_SCIPY = {"scipy.linalg": SCIPY_LINEAR_ALGEBRA, "scipy.special": SPECIAL_TABLE}
 _LIBRARIES = ("numpy", "scipy", "sympy", "symdiff", "numba", "llvmlite", "matplotlib", "pandas")
 
 
@@ -199,8 +199,6 @@ class _Names:
             self._add(np, name, _replacement(getattr(np, name), handler))
         for name in LOCAL:
             self._add(np, name, _replacement(getattr(np, name), None))
-        for function, handler in SPECIAL_TABLE.items():
-            self._add(scipy.special, function.__name__, _dispatching(function, handler))
 
     def _add(self, module: Any, name: str, replacement: Callable[..., Any]) -> None:
         original = getattr(module, name)
@@ -209,20 +207,22 @@ class _Names:
             FUNCTIONS[replacement] = FUNCTIONS[original]
         self.places.append((module, name, original))
 
-    def add_scipy_linalg(self) -> None:
-        """Add SciPy's linear algebra, once the user has imported it."""
-        module = sys.modules.get("scipy.linalg")
-        if module is None or any(m is module for m, _, _ in self.places):
-            return
-        for name, handler in SCIPY_LINEAR_ALGEBRA.items():
-            self._add(module, name, _dispatching(getattr(module, name), handler))
+    def add_scipy(self) -> None:
+        """Add SciPy's functions, once the user has imported their module."""
+        for path, handlers in _SCIPY.items():
+            module = sys.modules.get(path)
+            if module is None or any(m is module for m, _, _ in self.places):
+                continue
+            for name, handler in handlers.items():
+                if hasattr(module, name):
+                    self._add(module, name, _dispatching(getattr(module, name), handler))
 
     def enter(self) -> None:
         """Put the replacements in place."""
         with self.lock:
             if self.depth == 0:
                 self.fill()
-                self.add_scipy_linalg()
+                self.add_scipy()
                 for module, name, original in self.places:
                     setattr(module, name, self.by_original[id(original)][1])
             self.depth += 1
@@ -294,6 +294,11 @@ def _namespaces(function: Callable[..., Any]) -> list[dict[str, Any]]:
 
 
 _names = _Names()
+
+
+def imported_scipy() -> frozenset[str]:
+    """Say which modules of SciPy are imported whose functions are replaced in a trace."""
+    return frozenset(_SCIPY.keys() & sys.modules.keys())
 
 
 @contextmanager

@@ -7,11 +7,12 @@ derivative is SymPy's, and what a target does for it is one row of that target's
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.special
+import scipy
 import sympy as sp
 
 from symdiff.program import functions as fn
@@ -30,10 +31,11 @@ __all__ = [
     "SQUARE",
     "STOP",
     "UFUNCS",
-    "UFUNCS_OF_ORDERS",
     "UFUNCS_OF_WHOLE_NUMBERS",
     "UFUNCS_WITH_TWO_RESULTS",
+    "Ufuncs",
     "power_pattern",
+    "scipy_ufuncs",
     "special_pattern",
 ]
 
@@ -101,16 +103,6 @@ _UNARY: list[tuple[np.ufunc, Callable[[Any], Any]]] = [
     (np.spacing, whole.Spacing),
     (np.conjugate, lambda x: x),
     (np.logical_not, sp.Not),
-    (scipy.special.expit, fn.Sigmoid),
-    (scipy.special.erf, fn.Erf),
-    (scipy.special.erfc, fn.Erfc),
-    (scipy.special.gamma, sp.gamma),
-    (scipy.special.gammaln, fn.LogGamma),
-    (scipy.special.psi, fn.Digamma),
-    (scipy.special.log1p, fn.log1p),
-    (scipy.special.expm1, fn.expm1),
-    (scipy.special.cbrt, fn.Cbrt),
-    (scipy.special.exp2, fn.exp2),
 ]
 
 _BINARY: list[tuple[np.ufunc, Callable[[Any, Any], Any]]] = [
@@ -151,30 +143,11 @@ def _at_zero(x: Any, y: Any) -> Any:
     return fn.Select(x < 0, 0, y)
 
 
-_SCIPY_UFUNCS: Any = scipy.special._ufuncs  # pyright: ignore[reportPrivateUsage] - see below
-_SPECIAL: dict[np.ufunc, Pattern] = {
-    ufunc: special_pattern(step)
-    for step, function in SPECIAL.items()
-    if NAMES[function] == step and isinstance(ufunc := getattr(scipy.special, step, None), np.ufunc)
-}
-for _name, _step in (("_zeta", "zeta"), ("_riemann_zeta", "riemann_zeta")):
-    # scipy.special.zeta is a function of Python that calls one of these.
-    if isinstance(_found := getattr(_SCIPY_UFUNCS, _name, None), np.ufunc):
-        _SPECIAL[_found] = special_pattern(_step)
-
 UFUNCS: dict[np.ufunc, Pattern] = {
-    **_SPECIAL,
     **{ufunc: pattern(build(p0), 1) for ufunc, build in _UNARY},
     **{ufunc: pattern(build(p0, p1), 2) for ufunc, build in _BINARY},
 }
-
-UFUNCS_OF_ORDERS: dict[np.ufunc, Pattern] = {
-    ufunc: special_pattern(step)
-    for name, step in ORDERS.items()
-    if isinstance(ufunc := getattr(scipy.special, name, None), np.ufunc)
-}
-"""Ufuncs whose first argument is a whole number: the degree of a polynomial, the order of an
-integral."""
+"""NumPy's ufuncs of one result."""
 
 UFUNCS_OF_WHOLE_NUMBERS: dict[np.ufunc, Pattern] = {
     np.bitwise_and: pattern(whole.BitAnd(p0, p1), 2),
@@ -193,10 +166,67 @@ UFUNCS_WITH_TWO_RESULTS: dict[np.ufunc, tuple[Pattern, Pattern]] = {
     np.divmod: (UFUNCS[np.floor_divide], UFUNCS[np.remainder]),
     np.modf: (pattern(whole.Fraction(p0), 1), UFUNCS[np.trunc]),
     np.frexp: (pattern(whole.Mantissa(p0), 1), pattern(whole.Exponent(p0), 1)),
-    scipy.special.sici: (special_pattern("sine_integral"), special_pattern("cosine_integral")),
-    scipy.special.shichi: (special_pattern("sinh_integral"), special_pattern("cosh_integral")),
-    scipy.special.fresnel: (special_pattern("fresnel_sine"), special_pattern("fresnel_cosine")),
 }
+
+
+class Ufuncs(NamedTuple):
+    """What ufuncs are.
+
+    Attributes
+    ----------
+    patterns
+        Of those with one result.
+    of_orders
+        Of those whose first argument is a whole number: the degree of a polynomial, the order of
+        an integral.
+    with_two_results
+        A pattern for each result.
+    """
+
+    patterns: dict[np.ufunc, Pattern]
+    of_orders: dict[np.ufunc, Pattern]
+    with_two_results: dict[np.ufunc, tuple[Pattern, Pattern]]
+
+
+@cache
+def scipy_ufuncs() -> Ufuncs:
+    """Give the ufuncs of `scipy.special`, which SciPy imports (0.1 s) when it is first named."""
+    special: Any = scipy.special
+    unary: dict[str, Callable[[Any], Any]] = {
+        "expit": fn.Sigmoid,
+        "erf": fn.Erf,
+        "erfc": fn.Erfc,
+        "gamma": sp.gamma,
+        "gammaln": fn.LogGamma,
+        "psi": fn.Digamma,
+        "log1p": fn.log1p,
+        "expm1": fn.expm1,
+        "cbrt": fn.Cbrt,
+        "exp2": fn.exp2,
+    }
+    named = {step: step for step, function in SPECIAL.items() if NAMES[function] == step}
+    # scipy.special.zeta is a function of Python that calls one of these.
+    hidden = {"_zeta": "zeta", "_riemann_zeta": "riemann_zeta"}
+    return Ufuncs(
+        {
+            **_special_patterns(special, named),
+            **_special_patterns(special._ufuncs, hidden),
+            **{getattr(special, name): pattern(build(p0), 1) for name, build in unary.items()},
+        },
+        _special_patterns(special, ORDERS),
+        {
+            special.sici: (special_pattern("sine_integral"), special_pattern("cosine_integral")),
+            special.shichi: (special_pattern("sinh_integral"), special_pattern("cosh_integral")),
+            special.fresnel: (special_pattern("fresnel_sine"), special_pattern("fresnel_cosine")),
+        },
+    )
+
+
+def _special_patterns(module: Any, steps: Mapping[str, str]) -> dict[np.ufunc, Pattern]:
+    """Give the patterns of the ufuncs that this version of SciPy has, by its names of them."""
+    found = {getattr(module, name, None): step for name, step in steps.items()}
+    return {u: special_pattern(step) for u, step in found.items() if isinstance(u, np.ufunc)}
+
 
 EXPONENTS: dict[float, Any] = {
     **{float(n): sp.Integer(n) for n in range(-16, 17)},

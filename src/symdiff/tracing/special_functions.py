@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy
 
 from symdiff.errors import UnsupportedOperationError, at_user_line
 from symdiff.program.functions import Polygamma
@@ -212,27 +212,24 @@ def _spherical(name: str) -> Callable[..., Any]:
 
 def i0(x: Any) -> Any:
     """Do `numpy.i0`."""
-    return scipy.special.i0(_floating(x))
+    traced = _floating(x)
+    return elementwise(traced.context, special_pattern("i0"), [traced], traced.dtype_)
 
 
-SPECIAL_TABLE: dict[Any, Callable[..., Any]] = {
-    scipy.special.logsumexp: logsumexp,
-    scipy.special.softmax: softmax,
-    scipy.special.log_softmax: log_softmax,
-    scipy.special.polygamma: polygamma,
-    scipy.special.zeta: zeta,
-    getattr(scipy.special, "multigammaln"): multigammaln,  # noqa: B009 - SciPy's stub lacks it
-    scipy.special.factorial: factorial,
-    scipy.special.comb: comb,
-    scipy.special.perm: perm,
-    **{
-        getattr(scipy.special, name): _spherical(name)
-        for name in ("spherical_jn", "spherical_yn", "spherical_in", "spherical_kn")
-    },
+SPECIAL_TABLE: dict[str, Callable[..., Any]] = {
+    "logsumexp": logsumexp,
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "softplus": softplus,  # of SciPy 1.15 and newer
+    "polygamma": polygamma,
+    "zeta": zeta,
+    "multigammaln": multigammaln,
+    "factorial": factorial,
+    "comb": comb,
+    "perm": perm,
+    **{n: _spherical(n) for n in ("spherical_jn", "spherical_yn", "spherical_in", "spherical_kn")},
 }
-"""The handler of each function."""
-if hasattr(scipy.special, "softplus"):  # SciPy 1.15 and newer
-    SPECIAL_TABLE[scipy.special.softplus] = softplus
+"""The handler of each function, by its name in `scipy.special`."""
 
 NUMPY_SPECIAL_TABLE: dict[Any, Callable[..., Any]] = {np.i0: i0}
 """The same for NumPy, which finds its handlers by itself."""

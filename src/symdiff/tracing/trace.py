@@ -20,7 +20,7 @@ from symdiff.tracing.conversion import convert
 from symdiff.tracing.dispatch import FUNCTIONS, METHODS
 from symdiff.tracing.finishing import finish
 from symdiff.tracing.numpy_functions import FUNCTION_TABLE, UFUNC_METHODS
-from symdiff.tracing.numpy_names import traced_names
+from symdiff.tracing.numpy_names import imported_scipy, traced_names
 from symdiff.tracing.operations import COPY
 from symdiff.tracing.static_values import static_value
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
@@ -107,6 +107,19 @@ def trace_function(
         The Program's name.
     """
     title = name or function_name(function)
+    imported = imported_scipy()
+    try:
+        return _traced(function, in_tree, leaves, title)
+    except Exception:
+        if imported_scipy() == imported:
+            raise
+        # The function was the first to import these: now they give way to ours.
+        return _traced(function, in_tree, leaves, title)
+
+
+def _traced(
+    function: Callable[..., Any], in_tree: Tree, leaves: Sequence[Spec | Static], title: str
+) -> Trace:
     context = Context(title)
     arguments: list[Any] = []
     names = input_names(function, in_tree)

@@ -18,15 +18,24 @@ from symdiff.tracing.operations import (
     SOFTPLUS,
     SQUARE,
     UFUNCS,
-    UFUNCS_OF_ORDERS,
     UFUNCS_OF_WHOLE_NUMBERS,
     UFUNCS_WITH_TWO_RESULTS,
+    Ufuncs,
     power_pattern,
+    scipy_ufuncs,
 )
 from symdiff.tracing.stability import softplus_argument
 from symdiff.tracing.tracer import Lifted, TracedArray, astype, elementwise, lift
 
 __all__ = ["apply_ufunc"]
+
+_NUMPY = Ufuncs(UFUNCS, {}, UFUNCS_WITH_TWO_RESULTS)
+
+
+def _tables(ufunc: np.ufunc) -> Ufuncs:
+    """Give the tables that know a ufunc, if any do."""
+    tables = (UFUNCS, UFUNCS_OF_WHOLE_NUMBERS, UFUNCS_WITH_TWO_RESULTS)
+    return _NUMPY if any(ufunc in table for table in tables) else scipy_ufuncs()
 
 
 def apply_ufunc(
@@ -54,6 +63,8 @@ def apply_ufunc(
         made = _apply_to_numbers(context, ufunc, inputs)
         if made is not None:
             return made
+    if method == "outer":
+        return METHODS[np.ufunc, method](ufunc, *inputs, **kwargs)
     if method != "__call__":
         handler = METHODS.get((ufunc, method))
         if handler is None:
@@ -68,13 +79,9 @@ def apply_ufunc(
         operands = [lift(context, x) for x in inputs]
     else:
         operands = _cast(context, ufunc, inputs, computed_in)
-    if ufunc in UFUNCS_WITH_TWO_RESULTS:
-        return tuple(
-            [
-                _apply(context, ufunc, pattern, operands, result)
-                for result, pattern in enumerate(UFUNCS_WITH_TWO_RESULTS[ufunc])
-            ]
-        )
+    two = _tables(ufunc).with_two_results.get(ufunc)
+    if two is not None:
+        return tuple([_apply(context, ufunc, p, operands, n) for n, p in enumerate(two)])
     stable = _stable(context, ufunc, operands)
     if stable is not None:
         return stable
@@ -104,19 +111,21 @@ class _Rule(NamedTuple):
     literal: str
 
 
-_PLAIN = UFUNCS.keys() - {np.log, np.log1p, np.logaddexp, np.power}
-_PLAIN -= {*UFUNCS_OF_ORDERS, *UFUNCS_OF_WHOLE_NUMBERS, *UFUNCS_WITH_TWO_RESULTS}
-"""The ufuncs for which the types of the operands say all."""
+_NOT_PLAIN = {np.log, np.log1p, np.logaddexp, np.power, *UFUNCS_OF_WHOLE_NUMBERS}
+"""Ufuncs of one result for which the types of the operands do not say all."""
 
 
 @cache
 def _rule(ufunc: np.ufunc, *types: Any) -> _Rule | None:
-    if ufunc not in _PLAIN or len(types) != ufunc.nin:
+    tables = _tables(ufunc)
+    pattern = tables.patterns.get(ufunc)
+    is_plain = ufunc not in tables.of_orders and ufunc not in _NOT_PLAIN
+    if pattern is None or not is_plain or len(types) != ufunc.nin:
         return None
     dtype = _result_dtype(ufunc, 0, *types)
     strong = [t for t in types if isinstance(t, str)]
     is_weak = dtype == "float64" and not strong
-    return _Rule(UFUNCS[ufunc], dtype, is_weak, np.result_type(*strong, 0.0).name)
+    return _Rule(pattern, dtype, is_weak, np.result_type(*strong, 0.0).name)
 
 
 def _apply_to_numbers(
@@ -201,9 +210,11 @@ def _cast(context: Context, ufunc: np.ufunc, inputs: Sequence[Any], dtype: Any) 
 
 
 def _pattern(ufunc: np.ufunc, operands: Sequence[Lifted]) -> Pattern:
-    pattern = UFUNCS.get(ufunc)
-    if ufunc in UFUNCS_OF_ORDERS:
-        return _of_order(ufunc, operands)
+    tables = _tables(ufunc)
+    pattern = tables.patterns.get(ufunc)
+    if ufunc in tables.of_orders:
+        _require_order(ufunc, operands[0])
+        return tables.of_orders[ufunc]
     if ufunc in UFUNCS_OF_WHOLE_NUMBERS:
         kinds = _kinds(ufunc, operands)
         if "f" not in kinds:
@@ -241,9 +252,8 @@ def _kinds(ufunc: np.ufunc, operands: Sequence[Lifted]) -> str:
     return "".join([t.kind for t in _loop_dtypes(ufunc, None, *map(_type_of, operands))])
 
 
-def _of_order(ufunc: np.ufunc, operands: Sequence[Lifted]) -> Pattern:
+def _require_order(ufunc: np.ufunc, order: Lifted) -> None:
     """Refuse an order that is no whole number: the recurrences are those of whole ones."""
-    order = operands[0]
     is_whole = np.dtype(_type_of(order)).kind in "iub"
     if isinstance(order, Literal):
         is_whole = float(order.value).is_integer()
@@ -254,7 +264,6 @@ def _of_order(ufunc: np.ufunc, operands: Sequence[Lifted]) -> Pattern:
                 "Pass a whole number, or convert with .astype(int)"
             )
         )
-    return UFUNCS_OF_ORDERS[ufunc]
 
 
 def _power(operands: Sequence[Lifted], pattern: Pattern) -> Pattern:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from symdiff.compilation.cpu.vector_math import width_attribute
+from symdiff.compilation.cpu.vector_math import vector_attributes
 
 __all__ = ["Assembler", "Declarer", "Variable"]
 
@@ -55,7 +55,7 @@ class Assembler:
         arguments = ", ".join(self.arguments)
         return "\n".join(
             [
-                f"define internal i32 @{self.name}({arguments}) noinline{width_attribute()} {{",
+                f"define internal i32 @{self.name}({arguments}) noinline{vector_attributes()} {{",
                 "entry:",
                 *self.head,
                 *self.lines,

@@ -25,7 +25,7 @@ from symdiff.compilation.cpu.operations import (
     start_value,
 )
 from symdiff.compilation.cpu.rows import copy_function
-from symdiff.compilation.cpu.vector_math import preferred_width, width_attribute
+from symdiff.compilation.cpu.vector_math import preferred_width, vector_attributes
 from symdiff.compilation.cpu.writer import Writer
 from symdiff.compilation.parallel import Parallel, parallel
 from symdiff.compilation.schedule import (
@@ -161,7 +161,7 @@ class KernelFunction(Writer):
 
     def end(self, arguments: Sequence[str], attributes: str) -> str:
         """Return the status, and put the function together."""
-        attributes += width_attribute()
+        attributes += vector_attributes()
         status = "0"
         self.head += [f"  %{name} = alloca [{n} x i64]" for name, n in self.shared.items()]
         if self.has_status:

@@ -24,7 +24,7 @@ from symdiff.compilation.cpu.operations import (
     memory_type,
     promote,
 )
-from symdiff.compilation.cpu.vector_math import width_attribute
+from symdiff.compilation.cpu.vector_math import vector_attributes
 from symdiff.compilation.schedule import Schedule, Statement
 from symdiff.compilation.status import MEMORY
 from symdiff.program.blocks import Block
@@ -233,7 +233,9 @@ class _Part:
         name = f"kernel_part_{self.number}"
         pointers = [*self.given, "%memory"]
         arguments = ", ".join(f"ptr noalias {p}" for p in pointers)
-        head = f"define void @{name}({arguments}) noinline nounwind{width_attribute()} {{\nentry:\n"
+        head = (
+            f"define void @{name}({arguments}) noinline nounwind{vector_attributes()} {{\nentry:\n"
+        )
         parts.module.functions.append(f"{head}{''.join(self.lines)}  ret void\n}}")
         kinds = ", ".join(["ptr"] * len(pointers))
         parts.main.functions.append(f"declare void @{name}({kinds})")

@@ -21,7 +21,7 @@ import llvmlite.binding as llvm
 
 from symdiff.config import config
 
-__all__ = ["preferred_width", "variants", "width_attribute"]
+__all__ = ["preferred_width", "variants", "vector_attributes"]
 
 _LIBRARY = "libmvec.so.1"
 _ISAS = (("e", 512, "avx512f"), ("d", 256, "avx2"), ("b", 128, "sse4.1"))
@@ -52,10 +52,16 @@ def preferred_width() -> int | None:
     return isas[0][1] if isas and isas[0][1] == 512 else None
 
 
-def width_attribute() -> str:
-    """What a function says of the width of its vectors, behind its arguments."""
+def vector_attributes() -> str:
+    """What a function says of its vectors, behind its arguments: their width, and where they go.
+
+    A vector that lives through a call is kept on the stack. LLVM can align the stack to vectors
+    only in a function with a frame pointer; without, most of those it keeps lie across two lines
+    of the cache, where reading back what was just written takes several times as long.
+    """
     width = preferred_width()
-    return "" if width is None else f' "prefer-vector-width"="{width}"'
+    preferred = "" if width is None else f' "prefer-vector-width"="{width}"'
+    return f'{preferred} "frame-pointer"="all"'
 
 
 def variants(name: str, kind: str, n_arguments: int) -> list[tuple[int, str]]:

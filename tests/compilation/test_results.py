@@ -18,18 +18,21 @@ MIB = 1 << 20
 N = MIB // 8  # numbers of one MiB
 
 
-@pytest.fixture(autouse=True)
-def limit():
-    before = sd.config.result_memory
-    yield
-    sd.config.result_memory = before
-
-
 @pytest.fixture(scope="module")
 def double():
     f = sd.jit(lambda x: 2 * x)
     f(np.ones(8))  # the first call goes another way
     return f
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept(double):
+    """Begin without what other tests have let go."""
+    before, sd.config.result_memory = sd.config.result_memory, 0
+    double(np.ones(N))
+    sd.config.result_memory = before
+    yield
+    sd.config.result_memory = before
 
 
 def address(array):
@@ -110,16 +113,8 @@ def resident_mib():
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-def empty(double):
-    """Let everything go that is kept."""
-    before, sd.config.result_memory = sd.config.result_memory, 0
-    double(np.ones(N))
-    sd.config.result_memory = before
-
-
 @needs_proc
 def test_no_more_is_kept_than_the_limit(double):
-    empty(double)
     x = np.ones(40 * N)
     gc.collect()
     before = resident_mib()
@@ -137,7 +132,6 @@ def test_no_more_is_kept_than_the_limit(double):
 
 @needs_proc
 def test_what_is_not_used_again_goes_back(double):
-    empty(double)
     x = np.ones(40 * N)
     gc.collect()
     before = resident_mib()

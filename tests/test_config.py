@@ -10,10 +10,11 @@ import pytest
 import symdiff
 
 
-def settings(**environment):
+def settings(wanted=None, **environment):
     known = {k: v for k, v in os.environ.items() if not k.startswith(("SYMDIFF", "XDG"))}
     env = {**known, "PYTHONPATH": str(Path(symdiff.__file__).parents[1]), **environment}
-    code = "from symdiff.config import config as c; print([c.cache_dir, c.cache_size])"
+    shown = "[c.cache_dir, c.cache_size]" if wanted is None else f"c.{wanted}"
+    code = f"from symdiff.config import config as c; print({shown})"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     return done.stdout.strip()
@@ -32,3 +33,12 @@ def settings(**environment):
 )
 def test_where_kernels_are_kept(environment, expected):
     assert settings(**environment) == expected
+
+
+def test_how_much_memory_of_results_is_kept():
+    assert settings("result_memory") == str(64 << 20)
+    assert settings("result_memory", SYMDIFF_RESULT_MEMORY="5000") == "5000"
+    with pytest.raises(
+        ValueError, match="result_memory is -1; allowed are numbers of bytes from 0"
+    ):
+        symdiff.config.result_memory = -1

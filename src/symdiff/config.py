@@ -26,6 +26,11 @@ class Config:
         How many threads a kernel may use, at least 1; from the start as many as the process may
         run on. Kernels look at each call, and long ones only. Results do not depend on it, not in
         a single bit; environment ``SYMDIFF_THREADS``.
+    result_memory : int
+        How many bytes of large results that have been let go are kept for those of later calls,
+        at most: new memory costs as much as many a kernel. 64 MiB from the start, 0 keeps nothing.
+        What is not used again goes back while other large results are made; environment
+        ``SYMDIFF_RESULT_MEMORY``.
     precise_math : bool
         Compile without vector functions, whose error is up to 4 units in the last place instead of
         1; environment ``SYMDIFF_PRECISE_MATH``.
@@ -56,6 +61,9 @@ class Config:
 
     def __post_init__(self) -> None:
         self._threads = ctypes.c_int64(_n_available())
+        self._result_memory = ctypes.c_int64(64 << 20)
+        # Results look at it when they are let go, which may be after everything else is gone.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._result_memory))
 
     @property
     def threads(self) -> int:
@@ -73,6 +81,23 @@ class Config:
     def threads_address(self) -> int:
         """Where the number of threads is in memory, for kernels."""
         return ctypes.addressof(self._threads)
+
+    @property
+    def result_memory(self) -> int:
+        """How many bytes of results that have been let go are kept."""
+        return self._result_memory.value
+
+    @result_memory.setter
+    def result_memory(self, size: int) -> None:
+        number = operator.index(size)
+        if not 0 <= number < 1 << 62:
+            raise ValueError(f"result_memory is {number}; allowed are numbers of bytes from 0")
+        self._result_memory.value = number
+
+    @property
+    def result_memory_address(self) -> int:
+        """Where that number is in memory."""
+        return ctypes.addressof(self._result_memory)
 
 
 def _n_available() -> int:
@@ -92,6 +117,9 @@ def _from_environment() -> Config:
     threads = os.environ.get("SYMDIFF_THREADS")
     if threads:
         made.threads = int(threads)
+    memory = os.environ.get("SYMDIFF_RESULT_MEMORY")
+    if memory:
+        made.result_memory = int(memory)
     made.precise_math = os.environ.get("SYMDIFF_PRECISE_MATH", "0") not in ("", "0")
     made.background_compile = os.environ.get("SYMDIFF_BACKGROUND_COMPILE", "1") not in ("", "0")
     made.cache_dir = os.environ.get("SYMDIFF_CACHE_DIR", default_cache_dir()) or None

@@ -176,3 +176,30 @@ def test_the_value_stands_in_for_itself():
     partial = pattern(sp.tanh(p0), 1).partial(0, has_out=True, has_cotangent=False)
     assert partial.sources == ("out",)
     assert partial.pattern.expression == 1 - p0**2
+
+
+def names(expression):
+    return [step.name for step in pattern(expression, 2).steps]
+
+
+def test_constants_of_a_rule_are_one_number():
+    expression = sp.sqrt(2) * p1 * sp.exp(p0) / (2 * sp.sqrt(sp.pi))
+    assert names(expression) == ["literal", "exp", "mul", "mul"]
+    (value,) = [s.literal for s in pattern(expression, 2).steps if s.name == "literal"]
+    assert value == pytest.approx(1 / math.sqrt(2 * math.pi), rel=1e-15)
+    assert names(2 * p0 / sp.sqrt(sp.pi)) == ["literal", "mul"]
+
+
+def test_a_rational_factor_stays_a_quotient():
+    """A third of a number is rounded once."""
+    assert names(p0 / 3) == ["literal", "div"]
+    assert run(pattern(p0 / 3, 1).steps, 5.0) == 5.0 / 3
+
+
+def test_an_exponential_is_the_same_value_wherever_it_stands():
+    """Of a quotient by exp(x) as well it would be another one, to be computed again."""
+    power = sp.exp(-(p0**2) / 2)
+    alone = names(power)
+    assert names(p1 * power) == [*alone, "mul"]
+    assert "div" not in names(p1 * sp.exp(-p0))
+    assert names(p1 / (1 + sp.exp(p0)))[-1] == "div"

@@ -335,7 +335,12 @@ class _Linearizer:
         coefficient, rest = e.as_coeff_Mul()
         if coefficient == -1:
             return self.step("neg", self.visit(rest))
-        numerator, denominator = e.as_numer_denom() if e.is_commutative else (e, sp.S.One)
+        constant = sp.Mul(*[a for a in e.args if a.is_number and not isinstance(a, fn.Opaque)])
+        if not constant.is_Rational:  # of a rule: sqrt(2)/(2*sqrt(pi)) is one number
+            others = sp.Mul(*[a for a in e.args if not a.is_number or isinstance(a, fn.Opaque)])
+            return self.step("mul", self.literal(constant), self.visit(others))
+        # Exact: exp(-x) stays what it is, the same value in every pattern.
+        numerator, denominator = sp.fraction(e, exact=True) if e.is_commutative else (e, sp.S.One)
         if denominator == 1 or numerator * (1 / denominator) != e:
             return self._fold("mul", (self.visit(a) for a in e.args))
         if numerator.could_extract_minus_sign() and not _has_minus_sign(-e):

@@ -16,7 +16,7 @@ from llvmlite.binding import ffi
 from llvmlite.binding.newpassmanagers import NewPassManager
 from llvmlite.binding.object_file import ObjectFileRef
 
-from symdiff.compilation.cpu import pool, special
+from symdiff.compilation.cpu import pool, results, special
 from symdiff.compilation.cpu.blocks import (
     BLAS_PREFIX,
     BLAS_THREADS,
@@ -59,9 +59,17 @@ class Code:
         """Where a function begins."""
         return self._engine.get_function_address(name)
 
+    def variable(self, name: str) -> int:
+        """Where a global variable is."""
+        return self._engine.get_global_value_address(name)
+
+    def keep_forever(self) -> None:
+        """Leave the code in memory when this object goes, which knows it no more."""
+        self._engine.detach()
+
     def write(self, name: str, values: Sequence[int]) -> None:
         """Put pointers into a global array."""
-        place = self._engine.get_global_value_address(name)
+        place = self.variable(name)
         (ctypes.c_void_p * len(values)).from_address(place)[:] = values
 
 
@@ -163,6 +171,26 @@ def _add_pool() -> tuple[Code, object]:
     return code, forget  # which threads wait in as long as the process lives
 
 
+@cache
+def _add_results() -> object:
+    """Compile what makes large arrays, once in a process, and let code call it."""
+    llvm.add_symbol(results.LIMIT, config.result_memory_address)
+    code = load_objects([kept_object(results.MODULE, compile_object)])
+    new_capsule = ctypes.pythonapi.PyCapsule_New
+    new_capsule.restype = ctypes.py_object
+    new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    capsule = new_capsule(code.variable(results.HANDLER), _HANDLER_NAME, None)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(capsule))
+    code.write(results.CAPSULE, [id(capsule)])
+    llvm.add_symbol(results.NEW_ARRAY, code.address(results.NEW_ARRAY))
+    code.keep_forever()  # an array may be let go when Python's modules are gone
+    return capsule
+
+
+_HANDLER_NAME = b"mem_handler"
+"""What NumPy calls such capsules, which keep the address of the name."""
+
+
 def _optimized(text: str) -> llvm.ModuleRef:
     module = llvm.parse_assembly(text)
     module.verify()
@@ -194,6 +222,9 @@ def require_symbols(names: Iterable[str]) -> None:
                 _add_pool()
                 if name in (BLAS_THREADS, SET_BLAS_THREADS):
                     _add_blas_threads()
+        elif name == results.NEW_ARRAY:
+            with _lock:
+                _add_results()
         is_known = name.startswith("llvm.") or hasattr(process, name)
         if not is_known and llvm.address_of_symbol(name) is None:
             raise UnsupportedOperationError(f"this machine's libraries have no function {name}")

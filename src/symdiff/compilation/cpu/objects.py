@@ -29,7 +29,8 @@ from symdiff.compilation.cpu.entry import (
     size_value,
 )
 from symdiff.compilation.cpu.module import Module
-from symdiff.compilation.cpu.operations import llvm_type
+from symdiff.compilation.cpu.operations import ITEM_SIZES, llvm_type
+from symdiff.compilation.cpu.results import NEW_ARRAY
 from symdiff.compilation.schedule import Schedule
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size
@@ -43,8 +44,8 @@ _TYPE, _RANK, _DESCR = 8, 24, 56
 _SIZE, _TUPLE_ITEMS, _LIST_ITEMS = 16, 24, 24
 _BEHAVED = 0x0101
 """``NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED``."""
-_EMPTY, _SCALAR = 184, 60
-"""Where ``PyArray_Empty`` and ``PyArray_Scalar`` are in NumPy's table of functions."""
+_SCALAR = 60
+"""Where ``PyArray_Scalar`` is in NumPy's table of functions."""
 _LONG = 256
 """Sizes that together are at least this let other threads of Python's run meanwhile."""
 
@@ -284,9 +285,14 @@ class Writer:
         descr = self.object(np.dtype(dtype))
         declare_python(self.module, "Py_IncRef")
         f.add(f"call void @Py_IncRef(ptr {descr})")  # a reference that is taken over
-        function = self.numpy_function(_EMPTY)
+        size: Extent = ITEM_SIZES[dtype]
+        for extent in shape:
+            size = size * extent
+        self.module.declare(NEW_ARRAY, "ptr", "ptr, i32, ptr, ptr, i64", pure=False)
+        table = f.value("load ptr, ptr @numpy_functions")
         array = f.value(
-            f"call ptr {function}(i32 {len(shape)}, ptr {dimensions}, ptr {descr}, i32 0)"
+            f"call ptr @{NEW_ARRAY}(ptr {table}, i32 {len(shape)}, ptr {dimensions}, "
+            f"ptr {descr}, i64 {size_value(f, size, self.sizes)})"
         )
         f.counter += 1
         label = f"made{f.counter}"

@@ -12,6 +12,7 @@ Examples
 (np.float64(0.5), array([0., 1.]))
 """
 
+from symdiff import optimizers as optim
 from symdiff._version import __version__
 from symdiff.config import config
 from symdiff.errors import (
@@ -27,6 +28,8 @@ from symdiff.errors import (
 from symdiff.fitting.curve_fit import curve_fit
 from symdiff.fitting.least_squares import least_squares
 from symdiff.fitting.status import FitStatus
+from symdiff.optimizers.status import TrainProgress, TrainResult, TrainStatus
+from symdiff.optimizers.training import train
 from symdiff.program.program import Program
 from symdiff.runtime.batching import vmap
 from symdiff.runtime.checks import check_derivatives
@@ -62,6 +65,9 @@ __all__ = [
     "ShapeError",
     "SymdiffError",
     "TracingError",
+    "TrainProgress",
+    "TrainResult",
+    "TrainStatus",
     "UnsupportedOperationError",
     "__version__",
     "as_written",
@@ -80,11 +86,13 @@ __all__ = [
     "least_squares",
     "load",
     "loop",
+    "optim",
     "primitive",
     "scan",
     "spec",
     "stop_gradient",
     "trace",
+    "train",
     "unroll",
     "value_and_grad",
     "vjp",

@@ -140,10 +140,8 @@ def _text(facts: dict[str, Any], result: sd.TrainResult) -> str:
     ]
     lines += [
         "",
-        f"{facts['epochs']} epochs, {facts['steps']} steps in {facts['seconds']:.3f} s "
-        f"({facts['us_per_step']:.1f} us a step, validation included), "
-        f"after {facts['compile_seconds']:.2f} s of tracing and compiling",
-        f"test accuracy {100 * facts['test_accuracy']:.1f} %, "
-        f"training accuracy {100 * facts['train_accuracy']:.1f} %",
+        f"{facts['epochs']} epochs, {facts['steps']} steps in {facts['seconds']:.3f} s, "
+        + f"after {facts['compile_seconds']:.2f} s of tracing and compiling",
+        f"test accuracy {facts['test_accuracy']:.1%}, training {facts['train_accuracy']:.1%}",
     ]
     return "\n".join(lines)

@@ -95,7 +95,8 @@ def _is_often(equation: Equation, gather: _Gather, loops: tuple[int, ...]) -> bo
     row = gather.extents[-1]
     if not others or (isinstance(row, int) and row < ROW):
         return False
-    return any(not isinstance(e, int) for e in others) or math.prod(map(int, others)) >= OFTEN
+    known = [e for e in others if isinstance(e, int)]
+    return len(known) < len(others) or math.prod(known) >= OFTEN
 
 
 def _copy(gather: _Gather, name: str, like: Equation) -> Equation:

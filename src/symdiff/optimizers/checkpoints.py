@@ -42,7 +42,7 @@ def write(path: Path, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray
             dir=path.parent, prefix=f".{path.name}-", suffix=".tmp", delete=False
         ) as file:
             aside = file.name
-            np.savez(file, **content)  # type: ignore[arg-type]
+            np.savez(file, **content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)

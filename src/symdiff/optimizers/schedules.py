@@ -7,13 +7,29 @@ like any function that is compiled, and a user's own is as good.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Schedule", "constant", "cosine", "exponential", "piecewise", "step", "warmup"]
+__all__ = ["Made", "Schedule", "constant", "cosine", "exponential", "piecewise", "step", "warmup"]
 
 Schedule = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A function with its first arguments; equal to another of the same, so compiled once."""
+
+    function: Callable[..., Any]
+    parameters: tuple[Any, ...]
+
+    def __call__(self, *args: Any) -> Any:
+        """Call the function."""
+        return self.function(*self.parameters, *args)
+
+    def __repr__(self) -> str:
+        return f"{self.function.__name__.strip('_')}{self.parameters}"
 
 
 def constant(rate: float) -> Schedule:
@@ -25,7 +41,11 @@ def constant(rate: float) -> Schedule:
     >>> sd.optim.constant(0.1)(1000)
     0.1
     """
-    return lambda step: rate + 0.0 * step
+    return Made(_constant, (rate,))
+
+
+def _constant(rate: float, step: Any) -> Any:
+    return rate + 0.0 * step
 
 
 def step(rate: float, every: int, factor: float = 0.5) -> Schedule:
@@ -39,7 +59,11 @@ def step(rate: float, every: int, factor: float = 0.5) -> Schedule:
     [1.0, 1.0, 0.5, 0.25]
     """
     require_positive(every, "every")
-    return lambda step: rate * factor ** np.floor(step / every)
+    return Made(_step, (rate, every, factor))
+
+
+def _step(rate: float, every: int, factor: float, step: Any) -> Any:
+    return rate * factor ** np.floor(step / every)
 
 
 def piecewise(rates: Sequence[float], boundaries: Sequence[int]) -> Schedule:
@@ -67,13 +91,14 @@ def piecewise(rates: Sequence[float], boundaries: Sequence[int]) -> Schedule:
     if list(boundaries) != sorted(set(boundaries)):
         raise ValueError(f"the boundaries {list(boundaries)} are not rising")
 
-    def schedule(step: Any) -> Any:
-        rate = rates[0] + 0.0 * step
-        for boundary, before, after in zip(boundaries, rates[:-1], rates[1:], strict=True):
-            rate = rate + (after - before) * (step >= boundary)
-        return rate
+    return Made(_piecewise, (tuple(rates), tuple(boundaries)))
 
-    return schedule
+
+def _piecewise(rates: Sequence[float], boundaries: Sequence[int], step: Any) -> Any:
+    rate = rates[0] + 0.0 * step
+    for boundary, before, after in zip(boundaries, rates[:-1], rates[1:], strict=True):
+        rate = rate + (after - before) * (step >= boundary)
+    return rate
 
 
 def exponential(rate: float, decay_steps: int, factor: float) -> Schedule:
@@ -87,7 +112,11 @@ def exponential(rate: float, decay_steps: int, factor: float) -> Schedule:
     [1.0, 0.5, 0.25]
     """
     require_positive(decay_steps, "decay_steps")
-    return lambda step: rate * factor ** (step / decay_steps)
+    return Made(_exponential, (rate, decay_steps, factor))
+
+
+def _exponential(rate: float, decay_steps: int, factor: float, step: Any) -> Any:
+    return rate * factor ** (step / decay_steps)
 
 
 def cosine(rate: float, decay_steps: int, final: float = 0.0) -> Schedule:
@@ -107,11 +136,12 @@ def cosine(rate: float, decay_steps: int, final: float = 0.0) -> Schedule:
     """
     require_positive(decay_steps, "decay_steps")
 
-    def schedule(step: Any) -> Any:
-        done = np.minimum(step / decay_steps, 1.0)
-        return final + (rate - final) * 0.5 * (1.0 + np.cos(np.pi * done))
+    return Made(_cosine, (rate, decay_steps, final))
 
-    return schedule
+
+def _cosine(rate: float, decay_steps: int, final: float, step: Any) -> Any:
+    done = np.minimum(step / decay_steps, 1.0)
+    return final + (rate - final) * 0.5 * (1.0 + np.cos(np.pi * done))
 
 
 def warmup(schedule: float | Schedule, steps: int) -> Schedule:
@@ -132,7 +162,11 @@ def warmup(schedule: float | Schedule, steps: int) -> Schedule:
     """
     require_positive(steps, "steps")
     after = schedule if callable(schedule) else constant(schedule)
-    return lambda step: after(step) * np.minimum((step + 1) / steps, 1.0)
+    return Made(_warmup, (after, steps))
+
+
+def _warmup(after: Schedule, steps: int, step: Any) -> Any:
+    return after(step) * np.minimum((step + 1) / steps, 1.0)
 
 
 def require_positive(value: float, name: str) -> None:

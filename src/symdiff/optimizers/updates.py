@@ -14,7 +14,7 @@ import numpy as np
 
 from symdiff.errors import DTypeError, ShapeError, TracingError, at_user_line
 from symdiff.optimizers.rules import in_precision_of
-from symdiff.optimizers.schedules import require_positive
+from symdiff.optimizers.schedules import Made, require_positive
 from symdiff.trees import Tree, flatten, map_leaves, unflatten
 
 __all__ = [
@@ -87,13 +87,14 @@ def clip_by_norm(limit: float) -> Transformation:
     """
     require_positive(limit, "limit")
 
-    def clip(gradient: Any, params: Any, step: Any) -> Any:  # noqa: ARG001 - one signature for all
-        leaves, _ = flatten(gradient)
-        norm = np.sqrt(sum(np.sum(g * g) for g in leaves))
-        scale = limit / np.maximum(norm, limit)
-        return map_leaves(lambda g: g * in_precision_of(g, scale), gradient)
+    return Made(_clip_by_norm, (limit,))
 
-    return clip
+
+def _clip_by_norm(limit: float, gradient: Any, params: Any, step: Any) -> Any:  # noqa: ARG001 - one signature for all
+    leaves, _ = flatten(gradient)
+    norm = np.sqrt(sum(np.sum(g * g) for g in leaves))
+    scale = limit / np.maximum(norm, limit)
+    return map_leaves(lambda g: g * in_precision_of(g, scale), gradient)
 
 
 def clip_by_value(limit: float) -> Transformation:
@@ -107,10 +108,11 @@ def clip_by_value(limit: float) -> Transformation:
     """
     require_positive(limit, "limit")
 
-    def clip(gradient: Any, params: Any, step: Any) -> Any:  # noqa: ARG001 - one signature for all
-        return map_leaves(lambda g: np.clip(g, -limit, limit), gradient)
+    return Made(_clip_by_value, (limit,))
 
-    return clip
+
+def _clip_by_value(limit: float, gradient: Any, params: Any, step: Any) -> Any:  # noqa: ARG001 - as above
+    return map_leaves(lambda g: np.clip(g, -limit, limit), gradient)
 
 
 def weight_decay(factor: float) -> Transformation:
@@ -123,12 +125,13 @@ def weight_decay(factor: float) -> Transformation:
     [array([3.5])]
     """
 
-    def decay(gradient: Any, params: Any, step: Any) -> Any:  # noqa: ARG001 - one signature for all
-        leaves, tree = flatten(gradient)
-        pairs = zip(leaves, flatten(params)[0], strict=True)
-        return unflatten(tree, [g + factor * p for g, p in pairs])
+    return Made(_weight_decay, (factor,))
 
-    return decay
+
+def _weight_decay(factor: float, gradient: Any, params: Any, step: Any) -> Any:  # noqa: ARG001 - as above
+    leaves, tree = flatten(gradient)
+    pairs = zip(leaves, flatten(params)[0], strict=True)
+    return unflatten(tree, [g + factor * p for g, p in pairs])
 
 
 def check_rule(rule: Any) -> None:

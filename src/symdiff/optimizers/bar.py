@@ -31,7 +31,7 @@ def progress_bar(is_wanted: bool, total: int, first: int) -> Bar:
     if not is_wanted or not config.progress:
         return _Nothing()
     try:
-        from tqdm.auto import tqdm # noqa: PLC0415 - an extra
+        from tqdm.auto import tqdm  # noqa: PLC0415 - an extra
     except ImportError:
         return _Line(total, first) if sys.stderr.isatty() else _Nothing()
     if not sys.stderr.isatty() and "ipykernel" not in sys.modules:

@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         There is no such file, or it is no checkpoint of ours.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
         header = json.loads(bytes(arrays.pop(_HEADER)).decode())
         if header.pop("symdiff checkpoint") != FORMAT:

@@ -16,7 +16,7 @@ from contest import Case, Workload, close
 RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
 BATCH = 128
 FIRST_STEPS = 5
-EPOCHS = 20
+EPOCHS = 60
 """Of a call of sd.train."""
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import symdiff as sd
+from symdiff.optimizers import loop
+from symdiff.optimizers.data import as_data
 from symdiff.optimizers.order import permuted, round_keys
 from symdiff.optimizers.steps import Order, compiled_steps
 
@@ -135,8 +137,6 @@ def test_one_thread_and_many_give_the_same_bits(dtype, monkeypatch):
 def test_memory_mapped_data_are_not_copied(tmp_path):
     np.save(tmp_path / "x.npy", X)
     x = np.load(tmp_path / "x.npy", mmap_mode="r")
-    from symdiff.optimizers.data import as_data
-
     assert np.shares_memory(as_data((x, Y))[0], x)
     np.testing.assert_array_equal(fit(data=(x, Y)).params["w"], fit().params["w"])
 
@@ -207,14 +207,12 @@ def test_ctrl_c_keeps_what_there_is():
 
 
 def test_calls_of_the_kernel_are_short(monkeypatch):
-    from symdiff.optimizers.loop import GROWTH, MAX_STEPS, _Pace
-
-    pace = _Pace()
+    pace = loop._Pace()
     pace.saw(1, 1e-5)
-    assert pace.steps == GROWTH
+    assert pace.steps == loop.GROWTH
     for _ in range(5):
         pace.saw(pace.steps, 1e-6 * pace.steps)
-    assert pace.steps == MAX_STEPS
+    assert pace.steps == loop.MAX_STEPS
     pace.saw(pace.steps, 2.0 * pace.steps)
     assert pace.steps == 1
 

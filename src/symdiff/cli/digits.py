@@ -138,10 +138,13 @@ def _text(facts: dict[str, Any], result: sd.TrainResult) -> str:
         for epoch, (loss, test) in enumerate(rows, 1)
         if epoch == 1 or epoch % 10 == 0
     ]
+    times = (
+        "{0.n_epochs} epochs, {0.n_steps} steps in {0.seconds:.3f} s, "
+        "after {0.compile_seconds:.2f} s of compiling"
+    )
     lines += [
         "",
-        f"{facts['epochs']} epochs, {facts['steps']} steps in {facts['seconds']:.3f} s, "
-        + f"after {facts['compile_seconds']:.2f} s of tracing and compiling",
+        times.format(result),
         f"test accuracy {facts['test_accuracy']:.1%}, training {facts['train_accuracy']:.1%}",
     ]
     return "\n".join(lines)

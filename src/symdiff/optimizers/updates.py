@@ -124,7 +124,6 @@ def weight_decay(factor: float) -> Transformation:
     >>> sd.optim.weight_decay(0.1)([np.array([3.0])], [np.array([5.0])], 0)
     [array([3.5])]
     """
-
     return Made(_weight_decay, (factor,))
 
 

@@ -111,8 +111,9 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(sd.CacheError, match="no space left"):
-        fit(checkpoint=path, epochs=2)
+    with pytest.warns(RuntimeWarning, match="no space left"):
+        result = fit(checkpoint=path, epochs=2)
+    assert result.success  # which a full disk must not spoil
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["run.npz"]
 

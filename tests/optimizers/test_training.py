@@ -141,6 +141,11 @@ def test_memory_mapped_data_are_not_copied(tmp_path):
     np.testing.assert_array_equal(fit(data=(x, Y)).params["w"], fit().params["w"])
 
 
+def test_strided_data_are_fine():
+    wide = np.repeat(X, 2, axis=1)
+    np.testing.assert_array_equal(fit(data=(wide[:, ::2], Y)).params["w"], fit().params["w"])
+
+
 def test_validation_after_each_epoch():
     result = fit(validation=(X[:20], Y[:20]))
     assert result.history["validation"].shape == (5,)

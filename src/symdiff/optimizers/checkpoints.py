@@ -11,6 +11,7 @@ import json
 import os
 import tempfile
 import threading
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,7 +97,10 @@ def check_writable(path: Path) -> None:
 
 
 class Writer:
-    """Writes checkpoints in a thread, the newest of those that wait."""
+    """Writes checkpoints in a thread, the newest of those that wait.
+
+    One that cannot be written is told by a `RuntimeWarning`: a full disk must not end a training.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -107,15 +111,9 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     def put(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Hand over what is to be written; nobody may change the arrays afterwards.
-
-        Raises
-        ------
-        CacheError
-            An earlier one could not be written.
-        """
+        """Hand over what is to be written; nobody may change the arrays afterwards."""
+        self._warn()
         with self._changed:
-            self._raise()
             self._waiting = header, arrays
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, daemon=True)
@@ -129,12 +127,13 @@ class Writer:
             self._changed.notify()
         if self._thread is not None:
             self._thread.join()
-        self._raise()
+        self._warn()
 
-    def _raise(self) -> None:
-        if self._error is not None:
+    def _warn(self) -> None:
+        with self._changed:
             error, self._error = self._error, None
-            raise error
+        if error is not None:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=3)
 
     def _run(self) -> None:
         while True:
@@ -147,4 +146,5 @@ class Writer:
             try:
                 write(self.path, *waiting)
             except CacheError as error:
-                self._error = error
+                with self._changed:
+                    self._error = error

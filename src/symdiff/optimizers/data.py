@@ -64,7 +64,7 @@ def as_data(data: Any, name: str = "data") -> tuple[np.ndarray, ...]:
         raise ShapeError(
             at_user_line(f"{name} has {lengths[0]} samples; allowed are 1 to {MAX_SAMPLES}")
         )
-    return tuple(arrays)
+    return tuple([np.ascontiguousarray(a) for a in arrays])  # once, not at each call
 
 
 def check_validation(validation: Any, data: Sequence[np.ndarray]) -> tuple[np.ndarray, ...] | None:

@@ -98,7 +98,8 @@ def train(
     ShapeError, DTypeError, ValueError, TypeError
         The arguments do not fit each other.
     CacheError
-        A checkpoint cannot be written or read, or is of something else.
+        There is no place for a checkpoint, or the one to resume from cannot be read or is of
+        something else. One that cannot be written later is told by a `RuntimeWarning`.
     TracingError, UnsupportedOperationError
         The loss or the rule cannot be traced; the message names the line.
 

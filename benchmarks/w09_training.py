@@ -1,6 +1,7 @@
 """W9: a step of training a small network: value, gradient and the update by Adam, float32.
 
 The contestants' state goes round: a call is one step from Python, whose batch is given by a slice.
+"scan" is an epoch in one call, "train" some epochs of sd.train, both divided by their steps.
 The first call makes a few steps, whose losses are compared with NumPy's.
 """
 
@@ -15,6 +16,8 @@ from contest import Case, Workload, close
 RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
 BATCH = 128
 FIRST_STEPS = 5
+EPOCHS = 60
+"""Of a call of sd.train."""
 
 
 class Training(NamedTuple):
@@ -147,6 +150,41 @@ def with_symdiff_scan(data):
     return epochs(epoch, data, np)
 
 
+def with_symdiff_train(data):
+    """Some epochs of sd.train in one call, shuffled, with all that it does around a step."""
+    import symdiff as sd
+
+    optimizer = sd.optim.Adam(RATE, BETA1, BETA2, EPSILON)
+
+    def train(epochs, **options):
+        return sd.train(
+            partial_loss,
+            data.params,
+            (data.x, data.y),
+            optimizer,
+            batch_size=BATCH,
+            epochs=epochs,
+            progress=False,
+            **options,
+        )
+
+    partial_loss, losses = partial(loss, np), []
+
+    def see(progress):
+        losses.append(progress.loss)
+        return len(losses) == FIRST_STEPS
+
+    def call():
+        if losses:
+            train(EPOCHS)
+        else:
+            train(1, shuffle=False, callback=see, callback_every=1)
+        return losses
+
+    call.calls = EPOCHS * -(-len(data.x) // BATCH)
+    return call
+
+
 def with_jax(data):
     import jax
     import jax.numpy as jnp
@@ -265,6 +303,7 @@ WORKLOAD = Workload(
     {
         "symdiff": with_symdiff,
         "symdiff scan": with_symdiff_scan,
+        "symdiff train": with_symdiff_train,
         "numpy": with_numpy,
         "jax": with_jax,
         "jax scan": with_jax_scan,

@@ -16,6 +16,7 @@ from symdiff.collector import collection_paused
 
 # What modules make stays: looking through it for garbage would take a tenth of the time.
 with collection_paused():
+    from symdiff import optimizers as optim
     from symdiff._version import __version__
     from symdiff.config import config
     from symdiff.errors import (
@@ -31,6 +32,8 @@ with collection_paused():
     from symdiff.fitting.curve_fit import curve_fit
     from symdiff.fitting.least_squares import least_squares
     from symdiff.fitting.status import FitStatus
+    from symdiff.optimizers.status import TrainProgress, TrainResult, TrainStatus
+    from symdiff.optimizers.training import train
     from symdiff.program.program import Program
     from symdiff.runtime.batching import vmap
     from symdiff.runtime.checks import check_derivatives
@@ -66,6 +69,9 @@ __all__ = [
     "ShapeError",
     "SymdiffError",
     "TracingError",
+    "TrainProgress",
+    "TrainResult",
+    "TrainStatus",
     "UnsupportedOperationError",
     "__version__",
     "as_written",
@@ -84,11 +90,13 @@ __all__ = [
     "least_squares",
     "load",
     "loop",
+    "optim",
     "primitive",
     "scan",
     "spec",
     "stop_gradient",
     "trace",
+    "train",
     "unroll",
     "value_and_grad",
     "vjp",

@@ -37,6 +37,8 @@ class Config:
     background_compile : bool
         Interpret long programs of numbers while their machine code is made in another thread;
         environment ``SYMDIFF_BACKGROUND_COMPILE``. Without it the first call waits for the code.
+    progress : bool
+        Whether anything shows progress; environment ``SYMDIFF_PROGRESS``.
     cache_dir : str or None
         The directory in which compiled kernels are kept for other processes, made when it is first
         needed; None does without. Environment ``SYMDIFF_CACHE_DIR``, where the empty string stands
@@ -56,6 +58,7 @@ class Config:
     unroll_limit: int = 16
     precise_math: bool = False
     background_compile: bool = True
+    progress: bool = True
     cache_dir: str | None = None
     cache_size: int = 1 << 30
 
@@ -122,6 +125,7 @@ def _from_environment() -> Config:
         made.result_memory = int(memory)
     made.precise_math = os.environ.get("SYMDIFF_PRECISE_MATH", "0") not in ("", "0")
     made.background_compile = os.environ.get("SYMDIFF_BACKGROUND_COMPILE", "1") not in ("", "0")
+    made.progress = os.environ.get("SYMDIFF_PROGRESS", "1") not in ("", "0")
     made.cache_dir = os.environ.get("SYMDIFF_CACHE_DIR", default_cache_dir()) or None
     size = os.environ.get("SYMDIFF_CACHE_SIZE")
     if size:

@@ -1,4 +1,7 @@
-"""``symdiff demo``: fit all 27 NIST problems from both starting points, beside SciPy."""
+"""``symdiff demo``: fit all 27 NIST problems from both starting points, beside SciPy.
+
+``symdiff demo train`` is in `symdiff.cli.digits`.
+"""
 
 import argparse
 import difflib
@@ -7,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from symdiff.cli import picture, report
+from symdiff.cli import digits, picture, report
 from symdiff.cli.measuring import Fit, measure
 from symdiff.nist import PROBLEMS, REQUIRED_DIGITS, Problem
 
@@ -34,16 +37,25 @@ def add_parser(commands: Any) -> None:
     """
     parser = commands.add_parser(
         "demo",
-        help="fit the 27 NIST StRD problems and compare with SciPy",
+        help="fit the 27 NIST StRD problems and compare with SciPy, or train a network",
         description=(
             "Fit the 27 NIST StRD nonlinear regression problems from both of their starting points "
             "with symdiff.curve_fit and scipy.optimize.curve_fit, both with default options, and "
-            "compare the answers with the certified ones."
+            "compare the answers with the certified ones. Or, with 'train', train a small network "
+            "to read handwritten digits (UCI, 1797 images) with symdiff.train."
         ),
         epilog=(
             "exit status: 0 when every fit converged to at least "
-            f"{REQUIRED_DIGITS} certified digits, 1 when one did not, 2 on misuse"
+            f"{REQUIRED_DIGITS} certified digits, 1 when one did not, 2 on misuse; "
+            f"for 'train' 0 when the test accuracy is at least {digits.REQUIRED_ACCURACY:.0%}"
         ),
+    )
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("fit", "train"),
+        default="fit",
+        help="the problems of NIST (the default), or the network",
     )
     parser.add_argument(
         "--only",
@@ -61,7 +73,7 @@ def add_parser(commands: Any) -> None:
         type=_picture_path,
         help="write a picture of data and fits (.png, .pdf, .svg; needs the extra 'plot')",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, misuse=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,19 +82,24 @@ def run(args: argparse.Namespace) -> int:
     Parameters
     ----------
     args
-        ``only`` (a list of problems, or None for all), ``json`` and ``plot`` (a path or None).
+        ``what`` ("fit" or "train"), ``only`` (a list of problems, or None for all), ``json``,
+        ``plot`` (a path or None), and ``misuse``, which does not return.
 
     Returns
     -------
     int
-        0 when every fit is solved, else 1.
+        0 when every fit is solved, or the network has learnt, else 1.
 
     Examples
     --------
-    >>> args = argparse.Namespace(only=[PROBLEMS["Misra1a"]], json=False, plot=None)
+    >>> args = argparse.Namespace(what="fit", only=[PROBLEMS["Misra1a"]], json=False, plot=None)
     >>> run(args)  # doctest: +SKIP
     0
     """
+    if args.what == "train":
+        if args.only or args.plot is not None:
+            args.misuse("--only and --plot go with the problems of NIST, not with 'train'")
+        return digits.run(args.json)
     problems = list(dict.fromkeys(args.only or PROBLEMS.values()))
     fits = _fit_all(problems)
     if args.json:

@@ -29,7 +29,7 @@ __all__ = ["with_products"]
 
 PRODUCT = pattern(placeholder(0) * placeholder(1), 2)
 COPY = pattern(placeholder(0), 1)
-LARGE = 4096
+LARGE = 2048
 """A product is large if its two longest axes of known length have so many elements."""
 LONG = 16
 """The axis that is summed over must be as long, or of unknown length."""

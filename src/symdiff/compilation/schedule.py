@@ -396,6 +396,21 @@ class _Builder:
         self.n_loops += 1
         return Loop(self.n_loops - 1, extent)
 
+    def _index_places(self, equation: Equation) -> set[int]:
+        """Where the indices are computed by which an equation gathers rows.
+
+        Such a loop is SIMD as long as there is no loop over a row within it.
+        """
+        if len(equation.extents) < 2:
+            return set()
+        return {
+            self._place_of[i.array]
+            for read in equation.operands
+            if isinstance(read, Read)
+            for i in read.indices
+            if isinstance(i, Read) and i.indices and i.array in self._place_of
+        }
+
     def place(self, equation: Equation) -> None:
         """Put an equation into a nest that exists, or into a new one behind all others."""
         orders = loop_orders(equation, self.program, self.rows)
@@ -403,7 +418,12 @@ class _Builder:
             first = max((self._place_of.get(r.array, -1) for r in equation.reads), default=-1)
             if equation.array in self.changed:  # whose first write takes over what was there
                 first = max(first, self._place_of.get(equation.array, -1))
-            candidates = [p for p in self._loop_places[-4 * MAX_CANDIDATES :] if p >= first]
+            avoided = self._index_places(equation)
+            candidates = [
+                p
+                for p in self._loop_places[-4 * MAX_CANDIDATES :]
+                if p >= first and p not in avoided
+            ]
             for place, order in itertools.product(candidates[:MAX_CANDIDATES], orders):
                 node = self.body[place]
                 assert isinstance(node, Loop)

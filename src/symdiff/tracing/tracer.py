@@ -23,6 +23,7 @@ __all__ = [
     "Lifted",
     "TracedArray",
     "TracedSize",
+    "as_number",
     "as_traced",
     "astype",
     "elementwise",
@@ -175,6 +176,14 @@ def as_traced(x: Any, context: Context | None = None) -> TracedArray:
     return TracedArray(
         context, context.emit(COPY, [operand], (), dtype), (), dtype, is_weak=is_weak
     )
+
+
+def as_number(x: Any) -> Any:
+    """Let a traced number count as Python's float, which takes the precision of what it meets."""
+    if not isinstance(x, TracedArray):
+        return x
+    number = astype(x, "float64")
+    return TracedArray(number.context, number.array, (), "float64", number.indices, is_weak=True)
 
 
 def elementwise(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from symdiff.compilation.gathers import with_gathers
 from symdiff.compilation.products import with_products
 from symdiff.compilation.schedule import Schedule, schedule
 from symdiff.compilation.slices import with_slices
@@ -26,4 +27,5 @@ def planned(program: Program, carried: Mapping[str, str] | None = None) -> Sched
     """
     if not carried and is_straight_line(program):
         return straight_line_schedule(program)
-    return unroll_short(tile(schedule(with_products(with_slices(program)), carried)))
+    program = with_products(with_gathers(with_slices(program)))
+    return unroll_short(tile(schedule(program, carried)))

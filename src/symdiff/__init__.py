@@ -27,6 +27,8 @@ from symdiff.errors import (
 from symdiff.fitting.curve_fit import curve_fit
 from symdiff.fitting.least_squares import least_squares
 from symdiff.fitting.status import FitStatus
+from symdiff.optimizers.minimize import minimize
+from symdiff.optimizers.status import MinimizeStatus
 from symdiff.program.program import Program
 from symdiff.runtime.batching import vmap
 from symdiff.runtime.checks import check_derivatives
@@ -57,6 +59,7 @@ __all__ = [
     "DeviceError",
     "FitStatus",
     "Function",
+    "MinimizeStatus",
     "Program",
     "ProgramTooLargeError",
     "ShapeError",
@@ -80,6 +83,7 @@ __all__ = [
     "least_squares",
     "load",
     "loop",
+    "minimize",
     "primitive",
     "scan",
     "spec",

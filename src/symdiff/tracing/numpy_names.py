@@ -29,6 +29,7 @@ from symdiff.program.sizes import Extent
 from symdiff.tracing.arguments import as_extent
 from symdiff.tracing.construction import copy
 from symdiff.tracing.context import Context, active_context, check_dtype
+from symdiff.tracing.conversion import is_library
 from symdiff.tracing.dispatch import FUNCTIONS
 from symdiff.tracing.linear_algebra import SCIPY_LINEAR_ALGEBRA
 from symdiff.tracing.local_array import current_tree, has_traced, localize
@@ -39,8 +40,6 @@ from symdiff.tracing.special_functions import SPECIAL_TABLE
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, stack_nested
 
 __all__ = ["CREATION", "LOCAL", "traced_names"]
-
-_LIBRARIES = ("numpy", "scipy", "sympy", "symdiff", "numba", "llvmlite", "matplotlib", "pandas")
 
 
 def _context() -> Context:
@@ -165,8 +164,7 @@ def _replacement(original: Any, handler: Callable[..., Any] | None) -> Callable[
 
 
 def _is_library(namespace: Mapping[str, Any]) -> bool:
-    root = str(namespace.get("__name__", "")).partition(".")[0]
-    return root in _LIBRARIES or (root != "__main__" and root in sys.stdlib_module_names)
+    return is_library(namespace.get("__name__"))
 
 
 def _dispatching(original: Any, handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,1 @@
+"""Minimisation: solvers that are traced like the function they minimise."""

@@ -2,8 +2,8 @@
 
 References
 ----------
-W. W. Hager, H. Zhang, "A new conjugate gradient method with guaranteed descent and an efficient line
-search", SIAM J. Optim. 16 (2005) 170-192, equation 1.3; "The limited memory conjugate gradient
+W. W. Hager, H. Zhang, "A new conjugate gradient method with guaranteed descent and an efficient
+line search", SIAM J. Optim. 16 (2005) 170-192, equation 1.3; "The limited memory conjugate gradient
 method", SIAM J. Optim. 23 (2013) 2150-2168, equation 2.6, for the lower bound of beta.
 """
 

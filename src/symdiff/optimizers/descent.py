@@ -1,8 +1,8 @@
 """Descent along directions, with a line search: the loop that `lbfgs` and `cg` share.
 
-One pass of the loop evaluates the function once, at a trial point; then either the line search gives
-the next trial, or the point is taken and the rule (`Rule`) gives the next direction. Between bounds
-the search goes along the projection of the direction's line on the box, and the variables that are
+One pass of the loop evaluates the function once, at a trial point; then either the line search
+gives the next trial, or the point is taken and the rule (`Rule`) gives the next direction. Between
+bounds the search goes along the projection of the direction's line on the box, and the variables that are
 held at a bound take no part in the rule.
 
 References
@@ -37,11 +37,11 @@ Array = Any
 Number = Any
 
 NEAR = 1e-6
-"""A variable so near to a bound, relative to both, counts as held if the function pulls it there."""
+"""A variable so near to a bound, relative to both, is held if the function pulls it there."""
 CHUNK = 1024
 """A solver makes no more steps before it gives its state back."""
 LONGEST = 1e20
-"""A function that falls all along a step of this length is taken for unbounded."""
+"""A function that falls all along a step, so much longer than the first trial, is unbounded."""
 
 
 class Rule(NamedTuple):
@@ -57,8 +57,8 @@ class Rule(NamedTuple):
         ``record(memory, step, change, is_taken) -> memory``: look at a step and the gradient's
         change; nothing may change unless `is_taken`.
     direct : callable
-        ``direct(memory, gradient, free, last) -> (direction, step)``: the next direction, zero where
-        `free` (0 or 1 for each variable) is zero, and the length of the first trial. `last` is the
+        ``direct(memory, gradient, free, last) -> (direction, step)``: the next direction, zero
+        where `free` (0 or 1 for each variable) is zero, and the length of the first trial. `last` is the
         slope and the step of the last search.
     forget : callable
         ``forget(memory, which)``: begin anew with steepest descent where `which` is true.
@@ -79,7 +79,10 @@ class Rule(NamedTuple):
 
 
 class Descent(NamedTuple):
-    """Where a descent is: the best point, the direction from it, and the next trial along it."""
+    """Where a descent is: the best point, the direction from it, and the next trial along it.
+
+    `fall` is how much the rule expected of its last direction.
+    """
 
     x: Array
     value: Number
@@ -89,6 +92,7 @@ class Descent(NamedTuple):
     search: Search
     memory: Any
     first_value: Number
+    fall: Number
     status: Number
     steps: Number
     evaluations: Number
@@ -113,6 +117,7 @@ def start(rule: Rule, x: np.ndarray) -> Descent:
         number(0),
         search,
         rule.start(x),
+        infinity,
         infinity,
         whole(RUNNING),
         whole(0),
@@ -175,7 +180,7 @@ def _evaluate(rule: Rule, evaluate: Any, box: Any, state: Descent, tol: Number) 
     value, gradient = evaluate(x)
     slope = np.sum(gradient * moving)
     is_finite = np.isfinite(value) & np.isfinite(slope)
-    noise = 100 * np.finfo(x.dtype).eps
+    noise = np.finfo(x.dtype).eps ** (2 / 3)
     search, step = state.search, state.step
     is_good = is_finite & line_search.is_good(search, step, value, slope, rule.curvature, noise)
     if box is not None:
@@ -187,13 +192,18 @@ def _evaluate(rule: Rule, evaluate: Any, box: Any, state: Descent, tol: Number) 
     is_first = state.evaluations == 0
     if ~(is_good | is_first):
         search, step, is_over = line_search.next_trial(search, step, value, slope)
-    is_lower = is_over & is_finite & (value < state.value)
+    rounding = 10 * np.finfo(x.dtype).eps
+    is_lower = is_over & is_finite & (value < state.value - rounding * np.abs(state.value))
     is_taken = is_finite & (is_good | is_lower | is_first)
     state = _take(rule, state, x, value, gradient, is_taken)
-    is_endless = (value == -np.inf) | (is_lower & (step >= LONGEST))
+    # The width is that of the begin, as far as a step may be, until something is found to end it.
+    is_endless = is_lower & ~state.search.is_bracketed & (state.step >= state.search.width)
+    is_endless = is_endless | (value == -np.inf)
     is_new = rule.is_new(state.memory)
     is_failed = is_over & ~is_taken
-    status = np.where(is_failed & is_new, STALLED, RUNNING)
+    # What rounding errors hide is not missed, if the rule expected little of it.
+    is_little = state.fall <= np.sqrt(np.finfo(x.dtype).eps) * np.abs(state.value)
+    status = np.where(is_failed & is_new, np.where(is_little, CONVERGED, STALLED), RUNNING)
     status = np.where(is_first & ~is_finite, NOT_FINITE, status)
     status = np.where(is_endless, UNBOUNDED, status)
     state = state._replace(
@@ -254,7 +264,8 @@ def _turn(rule: Rule, box: Any, state: Descent, tol: Number) -> Descent:
         direction=direction,
         step=step,
         memory=memory,
-        search=line_search.begin(state.value, slope, LONGEST),
+        fall=np.where(is_new, state.fall, fall),
+        search=line_search.begin(state.value, slope, LONGEST * step),
         status=np.where(is_done, CONVERGED, state.status),
     )
 
@@ -265,10 +276,10 @@ TINY = 1e-30
 def held(x: Array, gradient: Array, box: Any) -> Array:
     """1 for each variable that a bound holds: it is there, and the function pulls it further."""
     lower, upper = box
-    is_low = x - lower <= NEAR * (np.abs(x) + np.abs(lower))
-    is_high = upper - x <= NEAR * (np.abs(x) + np.abs(upper))
+    is_low = np.isfinite(lower) & (x - lower <= NEAR * (np.abs(x) + np.abs(lower)))
+    is_high = np.isfinite(upper) & (upper - x <= NEAR * (np.abs(x) + np.abs(upper)))
     is_held = (is_low & (gradient > 0)) | (is_high & (gradient < 0))
-    return np.where(is_held | (lower == upper), 1.0, 0.0)
+    return np.where(is_held | (lower == upper), 1.0, 0.0).astype(x.dtype)
 
 
 def _first_step(x: Array, gradient: Array, value: Number, square: Number) -> Number:

@@ -75,12 +75,12 @@ def drive(task: Task) -> Ending:
             if kept < MAX_HISTORY:
                 parts.append(values[: steps - done])
                 kept += steps - done
-            if steps >= task.max_steps:
-                break
             if kernels.run.n_compiled == compiled:  # or else the time is not the kernel's
                 pace = _next_pace(pace, int(state.evaluations) - before, elapsed)
             if task.report is not None and (steps >= last_step or state.status != _RUNNING):
                 task.report(state)
+            if steps >= task.max_steps:
+                break
             if task.is_stopped is not None and task.is_stopped():
                 status = MinimizeStatus.INTERRUPTED
                 break

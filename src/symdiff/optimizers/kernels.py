@@ -14,7 +14,7 @@ from symdiff.optimizers.packing import Layout, layout_of
 from symdiff.runtime.function import Function
 from symdiff.runtime.transforms import jit
 
-__all__ = ["Key", "Kernels", "find"]
+__all__ = ["Kernels", "Key", "find"]
 
 MAX_KERNELS = 64
 """How many kernels one function is remembered for."""

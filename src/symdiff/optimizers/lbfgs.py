@@ -18,7 +18,7 @@ from symdiff.optimizers.descent import Rule
 
 __all__ = ["PAIRS", "RULE", "Pairs"]
 
-PAIRS = 10
+PAIRS = 15
 """How many steps are remembered."""
 
 
@@ -54,7 +54,8 @@ def _record(pairs: Pairs, step: Any, change: Any, is_taken: Any) -> Pairs:
     curvature = np.sum(step * change)
     square = np.sum(change * change)
     # Positive by the Wolfe conditions; a path that bent at a bound may give what is not.
-    is_kept = is_taken & (curvature > np.finfo(step.dtype).eps * square * scale)
+    cosine = curvature / np.sqrt(square * np.sum(step * step))
+    is_kept = is_taken & (cosine > np.finfo(step.dtype).eps)
     j = count % PAIRS
     steps[j] = np.where(is_kept, step, steps[j])
     changes[j] = np.where(is_kept, change, changes[j])
@@ -63,7 +64,7 @@ def _record(pairs: Pairs, step: Any, change: Any, is_taken: Any) -> Pairs:
     return Pairs(steps, changes, weights, scale, count + np.where(is_kept, 1, 0))
 
 
-def _direct(pairs: Pairs, gradient: Any, free: Any, last: Any) -> tuple[Any, Any]:
+def _direct(pairs: Pairs, gradient: Any, free: Any, _: Any) -> tuple[Any, Any]:
     """Two loops over the pairs: algorithm 7.4 of Nocedal and Wright."""
     steps, changes, weights, scale, count = pairs
     q = gradient if free is None else gradient * free

@@ -26,7 +26,7 @@ Number = Any
 DECREASE = 1e-4
 """A step decreases the function by at least this part of what the slope promises."""
 MAX_TRIALS = 40
-SMALLEST_INTERVAL = 1e-10
+SMALLEST_INTERVAL = 1e-5
 """Relative width at which an interval is not divided further."""
 
 
@@ -127,7 +127,7 @@ def _divide(
     is_at_limit = (step >= search.limit) & is_lower & (slope <= promised)
     is_late = search.is_late | (is_lower & (slope >= 0))
     # Until a step with sufficient decrease was found, the function less the promised decrease.
-    tilt = np.where(is_late | (value > search.low_value) | is_lower, 0.0, 1.0) * promised
+    tilt = np.where(is_late | (value > search.low_value) | is_lower, 0.0, promised)
     tilted = search._replace(
         low_value=search.low_value - search.low * tilt,
         low_slope=search.low_slope - tilt,

@@ -13,7 +13,7 @@ from symdiff.config import config
 from symdiff.optimizers.driving import Ending, Task, drive
 from symdiff.optimizers.status import MinimizeStatus
 
-__all__ = ["best_of", "drive_all", "draw_starts"]
+__all__ = ["best_of", "draw_starts", "drive_all"]
 
 
 def draw_starts(

@@ -26,7 +26,7 @@ import numpy as np
 from symdiff.optimizers.descent import CHUNK
 from symdiff.optimizers.stopping import CONVERGED, NOT_FINITE, RUNNING, UNBOUNDED
 
-__all__ = ["Simplex", "advance", "around", "start"]
+__all__ = ["Simplex", "advance", "start"]
 
 Array = Any
 Number = Any
@@ -40,8 +40,8 @@ class Simplex(NamedTuple):
     """Corners and values, the next point and what it is for.
 
     `corner` is the corner that the next point may take the place of. A reflected point is put there
-    at once, so that an expansion, and a contraction on either side, begin from that corner. `best` is
-    the value at the last restart, `restarts` how many there were.
+    at once, so that an expansion, and a contraction on either side, begin from that corner. `best`
+    is the value at the last restart, `restarts` how many there were.
     """
 
     x: Array
@@ -66,7 +66,7 @@ def start(x: np.ndarray) -> Simplex:
     return Simplex(
         x,
         infinity,
-        around(x),
+        np.tile(x, (x.size + 1, 1)),
         np.full(x.size + 1, np.inf, x.dtype),
         x,
         whole(FILL),
@@ -80,10 +80,13 @@ def start(x: np.ndarray) -> Simplex:
     )
 
 
-def around(x: Any) -> Any:
+def _around(x: Array, box: Any) -> Array:
     """A simplex with x as its first corner: each variable changed by 5 per cent, or by 0.00025."""
     n = x.shape[0]
     change = np.where(x == 0, 0.00025, 0.05 * x)
+    if box is not None:
+        is_outside = (x + change < box[0]) | (x + change > box[1])
+        change = np.where(is_outside, -change, change)
     rows = np.arange(n + 1)[:, None] - 1 == np.arange(n)[None, :]
     return (x + np.where(rows, change, 0.0)).astype(x.dtype)
 
@@ -117,7 +120,9 @@ def advance(
     """
     first = state.steps
     history = np.zeros(CHUNK, state.x.dtype)
-    state = state._replace(corners=state.corners.copy(), values=state.values.copy())
+    is_first = state.evaluations == 0
+    corners = np.where(is_first, _around(state.x, box), state.corners)
+    state = state._replace(corners=corners, values=state.values.copy())
     while (
         (state.status == RUNNING)
         & ((state.steps < np.minimum(last_step, first + CHUNK)) | (state.evaluations == 0))
@@ -153,7 +158,7 @@ def _evaluate(evaluate: Any, box: Any, state: Simplex, tol: Number) -> Simplex:
     if is_over & ~shrinks:
         state, starts_anew = _judged(state, tol)
     if shrinks | starts_anew:
-        state = _spread(state, starts_anew)
+        state = _spread(state, box, starts_anew)
     return _aimed(state, box)
 
 
@@ -189,7 +194,7 @@ def _judged(state: Simplex, tol: Number) -> tuple[Simplex, Any]:
     best = np.argmin(values)
     low, x = values[best], state.corners[best]
     rounding = np.maximum(tol * tol, 0.5 * np.finfo(x.dtype).eps)
-    enough = np.maximum(rounding * np.abs(low), tol**4 * (state.first_value - low))
+    enough = np.maximum(rounding * np.abs(low), tol**3 * (state.first_value - low))
     is_small = np.max(np.abs(state.corners - x) - tol * np.abs(x)) <= 0
     is_done = is_small | (np.max(values) - low <= enough)
     is_better = (state.best - low > enough) & (state.restarts < RESTARTS)
@@ -201,12 +206,12 @@ def _judged(state: Simplex, tol: Number) -> tuple[Simplex, Any]:
     return state, is_done & is_better
 
 
-def _spread(state: Simplex, starts_anew: Any) -> Simplex:
+def _spread(state: Simplex, box: Any, starts_anew: Any) -> Simplex:
     """Move all corners: nearer to the best, or to a new simplex around it."""
     n = state.x.shape[0]
     x = state.corners[np.argmin(state.values)].copy()
-    nearer = x + (1.0 - 1.0 / np.maximum(n, 2)) * (state.corners - x)
-    corners = np.where(starts_anew, around(x), nearer)
+    nearer = x + np.where(n > 1, 1.0 - 1.0 / n, 0.5).astype(x.dtype) * (state.corners - x)
+    corners = np.where(starts_anew, _around(x, box), nearer)
     return state._replace(corners=corners, stage=FILL + 0 * state.stage, corner=0 * state.corner)
 
 
@@ -220,6 +225,7 @@ def _aimed(state: Simplex, box: Any) -> Simplex:
     factor = np.where(stage == EXPAND, 1.0 + 2.0 / n, 0.75 - 0.5 / n)
     factor = np.where(stage == REFLECT, -1.0, factor)
     factor = np.where(stage == FILL, 1.0, factor)
+    factor = factor.astype(corners.dtype)
     trial = np.where(stage == FILL, here, centre + factor * (here - centre))
     if box is not None:
         trial = np.minimum(np.maximum(trial, box[0]), box[1])

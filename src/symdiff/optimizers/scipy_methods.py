@@ -77,13 +77,13 @@ def minimize_with_scipy(
     if method in WITH_HESSIAN:
         if start.size >= LARGE and method in WITH_PRODUCT:
             product = _compiled(f, variables, _product)
-            extra["hessp"] = lambda x, v, *a: product(x, v, *a)
+            extra["hessp"] = product
         else:
             second = _compiled(f, variables, hessian)
-            extra["hess"] = lambda x, *a: second(x, *a)
+            extra["hess"] = second
     if box is not None:
         extra["bounds"] = Bounds(*box)
-    return minimize(lambda x, *a: fun(x, *a), start, args=args, method=name, **extra)
+    return minimize(fun, start, args=args, method=name, **extra)
 
 
 def _product(flat: Callable[..., Any]) -> Any:

@@ -5,7 +5,7 @@ when, with tolerance t,
 
 - every component of x changes by no more than t times itself, or
 - f falls by no more than t^2 (or rounding errors) times itself, or
-- f falls by no more than t^4 times all it has fallen so far, which decides where x and f tend to 0.
+- f falls by no more than t^3 times all it has fallen so far, which decides where x and f tend to 0.
 
 Multiplying f or components of x by a constant changes none of the three. A function is quadratic at
 its minimum, hence t^2 beside t.
@@ -38,5 +38,5 @@ def has_converged(x: Any, step: Any, value: Any, fall: Any, first_value: Any, to
     rounding = 0.5 * np.finfo(x.dtype).eps
     is_small = np.max(np.abs(step) - tol * np.abs(x)) <= 0
     is_level = fall <= np.maximum(tol * tol, rounding) * np.abs(value)
-    is_nothing = fall <= tol**4 * (first_value - value)
+    is_nothing = fall <= tol**3 * (first_value - value)
     return is_small | is_level | is_nothing

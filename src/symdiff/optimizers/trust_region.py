@@ -1,7 +1,7 @@
 """Newton's method in a trust region, with the exact Hessian, or with that of Gauss and Newton.
 
-The quadratic model is minimised exactly: in the basis of the Hessian's eigenvectors the steps of all
-radii are one formula, so that a step that is rejected costs no factorisation. Lengths are measured
+The quadratic model is minimized exactly: in the basis of the Hessian's eigenvectors the steps of
+all radii are one formula, so that a step that is rejected costs no factorization. Lengths are measured
 in units that the diagonal of the Hessian gives each variable, which makes the method independent of
 the variables' units. Variables that a bound holds take no part; others stop at their bounds.
 
@@ -197,7 +197,8 @@ def _step(
     radius = np.where(is_bad, 0.25 * np.minimum(length, radius), radius)
     is_far = (ratio >= GOOD) & ~is_inside & ~is_bad
     radius = np.where(is_far, 2 * radius, radius)
-    is_spent = ~is_good & ((np.max(np.abs(step)) <= eps * np.max(np.abs(x))) | (radius <= SMALLEST))
+    is_short = (np.max(np.abs(step)) <= eps * np.max(np.abs(x))) | (radius <= SMALLEST)
+    is_spent = (~is_good & is_short) | (is_level & (fall < 0))
     status = np.where(is_spent, np.where(promised <= noise, CONVERGED, STALLED), RUNNING)
     is_endless = (value == -np.inf) | (radius >= LONGEST)
     status = np.where(is_endless, UNBOUNDED, status)
@@ -226,7 +227,7 @@ def _move(evaluate: Any, box: Any, state: Region, x: Array) -> tuple[Region, Mod
 
 
 def _minimizer(roots: Array, slopes: Array, radius: Number) -> tuple[Array, Any]:
-    """Minimise slopes . z + z . diag(roots) z / 2 over \\|z\\| <= radius.
+    """Minimize slopes . z + z . diag(roots) z / 2 over z within the radius.
 
     Returns
     -------
@@ -235,7 +236,7 @@ def _minimizer(roots: Array, slopes: Array, radius: Number) -> tuple[Array, Any]
         Whether the minimum of the model is within the region.
     """
     n = roots.shape[0]
-    floor = n * np.finfo(roots.dtype).eps * np.max(np.abs(roots))
+    floor = np.finfo(roots.dtype).eps * np.sum(np.abs(roots))
     least = np.min(roots)
     lowest = np.where(least >= -floor, 0.0, -least)
     low = lowest

@@ -32,6 +32,8 @@ with collection_paused():
     from symdiff.fitting.curve_fit import curve_fit
     from symdiff.fitting.least_squares import least_squares
     from symdiff.fitting.status import FitStatus
+    from symdiff.optimizers.minimize import minimize
+    from symdiff.optimizers.minimize_status import MinimizeStatus
     from symdiff.optimizers.status import TrainProgress, TrainResult, TrainStatus
     from symdiff.optimizers.training import train
     from symdiff.program.program import Program
@@ -64,6 +66,7 @@ __all__ = [
     "DeviceError",
     "FitStatus",
     "Function",
+    "MinimizeStatus",
     "Program",
     "ProgramTooLargeError",
     "ShapeError",
@@ -90,6 +93,7 @@ __all__ = [
     "least_squares",
     "load",
     "loop",
+    "minimize",
     "optim",
     "primitive",
     "scan",

@@ -25,6 +25,8 @@ __all__ = ["as_written", "convert", "is_library", "register"]
 LIBRARIES = frozenset(
     ["numpy", "scipy", "sympy", "symdiff", "numba", "llvmlite", "matplotlib", "pandas", "pytest"]
 )
+TRACED = "symdiff.optimizers."
+"""Our own modules that are traced like the user's: solvers are plain NumPy functions."""
 _SPECIAL = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 _lock = global_lock()
@@ -34,7 +36,10 @@ _known: dict[int, tuple[ref[CodeType], CodeType | None]] = {}
 
 def is_library(module: Any) -> bool:
     """Whether a module of this name is none of the user's."""
-    root = str(module or "").partition(".")[0]
+    name = str(module or "")
+    root = name.partition(".")[0]
+    if name.startswith(TRACED):
+        return False
     return root in LIBRARIES or (root != "__main__" and root in sys.stdlib_module_names)
 
 

@@ -28,6 +28,7 @@ from symdiff.program.sizes import Extent
 from symdiff.tracing.arguments import as_extent
 from symdiff.tracing.construction import copy
 from symdiff.tracing.context import Context, active_context, check_dtype
+from symdiff.tracing.conversion import is_library
 from symdiff.tracing.dispatch import FUNCTIONS
 from symdiff.tracing.linear_algebra import SCIPY_LINEAR_ALGEBRA
 from symdiff.tracing.local_array import current_tree, has_traced, localize
@@ -40,7 +41,6 @@ from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, s
 __all__ = ["CREATION", "LOCAL", "imported_scipy", "traced_names"]
 
 _SCIPY = {"scipy.linalg": SCIPY_LINEAR_ALGEBRA, "scipy.special": SPECIAL_TABLE}
-_LIBRARIES = ("numpy", "scipy", "sympy", "symdiff", "numba", "llvmlite", "matplotlib", "pandas")
 
 
 def _context() -> Context:
@@ -165,8 +165,7 @@ def _replacement(original: Any, handler: Callable[..., Any] | None) -> Callable[
 
 
 def _is_library(namespace: Mapping[str, Any]) -> bool:
-    root = str(namespace.get("__name__", "")).partition(".")[0]
-    return root in _LIBRARIES or (root != "__main__" and root in sys.stdlib_module_names)
+    return is_library(namespace.get("__name__"))
 
 
 def _dispatching(original: Any, handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -723,7 +723,7 @@ def callee(f: Any) -> Any:
     if found is not None:
         return found if active_context() is not None else f
     module = getattr(f, "__module__", None)
-    if module is not None and is_library(module):
+    if module is not None and is_library(module) and not isinstance(f, functools.partial):
         return f
     return convert(f)
 

@@ -1,0 +1,106 @@
+"""Kernels of solvers, found again when the same function is minimised from another start."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symdiff.optimizers.methods import METHODS
+from symdiff.optimizers.objective import Variables, evaluator, flat_function
+from symdiff.optimizers.packing import Layout, layout_of
+from symdiff.runtime.function import Function
+from symdiff.runtime.transforms import jit
+
+__all__ = ["Kernels", "Key", "find"]
+
+MAX_KERNELS = 64
+"""How many kernels one function is remembered for."""
+
+FIRST_EVALUATIONS = 16
+"""The first piece of a solve whose evaluations may take any time."""
+
+
+class Key(NamedTuple):
+    """What tells one kernel of a function from another; sizes and dtypes are the kernel's own."""
+
+    method: str
+    variables: Variables
+    is_bounded: bool
+
+
+class Kernels:
+    """One solver for one function.
+
+    Attributes
+    ----------
+    run : Function
+        ``run(state, lower, upper, tol, last_step, last_evaluation, args)`` with a packed state;
+        gives the packed state and the history.
+    layout : Layout
+    """
+
+    def __init__(self, f: Callable[..., Any], key: Key) -> None:
+        method = METHODS[key.method]
+        example = method.start(np.zeros(2, key.variables.dtype))
+        self.layout: Layout = layout_of(example)
+        self.run: Function = jit(_solver(_weak(f), key, self.layout))
+        self._paces: dict[Any, int] = {}
+
+    def pace(self, sizes: Any) -> int:
+        """How many evaluations take a tenth of a second, as far as that is known."""
+        return self._paces.get(sizes, FIRST_EVALUATIONS)
+
+    def set_pace(self, sizes: Any, pace: int) -> None:
+        """Remember how many evaluations a piece had, for arguments of these sizes."""
+        if len(self._paces) >= MAX_KERNELS:
+            self._paces.clear()
+        self._paces[sizes] = pace
+
+
+def _weak(f: Callable[..., Any]) -> Callable[[], Callable[..., Any]]:
+    """Refer to a function without keeping it: the kernels would keep their own key alive."""
+    try:
+        return weakref.ref(f)  # type: ignore[return-value]
+    except TypeError:
+        return lambda: f
+
+
+def _solver(reference: Callable[[], Any], key: Key, layout: Layout) -> Callable[..., Any]:
+    method = METHODS[key.method]
+
+    def minimize(
+        packed: Any,
+        bounds: Any,
+        tol: Any,
+        last_step: Any,
+        last_evaluation: Any,
+        args: tuple[Any, ...],
+    ) -> Any:
+        function = flat_function(reference(), key.variables, key.method)
+        evaluate = evaluator(function, method.needs, args)
+        state, history = method.advance(
+            evaluate, bounds, layout.unpack(*packed), tol, last_step, last_evaluation
+        )
+        return layout.pack(state), history
+
+    return minimize
+
+
+_known: weakref.WeakKeyDictionary[Any, dict[Key, Kernels]] = weakref.WeakKeyDictionary()
+
+
+def find(f: Callable[..., Any], key: Key) -> Kernels:
+    """Find or make the kernels of a function."""
+    try:
+        kernels = _known.setdefault(f, {})
+    except TypeError:  # no weak references: nothing can be remembered
+        return Kernels(f, key)
+    found = kernels.get(key)
+    if found is None:
+        if len(kernels) >= MAX_KERNELS:
+            kernels.clear()
+        found = kernels[key] = Kernels(f, key)
+    return found

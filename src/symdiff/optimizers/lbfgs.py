@@ -1,0 +1,95 @@
+"""L-BFGS: quasi-Newton directions from the last few steps.
+
+References
+----------
+D. C. Liu, J. Nocedal, "On the limited memory BFGS method for large scale optimization", Math.
+Programming 45 (1989) 503-528.
+
+J. Nocedal, S. J. Wright, *Numerical Optimization*, 2nd edition 2006, algorithms 7.4 and 7.5.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symdiff.optimizers.descent import Rule
+
+__all__ = ["PAIRS", "RULE", "Pairs"]
+
+PAIRS = 15
+"""How many steps are remembered."""
+
+
+class Pairs(NamedTuple):
+    """The last steps and the changes of the gradient along them, in rings of rows.
+
+    `weights` are 1 / (step . change), `scale` stands for the inverse Hessian at the begin, `count`
+    says how many pairs there have been since the last restart.
+    """
+
+    steps: Any
+    changes: Any
+    weights: Any
+    scale: Any
+    count: Any
+
+
+def _start(x: np.ndarray) -> Pairs:
+    columns = np.zeros((x.size, PAIRS), x.dtype)
+    weights = np.zeros(PAIRS, x.dtype)
+    return Pairs(columns, columns, weights, x.dtype.type(1), np.int64(0))
+
+
+def _transpose(pairs: Pairs) -> Pairs:
+    """Rows to columns, and back: only a leading axis can be of any size in one kernel."""
+    return pairs._replace(
+        steps=pairs.steps.T.copy(), changes=pairs.changes.T.copy(), weights=pairs.weights.copy()
+    )
+
+
+def _record(pairs: Pairs, step: Any, change: Any, is_taken: Any) -> Pairs:
+    steps, changes, weights, scale, count = pairs
+    curvature = np.sum(step * change)
+    square = np.sum(change * change)
+    # Positive by the Wolfe conditions; a path that bent at a bound may give what is not.
+    cosine = curvature / np.sqrt(square * np.sum(step * step))
+    is_kept = is_taken & (cosine > np.finfo(step.dtype).eps)
+    j = count % PAIRS
+    steps[j] = np.where(is_kept, step, steps[j])
+    changes[j] = np.where(is_kept, change, changes[j])
+    weights[j] = np.where(is_kept, 1 / curvature, weights[j])
+    scale = np.where(is_kept, curvature / square, scale)
+    return Pairs(steps, changes, weights, scale, count + np.where(is_kept, 1, 0))
+
+
+def _direct(pairs: Pairs, gradient: Any, free: Any, _: Any) -> tuple[Any, Any]:
+    """Two loops over the pairs: algorithm 7.4 of Nocedal and Wright."""
+    steps, changes, weights, scale, count = pairs
+    q = gradient if free is None else gradient * free
+    kept = np.minimum(count, PAIRS)
+    parts = 0.0 * weights
+    for i in range(kept):
+        j = (count - 1 - i) % PAIRS
+        part = weights[j] * np.sum(steps[j] * q)
+        parts[j] = part
+        q = q - part * changes[j]
+    q = scale * q
+    for i in range(kept):
+        j = (count - kept + i) % PAIRS
+        q = q + (parts[j] - weights[j] * np.sum(changes[j] * q)) * steps[j]
+    if free is not None:
+        q = q * free
+    return -q, 1.0
+
+
+def _forget(pairs: Pairs, which: Any) -> Pairs:
+    return pairs._replace(count=np.where(which, 0, pairs.count))
+
+
+def _is_new(pairs: Pairs) -> Any:
+    return pairs.count == 0
+
+
+RULE = Rule(_start, _transpose, _transpose, _record, _direct, _forget, _is_new, curvature=0.9)

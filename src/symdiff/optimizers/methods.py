@@ -1,0 +1,50 @@
+"""The methods by name: what each needs of the function, how it starts and goes on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from symdiff.optimizers import conjugate_gradient, descent, lbfgs, nelder_mead, trust_region
+
+__all__ = ["METHODS", "Method"]
+
+
+class Method(NamedTuple):
+    """A way to minimise.
+
+    Attributes
+    ----------
+    needs : str
+        ``"value"``, ``"gradient"``, ``"hessian"``, or ``"residuals"``.
+    start : callable
+        The state at a point.
+    advance : callable
+        ``advance(evaluate, box, state, tol, last_step, last_evaluation) -> (state, history)``.
+    has_matrix : bool
+        Whether time and memory grow with the square of the number of variables, at least.
+    """
+
+    needs: str
+    start: Callable[..., Any]
+    advance: Callable[..., Any]
+    max_steps: Callable[[int], int]
+
+
+def _descent(rule: descent.Rule) -> Method:
+    return Method(
+        "gradient",
+        functools.partial(descent.start, rule),
+        functools.partial(descent.advance, rule),
+        lambda n: 15_000 if n < 1000 else 15 * n,
+    )
+
+
+METHODS = {
+    "lbfgs": _descent(lbfgs.RULE),
+    "cg": _descent(conjugate_gradient.RULE),
+    "newton": Method("hessian", trust_region.start, trust_region.advance, lambda _: 1000),
+    "gauss-newton": Method("residuals", trust_region.start, trust_region.advance, lambda _: 1000),
+    "nelder-mead": Method("value", nelder_mead.start, nelder_mead.advance, lambda n: 2000 * n),
+}

@@ -25,7 +25,9 @@ from symdiff.errors import (
     UnsupportedOperationError,
 )
 from symdiff.fitting.curve_fit import curve_fit
+from symdiff.fitting.fit_many import fit_many
 from symdiff.fitting.least_squares import least_squares
+from symdiff.fitting.many_result import FitManyResult
 from symdiff.fitting.status import FitStatus
 from symdiff.program.program import Program
 from symdiff.runtime.batching import vmap
@@ -55,6 +57,7 @@ __all__ = [
     "CacheError",
     "DTypeError",
     "DeviceError",
+    "FitManyResult",
     "FitStatus",
     "Function",
     "Program",
@@ -70,6 +73,7 @@ __all__ = [
     "config",
     "curve_fit",
     "custom_derivative",
+    "fit_many",
     "fori_loop",
     "grad",
     "hessian",

@@ -1,0 +1,223 @@
+"""Driving the kernels of many fits: chunks of fits, stages of steps, and who still runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symdiff.config import config
+from symdiff.fitting import levenberg_marquardt as lm
+from symdiff.fitting.lane_kernels import LANES, Kernels
+from symdiff.fitting.status import FitStatus
+
+__all__ = ["Data", "Options", "Results", "fit_all"]
+
+CHUNK_BYTES = 1 << 20
+"""The data of a chunk, which stay in the second cache while its fits go on."""
+MAX_GROUPS = 64
+STAGES = (6.0, 4.0, 8.0, 16.0, 32.0)
+"""Steps between looks at who still runs; then as the last. The first evaluation is a step here."""
+FEW = 0.75
+"""Fits that run are gathered when they are no more than this part of the lanes."""
+
+
+@dataclass
+class Data:
+    """What is fitted; the first axis of what each fit has of its own is that of the fits.
+
+    Attributes
+    ----------
+    x : ndarray
+        Of shape (n_points,) or (n_points, k), or with an axis of fits in front.
+    y : ndarray, shape (n_fits, n_points)
+    weights : ndarray or None
+        Shared, of shape (n_points,), or one row a fit.
+    box : ndarray or None, shape (n_fits, 2 n_free)
+        Lower, then upper bounds.
+    starts : ndarray, shape (n_fits, n_params)
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+    box: np.ndarray | None
+    starts: np.ndarray
+
+
+@dataclass
+class Options:
+    """How the fits go; see `fit_many`."""
+
+    tol: float
+    f_scale: float
+    max_steps: int
+    is_absolute: bool
+    progress: bool
+
+
+class Results:
+    """Arrays with a row for each fit."""
+
+    def __init__(self, n_fits: int, n_params: int, dtype: np.dtype) -> None:
+        self.params = np.empty((n_fits, n_params), dtype)
+        self.covariance = np.empty((n_fits, n_params, n_params), dtype)
+        self.objective = np.empty(n_fits, dtype)
+        self.n_steps = np.empty(n_fits, np.int32)
+        self.status = np.empty(n_fits, np.int8)
+
+
+def fit_all(kernels: Kernels, data: Data, options: Options) -> Results:
+    """Fit everything, chunk by chunk, by as many threads as there may be."""
+    n_fits = len(data.y)
+    results = Results(n_fits, kernels.problem.n_params, np.dtype(kernels.problem.dtype))
+    size = _chunk_size(kernels)
+    chunks = [slice(at, min(at + size, n_fits)) for at in range(0, n_fits, size)]
+    if not chunks:
+        return results
+
+    def fit(chunk: slice) -> int:
+        Chunk(kernels, data, options, chunk).fit(results)
+        return chunk.stop - chunk.start
+
+    first, *rest = chunks  # by itself: it may have to compile
+    _report(_each(fit, first, rest), n_fits, options.progress)
+    return results
+
+
+def _each(fit: Callable[[slice], int], first: slice, rest: list[slice]) -> Iterable[int]:
+    yield fit(first)
+    threads = min(config.threads, len(rest))
+    if threads < 2:
+        yield from map(fit, rest)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(fit, rest)
+
+
+def _report(counts: Iterable[int], n_fits: int, progress: bool) -> None:
+    """Go through the chunks; say on standard error how far we are."""
+    began = last = time.monotonic()
+    done = 0
+    for count in counts:
+        done += count
+        now = time.monotonic()
+        if progress and (now - last > 0.2 or done == n_fits):
+            last = now
+            rate = done / max(now - began, 1e-9)
+            end = "\n" if done == n_fits else ""
+            text = f"\rfit_many: {done} of {n_fits} fits, {rate:.3g} a second"
+            print(text, end=end, file=sys.stderr, flush=True)  # noqa: T201 - asked for
+
+
+def _chunk_size(kernels: Kernels) -> int:
+    p = kernels.problem
+    arrays = 1 + (p.weighting in ("own", "gaps")) + p.has_own_x * (p.n_predictors or 1)
+    numbers = arrays * p.n_points + p.layout.n_rows
+    groups = CHUNK_BYTES // (numbers * np.dtype(p.dtype).itemsize * LANES)
+    return LANES * min(max(groups, 1), MAX_GROUPS)
+
+
+def _packed(rows: np.ndarray) -> np.ndarray:
+    """Put fits into lanes: (fits, ...) to (groups, ..., lanes); copies of the first fill up."""
+    missing = -len(rows) % LANES
+    if missing:
+        rows = np.concatenate([rows, np.broadcast_to(rows[:1], (missing, *rows.shape[1:]))])
+    grouped = rows.reshape(-1, LANES, *rows.shape[1:])
+    return np.ascontiguousarray(np.moveaxis(grouped, 1, -1))
+
+
+def _rows(lanes: np.ndarray, count: int) -> np.ndarray:
+    """Take fits from lanes: (groups, ..., lanes) to (fits, ...)."""
+    moved = np.moveaxis(lanes, -1, 1)
+    return moved.reshape(-1, *moved.shape[2:])[:count]
+
+
+class Chunk:
+    """Some fits, from their data to their results."""
+
+    def __init__(self, kernels: Kernels, data: Data, options: Options, chunk: slice) -> None:
+        p = kernels.problem
+        self.kernels, self.options, self.chunk = kernels, options, chunk
+        y = np.ascontiguousarray(data.y[chunk], p.dtype)
+        weights = data.weights
+        self.counts = np.full(len(y), p.n_points)
+        if p.weighting == "gaps":
+            is_missing = np.isnan(y)
+            mine = np.ones_like(y) if weights is None else np.broadcast_to(
+                weights if weights.ndim == 1 else weights[chunk], y.shape
+            ).astype(p.dtype)
+            mine[is_missing] = 0.0
+            y = np.where(mine > 0, y, y.dtype.type(0))
+            self.counts = np.count_nonzero(mine, axis=1)
+            weights = _packed(mine)
+        elif p.weighting == "own" and weights is not None:
+            weights = _packed(np.ascontiguousarray(weights[chunk], p.dtype))
+        self.weights = weights
+        self.y = _packed(y)
+        self.x = data.x
+        if p.has_own_x:
+            self.x = _packed(np.ascontiguousarray(data.x[chunk], p.dtype))
+        self.box = None
+        if data.box is not None:
+            self.box = _packed(data.box[chunk])
+        state = p.layout.begin(data.starts[chunk])
+        state[p.layout.status, self.counts < p.layout.n_free] = FitStatus.TOO_FEW_POINTS
+        self.state = _packed(state.T)
+
+    def fit(self, results: Results) -> None:
+        """Run until every fit is done, and write what came out."""
+        self._run()
+        layout, chunk, count = self.kernels.problem.layout, self.chunk, len(self.counts)
+        freedom = (self.counts - layout.n_free).astype(self.state.dtype)
+        covariance, status = self.kernels.finish(
+            self.state, _packed(freedom), self.options.is_absolute
+        )
+        n = layout.n_params
+        results.params[chunk] = _rows(self.state[:, :n], count)
+        results.covariance[chunk] = _rows(covariance, count).reshape(count, n, n)
+        results.objective[chunk] = _rows(self.state[:, layout.objective], count)
+        results.n_steps[chunk] = _rows(self.state[:, layout.steps], count)
+        results.status[chunk] = _rows(status, count)
+
+    def _run(self) -> None:
+        """Step in stages; between them gather the fits that still run."""
+        p, options = self.kernels.problem, self.options
+        arrays = [self.x, self.y, self.weights, self.box]
+        is_own = [p.has_own_x, True, p.weighting in ("own", "gaps"), p.has_bounds]
+        state, who = self.state, None
+        stages = iter(STAGES)
+        steps = STAGES[0]
+        while True:
+            steps = next(stages, steps)
+            numbers = options.tol, options.f_scale, float(options.max_steps), steps
+            state = self.kernels.advance(*arrays, state, *numbers)
+            n_lanes = state.shape[0] * LANES
+            status = state[:, p.layout.status].reshape(-1)
+            (running,) = np.nonzero(status == lm.RUNNING)
+            if running.size > FEW * n_lanes:
+                continue
+            if who is None:
+                self.state = state
+                who = running
+            else:
+                self._put_back(state, who)
+                who = who[running[running < who.size]]
+            if not who.size:
+                return
+            groups, lanes = np.divmod(who, LANES)
+            state = _packed(self.state[groups, :, lanes])
+            own = [self.x, self.y, self.weights, self.box]
+            arrays = [
+                _packed(a[groups, ..., lanes]) if is_one and a is not None else a
+                for a, is_one in zip(own, is_own, strict=True)
+            ]
+
+    def _put_back(self, state: np.ndarray, who: np.ndarray) -> None:
+        groups, lanes = np.divmod(who, LANES)
+        self.state[groups, :, lanes] = _rows(state, who.size)

@@ -128,7 +128,7 @@ def fit_many(
     found = fit_all(kernels, data, options)
     return FitManyResult(
         found.params,
-        found.covariance,
+        found.covariance.reshape(-1, problem.n_params, problem.n_params),
         found.objective,
         found.n_steps,
         found.status,

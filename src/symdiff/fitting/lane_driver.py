@@ -66,10 +66,11 @@ class Results:
 
     def __init__(self, n_fits: int, n_params: int, dtype: np.dtype) -> None:
         self.params = np.empty((n_fits, n_params), dtype)
-        self.covariance = np.empty((n_fits, n_params, n_params), dtype)
+        self.covariance = np.empty((n_fits, n_params * n_params), dtype)
         self.objective = np.empty(n_fits, dtype)
         self.n_steps = np.empty(n_fits, np.int32)
         self.status = np.empty(n_fits, np.int8)
+        self.arrays = self.params, self.covariance, self.objective, self.n_steps, self.status
 
 
 def fit_all(kernels: Kernels, data: Data, options: Options) -> Results:
@@ -123,19 +124,16 @@ def _chunk_size(kernels: Kernels) -> int:
     return LANES * min(max(groups, 1), MAX_GROUPS)
 
 
-def _packed(rows: np.ndarray) -> np.ndarray:
-    """Put fits into lanes: (fits, ...) to (groups, ..., lanes); copies of the first fill up."""
+def _grouped(rows: np.ndarray) -> np.ndarray:
+    """Group fits: (fits, ...) to (groups, lanes, ...); copies of the first fill up the last group."""
     missing = -len(rows) % LANES
     if missing:
         rows = np.concatenate([rows, np.broadcast_to(rows[:1], (missing, *rows.shape[1:]))])
-    grouped = rows.reshape(-1, LANES, *rows.shape[1:])
-    return np.ascontiguousarray(np.moveaxis(grouped, 1, -1))
+    return rows.reshape(-1, LANES, *rows.shape[1:])
 
 
-def _rows(lanes: np.ndarray, count: int) -> np.ndarray:
-    """Take fits from lanes: (groups, ..., lanes) to (fits, ...)."""
-    moved = np.moveaxis(lanes, -1, 1)
-    return moved.reshape(-1, *moved.shape[2:])[:count]
+def _ungrouped(groups: np.ndarray) -> np.ndarray:
+    return groups.reshape(-1, *groups.shape[2:])
 
 
 class Chunk:
@@ -144,80 +142,76 @@ class Chunk:
     def __init__(self, kernels: Kernels, data: Data, options: Options, chunk: slice) -> None:
         p = kernels.problem
         self.kernels, self.options, self.chunk = kernels, options, chunk
-        y = np.ascontiguousarray(data.y[chunk], p.dtype)
-        weights = data.weights
+        y, weights = np.ascontiguousarray(data.y[chunk], p.dtype), data.weights
         self.counts = np.full(len(y), p.n_points)
         if p.weighting == "gaps":
-            is_missing = np.isnan(y)
-            mine = np.ones_like(y) if weights is None else np.broadcast_to(
-                weights if weights.ndim == 1 else weights[chunk], y.shape
-            ).astype(p.dtype)
-            mine[is_missing] = 0.0
-            y = np.where(mine > 0, y, y.dtype.type(0))
-            self.counts = np.count_nonzero(mine, axis=1)
-            weights = _packed(mine)
+            y, weights = _without_gaps(y, weights if weights is None or weights.ndim == 1 else weights[chunk])
+            self.counts = np.count_nonzero(weights, axis=1)
         elif p.weighting == "own" and weights is not None:
-            weights = _packed(np.ascontiguousarray(weights[chunk], p.dtype))
-        self.weights = weights
-        self.y = _packed(y)
-        self.x = data.x
+            weights = np.ascontiguousarray(weights[chunk], p.dtype)
+        if p.weighting in ("own", "gaps"):
+            weights = _grouped(weights)
+        x = data.x
         if p.has_own_x:
-            self.x = _packed(np.ascontiguousarray(data.x[chunk], p.dtype))
-        self.box = None
-        if data.box is not None:
-            self.box = _packed(data.box[chunk])
-        state = p.layout.begin(data.starts[chunk])
-        state[p.layout.status, self.counts < p.layout.n_free] = FitStatus.TOO_FEW_POINTS
-        self.state = _packed(state.T)
+            x = _grouped(np.ascontiguousarray(x[chunk], p.dtype))
+        box = None if data.box is None else _grouped(data.box[chunk])
+        self.arrays = (x, _grouped(y), weights, box)
+        self.is_own = (p.has_own_x, True, p.weighting in ("own", "gaps"), p.has_bounds)
+        self.state = p.layout.begin(_grouped(data.starts[chunk]))
+        is_short = _grouped(self.counts) < p.layout.n_free
+        self.state[:, p.layout.status][is_short] = FitStatus.TOO_FEW_POINTS
 
     def fit(self, results: Results) -> None:
         """Run until every fit is done, and write what came out."""
         self._run()
-        layout, chunk, count = self.kernels.problem.layout, self.chunk, len(self.counts)
-        freedom = (self.counts - layout.n_free).astype(self.state.dtype)
-        covariance, status = self.kernels.finish(
-            self.state, _packed(freedom), self.options.is_absolute
-        )
-        n = layout.n_params
-        results.params[chunk] = _rows(self.state[:, :n], count)
-        results.covariance[chunk] = _rows(covariance, count).reshape(count, n, n)
-        results.objective[chunk] = _rows(self.state[:, layout.objective], count)
-        results.n_steps[chunk] = _rows(self.state[:, layout.steps], count)
-        results.status[chunk] = _rows(status, count)
+        layout, count = self.kernels.problem.layout, len(self.counts)
+        freedom = _grouped((self.counts - layout.n_free).astype(self.state.dtype))
+        arguments = self.state, freedom, self.options.is_absolute
+        places = [a[self.chunk] for a in results.arrays]
+        if count % LANES:
+            found = self.kernels.finish(*arguments)
+            for place, array in zip(places, found, strict=True):
+                place[...] = _ungrouped(array)[:count]
+        else:
+            out = tuple([a.reshape(-1, LANES, *a.shape[1:]) for a in places])
+            self.kernels.finish(*arguments, out=out)
 
     def _run(self) -> None:
         """Step in stages; between them gather the fits that still run."""
-        p, options = self.kernels.problem, self.options
-        arrays = [self.x, self.y, self.weights, self.box]
-        is_own = [p.has_own_x, True, p.weighting in ("own", "gaps"), p.has_bounds]
-        state, who = self.state, None
+        status, options = self.kernels.problem.layout.status, self.options
+        arrays, state, who = self.arrays, self.state, None
         stages = iter(STAGES)
         steps = STAGES[0]
         while True:
             steps = next(stages, steps)
             numbers = options.tol, options.f_scale, float(options.max_steps), steps
             state = self.kernels.advance(*arrays, state, *numbers)
-            n_lanes = state.shape[0] * LANES
-            status = state[:, p.layout.status].reshape(-1)
-            (running,) = np.nonzero(status == lm.RUNNING)
-            if running.size > FEW * n_lanes:
+            (running,) = np.nonzero(state[:, status].reshape(-1) == lm.RUNNING)
+            if running.size > FEW * state.shape[0] * LANES:
                 continue
             if who is None:
                 self.state = state
                 who = running
             else:
-                self._put_back(state, who)
+                groups, lanes = np.divmod(who, LANES)
+                self.state[groups, :, lanes] = _ungrouped(state.transpose(0, 2, 1))[: who.size]
                 who = who[running[running < who.size]]
             if not who.size:
                 return
             groups, lanes = np.divmod(who, LANES)
-            state = _packed(self.state[groups, :, lanes])
-            own = [self.x, self.y, self.weights, self.box]
+            gathered = _grouped(self.state[groups, :, lanes])
+            state = np.ascontiguousarray(gathered.transpose(0, 2, 1))
             arrays = [
-                _packed(a[groups, ..., lanes]) if is_one and a is not None else a
-                for a, is_one in zip(own, is_own, strict=True)
+                _grouped(_ungrouped(a)[who]) if is_one else a
+                for a, is_one in zip(self.arrays, self.is_own, strict=True)
             ]
 
-    def _put_back(self, state: np.ndarray, who: np.ndarray) -> None:
-        groups, lanes = np.divmod(who, LANES)
-        self.state[groups, :, lanes] = _rows(state, who.size)
+
+def _without_gaps(y: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Give missing points the weight 0, and any value."""
+    mine = np.ones_like(y)
+    if weights is not None:
+        mine[...] = weights
+    is_missing = np.isnan(y)
+    mine[is_missing] = 0.0
+    return np.where(mine > 0, y, y.dtype.type(0)), mine

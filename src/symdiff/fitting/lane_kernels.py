@@ -69,7 +69,10 @@ class Problem(NamedTuple):
 
 
 class Kernels:
-    """The two kernels of a problem; arrays have groups of lanes as first and last axis.
+    """The two kernels of a problem.
+
+    ``advance`` takes data with axes (groups, lanes, points), and a state with axes (groups, rows,
+    lanes), of which it gives the next. ``finish`` takes the last state and gives results.
 
     Parameters
     ----------
@@ -103,6 +106,11 @@ class Kernels:
         """Step one group of lanes."""
         p = self.problem
         layout, rules = p.layout, p.rules
+        y, box = y.T, None if box is None else box.T
+        if p.has_own_x:
+            x = np.moveaxis(x, 0, -1)
+        if p.weighting in ("own", "gaps"):
+            weights = weights.T
         fixed = {k: state[k] for k in range(p.n_params) if k not in p.free}
         weighting = None
         if p.weighting != "none":
@@ -122,8 +130,8 @@ class Kernels:
         solver = Solver(layout, rules, evaluate, sizes, bounds, tol, max_steps)
         return solver.run(state, n_steps)
 
-    def _finish(self, state: Any, freedom: Any, is_absolute: Any) -> tuple[Any, Any]:
-        """Give the covariance, row by row, and the last status of each lane.
+    def _finish(self, state: Any, freedom: Any, is_absolute: Any) -> tuple[Any, ...]:
+        """Give what `Results` has for the fits of one group.
 
         Parameters
         ----------
@@ -148,7 +156,15 @@ class Kernels:
             for i in range(layout.n_params)
             for j in range(layout.n_params)
         ]
-        return np.stack([np.where(is_known, row, np.inf) for row in rows]), status
+        covariance = [np.where(is_known, row, np.inf) for row in rows]
+        params = [state[k] for k in range(layout.n_params)]
+        return (
+            np.stack(params, axis=-1),
+            np.stack(covariance, axis=-1),
+            state[layout.objective],
+            state[layout.steps].astype(np.int32),
+            status.astype(np.int8),
+        )
 
 
 def _point_function(model: Callable[..., Any], problem: Problem) -> Callable[..., Any]:

@@ -100,24 +100,25 @@ class Layout(NamedTuple):
         return self.scalars + 7
 
     def begin(self, starts: np.ndarray) -> np.ndarray:
-        """Make the state of fits at their start, rows first.
+        """Make the state of fits at their start.
 
         Parameters
         ----------
-        starts : ndarray, shape (n_fits, n_params)
+        starts : ndarray, shape (groups, lanes, n_params)
+
+        Returns
+        -------
+        ndarray, shape (groups, rows, lanes)
         """
-        state = np.zeros((self.n_rows, len(starts)), starts.dtype)
-        state[: self.n_params] = starts.T
-        first, m = self.curvature.start, self.n_free
-        for i in range(m):
-            state[first + i * (i + 3) // 2] = 1.0
-        at = self.scalars
-        state[at], state[at + 1], state[at + 2], state[at + 3] = (
-            np.inf,
-            lm.FIRST_DAMPING,
-            2.0,
-            np.inf,
-        )
+        state = np.zeros((len(starts), self.n_rows, starts.shape[1]), starts.dtype)
+        state[:, : self.n_params] = starts.transpose(0, 2, 1)
+        first = self.curvature.start
+        for i in range(self.n_free):
+            state[:, first + at(i, i)] = 1.0
+        state[:, self.objective] = np.inf
+        state[:, self.damping] = lm.FIRST_DAMPING
+        state[:, self.damping + 1] = 2.0  # its growth
+        state[:, self.damping + 2] = np.inf  # the least offset
         return state
 
 

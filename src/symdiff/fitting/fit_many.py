@@ -128,9 +128,10 @@ def fit_many(
     found = fit_all(kernels, data, options)
     return FitManyResult(
         found.params,
-        found.covariance.reshape(-1, problem.n_params, problem.n_params),
         found.objective,
         found.n_steps,
         found.status,
         tuple(model_names(model, problem.n_params)[1:]),
+        problem.free,
+        found.covariance,
     )

@@ -14,6 +14,7 @@ import numpy as np
 from symdiff.config import config
 from symdiff.fitting import levenberg_marquardt as lm
 from symdiff.fitting.lane_kernels import LANES, Kernels
+from symdiff.fitting.lanes import Layout
 from symdiff.fitting.status import FitStatus
 
 __all__ = ["Data", "Options", "Results", "fit_all"]
@@ -62,11 +63,11 @@ class Options:
 
 
 class Results:
-    """Arrays with a row for each fit."""
+    """Arrays with a row for each fit; of the covariance the lower triangle of free parameters."""
 
-    def __init__(self, n_fits: int, n_params: int, dtype: np.dtype) -> None:
-        self.params = np.empty((n_fits, n_params), dtype)
-        self.covariance = np.empty((n_fits, n_params * n_params), dtype)
+    def __init__(self, n_fits: int, layout: Layout, dtype: np.dtype) -> None:
+        self.params = np.empty((n_fits, layout.n_params), dtype)
+        self.covariance = np.empty((n_fits, layout.n_free * (layout.n_free + 1) // 2), dtype)
         self.objective = np.empty(n_fits, dtype)
         self.n_steps = np.empty(n_fits, np.int32)
         self.status = np.empty(n_fits, np.int8)
@@ -76,7 +77,7 @@ class Results:
 def fit_all(kernels: Kernels, data: Data, options: Options) -> Results:
     """Fit everything, chunk by chunk, by as many threads as there may be."""
     n_fits = len(data.y)
-    results = Results(n_fits, kernels.problem.n_params, np.dtype(kernels.problem.dtype))
+    results = Results(n_fits, kernels.problem.layout, np.dtype(kernels.problem.dtype))
     size = _chunk_size(kernels)
     chunks = [slice(at, min(at + size, n_fits)) for at in range(0, n_fits, size)]
     if not chunks:

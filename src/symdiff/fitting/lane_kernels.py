@@ -12,7 +12,7 @@ import numpy as np
 from symdiff.errors import ShapeError, at_user_line
 from symdiff.fitting import levenberg_marquardt as lm
 from symdiff.fitting.estimators import Estimator, Weighting, data_sizes, sum_points
-from symdiff.fitting.lanes import Layout, Rules, Solver, Sums, at, invert
+from symdiff.fitting.lanes import Layout, Rules, Solver, Sums, invert
 from symdiff.fitting.pointwise import one_point, with_columns
 from symdiff.runtime.batching import vmap
 from symdiff.runtime.function import Function
@@ -150,13 +150,7 @@ class Kernels:
         is_known = (status == lm.CONVERGED) & (is_absolute | (freedom > 0))
         variance = state[layout.objective] / np.maximum(freedom, 1.0)
         factor = np.where(is_absolute, np.ones_like(variance), variance)
-        place = {k: n for n, k in enumerate(layout.free)}
-        rows = [
-            inverse[at(place[i], place[j])] * factor if i in place and j in place else 0.0 * factor
-            for i in range(layout.n_params)
-            for j in range(layout.n_params)
-        ]
-        covariance = [np.where(is_known, row, np.inf) for row in rows]
+        covariance = [np.where(is_known, v * factor, np.inf) for v in inverse]
         params = [state[k] for k in range(layout.n_params)]
         return (
             np.stack(params, axis=-1),

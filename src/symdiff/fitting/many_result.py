@@ -20,9 +20,6 @@ class FitManyResult:
     Attributes
     ----------
     params : ndarray, shape (n_fits, n_params)
-    covariance : ndarray, shape (n_fits, n_params, n_params)
-        Infinite for a fit that did not converge or does not determine its parameters; zero for
-        parameters that were fixed.
     objective : ndarray, shape (n_fits,)
         The weighted sum of squares, the same of a robust loss, or the Poisson deviance.
     n_steps : ndarray, shape (n_fits,)
@@ -31,6 +28,10 @@ class FitManyResult:
         A `FitStatus` each.
     names : tuple of str
         Of the parameters.
+    free : tuple of int
+        The parameters that were fitted.
+    triangle : ndarray, shape (n_fits, n_free * (n_free + 1) / 2)
+        The lower triangle of the covariance of those, row by row.
 
     Examples
     --------
@@ -46,16 +47,38 @@ class FitManyResult:
     """
 
     params: np.ndarray
-    covariance: np.ndarray
     objective: np.ndarray
     n_steps: np.ndarray
     status: np.ndarray
     names: tuple[str, ...]
+    free: tuple[int, ...]
+    triangle: np.ndarray
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Covariances, shape ``(n_fits, n_params, n_params)``, made when they are first asked for.
+
+        Infinite for a fit that did not converge or does not determine its parameters; zero for
+        parameters that were fixed.
+        """
+        n_fits, n_params = self.params.shape
+        result = np.zeros((n_fits, n_params, n_params), self.params.dtype)
+        column = 0
+        for n, i in enumerate(self.free):
+            for k in self.free[: n + 1]:
+                result[:, i, k] = result[:, k, i] = self.triangle[:, column]
+                column += 1
+        result[~self.converged] = np.inf
+        return result
 
     @cached_property
     def stderr(self) -> np.ndarray:
         """Standard errors, shape ``(n_fits, n_params)``."""
-        return np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
+        result = np.zeros_like(self.params)
+        diagonal = [n * (n + 3) // 2 for n in range(len(self.free))]
+        result[:, list(self.free)] = np.sqrt(self.triangle[:, diagonal])
+        result[~self.converged] = np.inf
+        return result
 
     @cached_property
     def converged(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""``symdiff demo``: fit all 27 NIST problems from both starting points, beside SciPy."""
+"""``symdiff demo``: fit all 27 NIST problems from both starting points, or each pixel of a picture."""
 
 import argparse
 import difflib
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from symdiff.cli import picture, report
+from symdiff.cli import picture, pixels, report
 from symdiff.cli.measuring import Fit, measure
 from symdiff.nist import PROBLEMS, REQUIRED_DIGITS, Problem
 
@@ -34,16 +34,21 @@ def add_parser(commands: Any) -> None:
     """
     parser = commands.add_parser(
         "demo",
-        help="fit the 27 NIST StRD problems and compare with SciPy",
+        help="fit the 27 NIST StRD problems and compare with SciPy, or each pixel of a picture",
         description=(
             "Fit the 27 NIST StRD nonlinear regression problems from both of their starting points "
             "with symdiff.curve_fit and scipy.optimize.curve_fit, both with default options, and "
-            "compare the answers with the certified ones."
+            "compare the answers with the certified ones. Or, with 'pixels', make a series of 16 "
+            "noisy pictures of 512 x 512 pixels and fit a decay to each pixel with symdiff.fit_many."
         ),
         epilog=(
             "exit status: 0 when every fit converged to at least "
-            f"{REQUIRED_DIGITS} certified digits, 1 when one did not, 2 on misuse"
+            f"{REQUIRED_DIGITS} certified digits, or 99 % of the pixels with errors as predicted; "
+            "1 when not, 2 on misuse"
         ),
+    )
+    parser.add_argument(
+        "what", nargs="?", choices=("nist", "pixels"), default="nist", help="which demo ('nist')"
     )
     parser.add_argument(
         "--only",
@@ -70,12 +75,13 @@ def run(args: argparse.Namespace) -> int:
     Parameters
     ----------
     args
-        ``only`` (a list of problems, or None for all), ``json`` and ``plot`` (a path or None).
+        ``what`` ("nist" or "pixels"), ``only`` (a list of problems, or None for all), ``json`` and
+        ``plot`` (a path or None).
 
     Returns
     -------
     int
-        0 when every fit is solved, else 1.
+        0 when every fit is solved, 1 when not, 2 on misuse.
 
     Examples
     --------
@@ -83,6 +89,11 @@ def run(args: argparse.Namespace) -> int:
     >>> run(args)  # doctest: +SKIP
     0
     """
+    if getattr(args, "what", "nist") == "pixels":
+        if args.only:
+            print("symdiff demo pixels: --only is for NIST's problems", file=sys.stderr)
+            return 2
+        return pixels.run(args)
     problems = list(dict.fromkeys(args.only or PROBLEMS.values()))
     fits = _fit_all(problems)
     if args.json:

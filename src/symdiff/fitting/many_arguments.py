@@ -236,4 +236,4 @@ def _box(bounds: Any, starts: np.ndarray, free: tuple[int, ...]) -> np.ndarray |
         raise ValueError(
             f"p0 is outside of the bounds, first in fit {k}: {at[k]} not in [{lower[k]}, {upper[k]}]"
         )
-    return np.concatenate([lower, upper], axis=1)
+    return np.ascontiguousarray(np.concatenate([lower, upper], axis=1))

@@ -30,7 +30,9 @@ with collection_paused():
         UnsupportedOperationError,
     )
     from symdiff.fitting.curve_fit import curve_fit
+    from symdiff.fitting.fit_many import fit_many
     from symdiff.fitting.least_squares import least_squares
+    from symdiff.fitting.many_result import FitManyResult
     from symdiff.fitting.status import FitStatus
     from symdiff.optimizers.minimize import minimize
     from symdiff.optimizers.minimize_status import MinimizeStatus
@@ -64,6 +66,7 @@ __all__ = [
     "CacheError",
     "DTypeError",
     "DeviceError",
+    "FitManyResult",
     "FitStatus",
     "Function",
     "MinimizeStatus",
@@ -83,6 +86,7 @@ __all__ = [
     "config",
     "curve_fit",
     "custom_derivative",
+    "fit_many",
     "fori_loop",
     "grad",
     "hessian",

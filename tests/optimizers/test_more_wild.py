@@ -1,10 +1,6 @@
 """The 53 problems of Moré and Wild with the defaults, against the best minima that are known."""
 
-import numpy as np
-import pytest
-from more_wild import problems, residuals_of, squares_of
-
-import symdiff as sd
+from more_wild import problems
 
 # From the problem's own start, the least value that any of six solvers finds: ours, and SciPy's
 # L-BFGS-B. Where nothing is said it is zero.

@@ -1,6 +1,6 @@
 """``symdiff demo``: fit all 27 NIST problems from both starting points, beside SciPy.
 
-``symdiff demo train`` is in `symdiff.cli.digits`.
+``symdiff demo train`` is in `symdiff.cli.digits`, ``symdiff demo pixels`` in `symdiff.cli.pixels`.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from symdiff.cli import digits, picture, report
+from symdiff.cli import digits, picture, pixels, report
 from symdiff.cli.measuring import Fit, measure
 from symdiff.nist import PROBLEMS, REQUIRED_DIGITS, Problem
 
@@ -37,25 +37,28 @@ def add_parser(commands: Any) -> None:
     """
     parser = commands.add_parser(
         "demo",
-        help="fit the 27 NIST StRD problems and compare with SciPy, or train a network",
+        help="fit the problems of NIST beside SciPy, train a network, or fit a picture's pixels",
         description=(
             "Fit the 27 NIST StRD nonlinear regression problems from both of their starting points "
             "with symdiff.curve_fit and scipy.optimize.curve_fit, both with default options, and "
             "compare the answers with the certified ones. Or, with 'train', train a small network "
-            "to read handwritten digits (UCI, 1797 images) with symdiff.train."
+            "to read handwritten digits (UCI, 1797 images) with symdiff.train. Or, with 'pixels', "
+            "make a series of 16 noisy pictures of 512 x 512 pixels and fit a decay to each pixel "
+            "with symdiff.fit_many."
         ),
         epilog=(
             "exit status: 0 when every fit converged to at least "
             f"{REQUIRED_DIGITS} certified digits, 1 when one did not, 2 on misuse; "
-            f"for 'train' 0 when the test accuracy is at least {digits.REQUIRED_ACCURACY:.0%}"
+            f"for 'train' 0 when the test accuracy is at least {digits.REQUIRED_ACCURACY:.0%}, "
+            "for 'pixels' when 99 % of them converged with errors as predicted"
         ),
     )
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("fit", "train"),
-        default="fit",
-        help="the problems of NIST (the default), or the network",
+        choices=("nist", "train", "pixels"),
+        default="nist",
+        help="the problems of NIST (the default), the network, or the picture",
     )
     parser.add_argument(
         "--only",
@@ -82,17 +85,17 @@ def run(args: argparse.Namespace) -> int:
     Parameters
     ----------
     args
-        ``what`` ("fit" or "train"), ``only`` (a list of problems, or None for all), ``json``,
+        ``what`` ("nist", "train" or "pixels"), ``only`` (a list of problems, or None for all), ``json``,
         ``plot`` (a path or None), and ``misuse``, which does not return.
 
     Returns
     -------
     int
-        0 when every fit is solved, or the network has learnt, else 1.
+        0 when every fit is solved, the network has learnt, or the pixels are fitted, else 1.
 
     Examples
     --------
-    >>> args = argparse.Namespace(what="fit", only=[PROBLEMS["Misra1a"]], json=False, plot=None)
+    >>> args = argparse.Namespace(what="nist", only=[PROBLEMS["Misra1a"]], json=False, plot=None)
     >>> run(args)  # doctest: +SKIP
     0
     """
@@ -100,6 +103,10 @@ def run(args: argparse.Namespace) -> int:
         if args.only or args.plot is not None:
             args.misuse("--only and --plot go with the problems of NIST, not with 'train'")
         return digits.run(args.json)
+    if args.what == "pixels":
+        if args.only:
+            args.misuse("--only goes with the problems of NIST, not with 'pixels'")
+        return pixels.run(args)
     problems = list(dict.fromkeys(args.only or PROBLEMS.values()))
     fits = _fit_all(problems)
     if args.json:

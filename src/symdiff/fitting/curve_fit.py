@@ -18,7 +18,7 @@ from symdiff.fitting.arguments import (
     require_finite,
     spread_bounds,
 )
-from symdiff.fitting.models import Models
+from symdiff.fitting.models import Models, model_names
 from symdiff.fitting.problem import Memory, Options
 from symdiff.fitting.status import FitStatus
 
@@ -174,14 +174,7 @@ def _residuals(f: Callable[..., Any], count: int) -> Callable[..., Any]:
 
 def _signature(f: Callable[..., Any], count: int) -> inspect.Signature:
     """Name the inputs of the Program as the user named the model's."""
-    try:
-        names = [
-            q.name for q in inspect.signature(f).parameters.values() if q.kind < q.VAR_POSITIONAL
-        ]
-    except (TypeError, ValueError):
-        names = []
-    x, *params = names or ["x"]
-    params = (params + [f"p{k}" for k in range(len(params), count)])[:count]
+    x, *params = model_names(f, count)
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     taken = [*params, x, "ydata", "weights"]
     if len(set(taken)) < len(taken):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import weakref
 from collections.abc import Callable, Hashable, Sequence
@@ -14,7 +15,7 @@ from symdiff.fitting.problem import Plan, Residuals
 from symdiff.tracing.trace import Spec, Static, function_name, trace_function
 from symdiff.trees import flatten
 
-__all__ = ["MAX_PLANS", "Models"]
+__all__ = ["MAX_PLANS", "Models", "model_names"]
 
 MAX_PLANS = 256
 """How many shapes of data one function is remembered for."""
@@ -96,3 +97,15 @@ def _spec(x: Any) -> Spec | Static:
     if isinstance(x, np.ndarray):
         return Spec(x.shape, x.dtype.name)
     return Spec((), "float64", is_weak=True) if isinstance(x, float) else Static(x, type(x))
+
+
+def model_names(f: Callable[..., Any], count: int) -> list[str]:
+    """Name ``x`` and so many parameters as the user's ``f(x, *params)`` does."""
+    try:
+        names = [
+            q.name for q in inspect.signature(f).parameters.values() if q.kind < q.VAR_POSITIONAL
+        ]
+    except (TypeError, ValueError):
+        names = []
+    x, *params = names or ["x"]
+    return [x, *(params + [f"p{k}" for k in range(len(params), count)])[:count]]

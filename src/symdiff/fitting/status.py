@@ -6,12 +6,16 @@ from symdiff.fitting import levenberg_marquardt as lm
 
 __all__ = ["FitStatus"]
 
+TOO_FEW_POINTS = 6
+"""Of `fit_many` only: the others raise."""
+
 _MESSAGES = {
     lm.CONVERGED: "the residuals are orthogonal to the tangent plane",
     lm.SINGULAR: "the data do not determine all parameters there: the Jacobian is singular",
     lm.MAX_STEPS: "the number of steps reached its limit",
     lm.STALLED: "no step decreases the cost, though the gradient is not zero",
     lm.NOT_FINITE: "the residuals or their derivatives are not finite",
+    TOO_FEW_POINTS: "there are fewer points than parameters",
 }
 
 
@@ -29,6 +33,7 @@ class FitStatus(IntEnum):
     MAX_STEPS = lm.MAX_STEPS
     STALLED = lm.STALLED
     NOT_FINITE = lm.NOT_FINITE
+    TOO_FEW_POINTS = TOO_FEW_POINTS
 
     @property
     def message(self) -> str:

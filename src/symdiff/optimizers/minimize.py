@@ -12,10 +12,10 @@ from symdiff.optimizers.bounds import as_box
 from symdiff.optimizers.driving import Ending, Task, drive, reporter
 from symdiff.optimizers.kernels import Key, find
 from symdiff.optimizers.methods import METHODS
+from symdiff.optimizers.minimize_status import MinimizeStatus
 from symdiff.optimizers.multistart import best_of, draw_starts, drive_all
 from symdiff.optimizers.objective import Variables, variables_of
 from symdiff.optimizers.scipy_methods import PREFIX, minimize_with_scipy
-from symdiff.optimizers.minimize_status import MinimizeStatus
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult

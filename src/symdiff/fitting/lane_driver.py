@@ -1,0 +1,219 @@
+"""Driving the kernels of many fits: chunks of fits, stages of steps, and who still runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from symdiff.config import config
+from symdiff.fitting import levenberg_marquardt as lm
+from symdiff.fitting.lane_kernels import LANES, Kernels
+from symdiff.fitting.lanes import Layout
+from symdiff.fitting.status import FitStatus
+
+__all__ = ["Data", "Options", "Results", "fit_all"]
+
+CHUNK_BYTES = 1 << 20
+"""The data of a chunk, which stay in the second cache while its fits go on."""
+MAX_GROUPS = 64
+STAGES = (6.0, 4.0, 8.0, 16.0, 32.0)
+"""Steps between looks at who still runs; then as the last. The first evaluation is a step here."""
+FEW = 0.75
+"""Fits that run are gathered when they are no more than this part of the lanes."""
+
+
+@dataclass
+class Data:
+    """What is fitted; the first axis of what each fit has of its own is that of the fits.
+
+    Attributes
+    ----------
+    x : ndarray
+        Of shape (n_points,) or (n_points, k), or with an axis of fits in front.
+    y : ndarray, shape (n_fits, n_points)
+    weights : ndarray or None
+        Shared, of shape (n_points,), or one row a fit.
+    box : ndarray or None, shape (n_fits, 2 n_free)
+        Lower, then upper bounds.
+    starts : ndarray, shape (n_fits, n_params)
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+    box: np.ndarray | None
+    starts: np.ndarray
+
+
+@dataclass
+class Options:
+    """How the fits go; see `fit_many`."""
+
+    tol: float
+    f_scale: float
+    max_steps: int
+    is_absolute: bool
+    progress: bool
+
+
+class Results:
+    """Arrays with a row for each fit; of the covariance the lower triangle of free parameters."""
+
+    def __init__(self, n_fits: int, layout: Layout, dtype: np.dtype) -> None:
+        self.params = np.empty((n_fits, layout.n_params), dtype)
+        self.covariance = np.empty((n_fits, layout.n_free * (layout.n_free + 1) // 2), dtype)
+        self.objective = np.empty(n_fits, dtype)
+        self.n_steps = np.empty(n_fits, np.int32)
+        self.status = np.empty(n_fits, np.int8)
+        self.arrays = self.params, self.covariance, self.objective, self.n_steps, self.status
+
+
+def fit_all(kernels: Kernels, data: Data, options: Options) -> Results:
+    """Fit everything, chunk by chunk, by as many threads as there may be."""
+    n_fits = len(data.y)
+    results = Results(n_fits, kernels.problem.layout, np.dtype(kernels.problem.dtype))
+    size = _chunk_size(kernels)
+    chunks = [slice(at, min(at + size, n_fits)) for at in range(0, n_fits, size)]
+    if not chunks:
+        return results
+
+    def fit(chunk: slice) -> int:
+        Chunk(kernels, data, options, chunk).fit(results)
+        return chunk.stop - chunk.start
+
+    first, *rest = chunks  # by itself: it may have to compile
+    _report(_each(fit, first, rest), n_fits, options.progress)
+    return results
+
+
+def _each(fit: Callable[[slice], int], first: slice, rest: list[slice]) -> Iterable[int]:
+    yield fit(first)
+    threads = min(config.threads, len(rest))
+    if threads < 2:
+        yield from map(fit, rest)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(fit, rest)
+
+
+def _report(counts: Iterable[int], n_fits: int, progress: bool) -> None:
+    """Go through the chunks; say on standard error how far we are."""
+    began = last = time.monotonic()
+    done = 0
+    for count in counts:
+        done += count
+        now = time.monotonic()
+        if progress and (now - last > 0.2 or done == n_fits):
+            last = now
+            rate = done / max(now - began, 1e-9)
+            end = "\n" if done == n_fits else ""
+            text = f"\rfit_many: {done} of {n_fits} fits, {rate:.3g} a second"
+            print(text, end=end, file=sys.stderr, flush=True)  # noqa: T201 - asked for
+
+
+def _chunk_size(kernels: Kernels) -> int:
+    p = kernels.problem
+    arrays = 1 + (p.weighting in ("own", "gaps")) + p.has_own_x * (p.n_predictors or 1)
+    numbers = arrays * p.n_points + p.layout.n_rows
+    groups = CHUNK_BYTES // (numbers * np.dtype(p.dtype).itemsize * LANES)
+    return LANES * min(max(groups, 1), MAX_GROUPS)
+
+
+def _grouped(rows: np.ndarray) -> np.ndarray:
+    """Group fits: (fits, ...) to (groups, lanes, ...); copies of the first fill up the last group."""
+    missing = -len(rows) % LANES
+    if missing:
+        rows = np.concatenate([rows, np.broadcast_to(rows[:1], (missing, *rows.shape[1:]))])
+    return rows.reshape(-1, LANES, *rows.shape[1:])
+
+
+def _ungrouped(groups: np.ndarray) -> np.ndarray:
+    return groups.reshape(-1, *groups.shape[2:])
+
+
+class Chunk:
+    """Some fits, from their data to their results."""
+
+    def __init__(self, kernels: Kernels, data: Data, options: Options, chunk: slice) -> None:
+        p = kernels.problem
+        self.kernels, self.options, self.chunk = kernels, options, chunk
+        y, weights = np.ascontiguousarray(data.y[chunk], p.dtype), data.weights
+        self.counts = np.full(len(y), p.n_points)
+        if p.weighting == "gaps":
+            y, weights = _without_gaps(
+                y, weights if weights is None or weights.ndim == 1 else weights[chunk]
+            )
+            self.counts = np.count_nonzero(weights, axis=1)
+        elif p.weighting == "own" and weights is not None:
+            weights = np.ascontiguousarray(weights[chunk], p.dtype)
+        if p.weighting in ("own", "gaps"):
+            weights = _grouped(weights)
+        x = data.x
+        if p.has_own_x:
+            x = _grouped(np.ascontiguousarray(x[chunk], p.dtype))
+        box = None if data.box is None else _grouped(data.box[chunk])
+        self.arrays = (x, _grouped(y), weights, box)
+        self.is_own = (p.has_own_x, True, p.weighting in ("own", "gaps"), p.has_bounds)
+        self.state = p.layout.begin(_grouped(data.starts[chunk]))
+        is_short = _grouped(self.counts) < p.layout.n_free
+        self.state[:, p.layout.status][is_short] = FitStatus.TOO_FEW_POINTS
+
+    def fit(self, results: Results) -> None:
+        """Run until every fit is done, and write what came out."""
+        self._run()
+        layout, count = self.kernels.problem.layout, len(self.counts)
+        freedom = _grouped((self.counts - layout.n_free).astype(self.state.dtype))
+        arguments = self.state, freedom, self.options.is_absolute
+        places = [a[self.chunk] for a in results.arrays]
+        if count % LANES:
+            found = self.kernels.finish(*arguments)
+            for place, array in zip(places, found, strict=True):
+                place[...] = _ungrouped(array)[:count]
+        else:
+            out = tuple([a.reshape(-1, LANES, *a.shape[1:]) for a in places])
+            self.kernels.finish(*arguments, out=out)
+
+    def _run(self) -> None:
+        """Step in stages; between them gather the fits that still run."""
+        status, options = self.kernels.problem.layout.status, self.options
+        arrays, state, who = self.arrays, self.state, None
+        stages = iter(STAGES)
+        steps = STAGES[0]
+        while True:
+            steps = next(stages, steps)
+            numbers = options.tol, options.f_scale, float(options.max_steps), steps
+            state = self.kernels.advance(*arrays, state, *numbers)
+            (running,) = np.nonzero(state[:, status].reshape(-1) == lm.RUNNING)
+            if running.size > FEW * state.shape[0] * LANES:
+                continue
+            if who is None:
+                self.state = state
+                who = running
+            else:
+                groups, lanes = np.divmod(who, LANES)
+                self.state[groups, :, lanes] = _ungrouped(state.transpose(0, 2, 1))[: who.size]
+                who = who[running[running < who.size]]
+            if not who.size:
+                return
+            groups, lanes = np.divmod(who, LANES)
+            gathered = _grouped(self.state[groups, :, lanes])
+            state = np.ascontiguousarray(gathered.transpose(0, 2, 1))
+            arrays = [
+                _grouped(_ungrouped(a)[who]) if is_one else a
+                for a, is_one in zip(self.arrays, self.is_own, strict=True)
+            ]
+
+
+def _without_gaps(y: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Give missing points the weight 0, and any value."""
+    mine = np.ones_like(y)
+    if weights is not None:
+        mine[...] = weights
+    is_missing = np.isnan(y)
+    mine[is_missing] = 0.0
+    return np.where(mine > 0, y, y.dtype.type(0)), mine

@@ -1,0 +1,180 @@
+"""`FitManyResult`: what `fit_many` gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from symdiff.fitting.status import FitStatus
+
+__all__ = ["FitManyResult"]
+
+
+@dataclass(frozen=True, eq=False)
+class FitManyResult:
+    """Parameters of many fits, how sure they are, and how each fit ended.
+
+    Attributes
+    ----------
+    params : ndarray, shape (n_fits, n_params)
+    objective : ndarray, shape (n_fits,)
+        The weighted sum of squares, the same of a robust loss, or the Poisson deviance.
+    n_steps : ndarray, shape (n_fits,)
+        Steps that were tried.
+    status : ndarray, shape (n_fits,)
+        A `FitStatus` each.
+    names : tuple of str
+        Of the parameters.
+    free : tuple of int
+        The parameters that were fitted.
+    triangle : ndarray, shape (n_fits, n_free * (n_free + 1) / 2)
+        The lower triangle of the covariance of those, row by row.
+
+    Examples
+    --------
+    >>> import numpy as np, symdiff as sd
+    >>> x = np.arange(5.0)
+    >>> line = lambda x, slope: slope * x
+    >>> y = np.array([2.0 * x, [0.0, 1.0, np.nan, 3.0, 4.0], np.full(5, np.nan)])
+    >>> result = sd.fit_many(line, x, y, p0=[1.0])
+    >>> result.params[:, 0]
+    array([2., 1., 1.])
+    >>> sd.FitStatus(result.status[2]).message
+    'there are fewer points than parameters'
+    """
+
+    params: np.ndarray
+    objective: np.ndarray
+    n_steps: np.ndarray
+    status: np.ndarray
+    names: tuple[str, ...]
+    free: tuple[int, ...]
+    triangle: np.ndarray
+
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Covariances, shape ``(n_fits, n_params, n_params)``, made when they are first asked for.
+
+        Infinite for a fit that did not converge or does not determine its parameters; zero for
+        parameters that were fixed.
+        """
+        n_fits, n_params = self.params.shape
+        result = np.zeros((n_fits, n_params, n_params), self.params.dtype)
+        column = 0
+        for n, i in enumerate(self.free):
+            for k in self.free[: n + 1]:
+                result[:, i, k] = result[:, k, i] = self.triangle[:, column]
+                column += 1
+        result[~self.converged] = np.inf
+        return result
+
+    @cached_property
+    def stderr(self) -> np.ndarray:
+        """Standard errors, shape ``(n_fits, n_params)``."""
+        result = np.zeros_like(self.params)
+        diagonal = [n * (n + 3) // 2 for n in range(len(self.free))]
+        result[:, list(self.free)] = np.sqrt(self.triangle[:, diagonal])
+        result[~self.converged] = np.inf
+        return result
+
+    @cached_property
+    def converged(self) -> np.ndarray:
+        """Which fits converged, shape ``(n_fits,)``."""
+        return self.status == FitStatus.CONVERGED
+
+    def __len__(self) -> int:
+        return len(self.params)
+
+    def __repr__(self) -> str:
+        n_fits, n_params = self.params.shape
+        return f"<FitManyResult: {np.count_nonzero(self.converged)} of {n_fits} fits of {n_params} parameters converged>"
+
+    def summary(self) -> str:
+        """Say how the fits ended, and how the parameters are spread over those that converged.
+
+        Examples
+        --------
+        >>> import numpy as np, symdiff as sd
+        >>> x, a = np.arange(5.0), np.array([[1.0], [2.0], [3.0]])
+        >>> print(sd.fit_many(lambda x, a, b: a * x + b, x, a * x + 1, p0=[1.0, 0.0]).summary())
+        3 fits of 5 ...
+        """
+        n_fits = len(self)
+        lines = [
+            f"{n_fits} fits of {self.params.shape[1]} parameters, {self._mean_steps()} steps each"
+        ]
+        for code, count in zip(*np.unique(self.status, return_counts=True), strict=True):
+            status = FitStatus(int(code))
+            lines.append(f"  {count:>9} {status.name.lower():<15} {status.message}")
+        good = self.params[self.converged]
+        if len(good):
+            errors = self.stderr[self.converged]
+            width = max(9, *map(len, self.names))
+            lines.append(f"{'':{width}} {'median':>12} {'5 %':>12} {'95 %':>12} {'stderr':>12}")
+            for k, name in enumerate(self.names):
+                low, middle, high = np.quantile(good[:, k], [0.05, 0.5, 0.95])
+                row = (middle, low, high, np.median(errors[:, k]))
+                lines.append(f"{name:{width}} " + " ".join(f"{v:12.6g}" for v in row))
+        return "\n".join(lines)
+
+    def _mean_steps(self) -> str:
+        return f"{self.n_steps.mean():.1f}" if len(self) else "0"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw histograms of the parameters of the fits that converged (extra ``plot``).
+
+        Parameters
+        ----------
+        ax : sequence of matplotlib.axes.Axes, optional
+            One for each parameter.
+
+        Returns
+        -------
+        numpy.ndarray of matplotlib.axes.Axes
+        """
+        try:
+            from matplotlib import pyplot  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise ImportError("plot needs matplotlib: pip install 'symdiff-jit[plot]'") from None
+        count = self.params.shape[1]
+        if ax is None:
+            _, ax = pyplot.subplots(
+                1, count, figsize=(3.2 * count, 2.8), squeeze=False, layout="constrained"
+            )
+        axes = np.ravel(np.asarray(ax, dtype=object))
+        if len(axes) != count:
+            raise ValueError(f"ax has {len(axes)} axes for {count} parameters")
+        for a, name, values in zip(axes, self.names, self.params[self.converged].T, strict=True):
+            a.hist(values, bins=min(100, max(5, len(values) // 5)))
+            a.set_xlabel(name)
+        axes[0].set_ylabel("fits")
+        return axes
+
+    def to_xarray(self) -> Any:
+        """Give an `xarray.Dataset` with the dimensions ``fit``, ``param`` and ``param_``.
+
+        Raises
+        ------
+        ImportError
+            xarray is not installed.
+        """
+        try:
+            import xarray  # noqa: PLC0415 # pyright: ignore[reportMissingImports]
+        except ImportError:
+            raise ImportError("to_xarray needs xarray: pip install xarray") from None
+        names = [*self.names]
+        return xarray.Dataset(
+            {
+                "params": (("fit", "param"), self.params),
+                "stderr": (("fit", "param"), self.stderr),
+                "covariance": (("fit", "param", "param_"), self.covariance),
+                "objective": ("fit", self.objective),
+                "n_steps": ("fit", self.n_steps),
+                "status": ("fit", self.status),
+                "converged": ("fit", self.converged),
+            },
+            coords={"param": names, "param_": names},
+        )

@@ -8,6 +8,7 @@ import pytest
 import symdiff as sd
 from symdiff.compilation.cpu import engine
 from symdiff.compilation.products import with_products
+from symdiff.compilation.schedule import rows_of
 from symdiff.program.blocks import Block
 
 rng = np.random.default_rng(6)
@@ -80,5 +81,9 @@ def test_the_blas_keeps_its_threads():
 )
 def test_what_is_symmetric_is_computed_once(form, is_symmetric):
     program = sd.jit(FORMS[form]).program(rng.normal(size=(300, 90)), rng.normal(size=300))
-    blocks = [e.pattern for e in with_products(program).equations if isinstance(e.pattern, Block)]
+    blocks = [
+        e.pattern
+        for e in with_products(program, rows_of(program)).equations
+        if isinstance(e.pattern, Block)
+    ]
     assert [("symmetric" in b.attributes) for b in blocks] == [is_symmetric]

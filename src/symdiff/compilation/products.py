@@ -7,10 +7,8 @@ to the loops, which share the rest of their nest with them.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
-from symdiff.compilation.schedule import rows_of
 from symdiff.program.affine import Affine, identity
 from symdiff.program.blocks import Block
 from symdiff.program.equations import (
@@ -31,13 +29,14 @@ PRODUCT = pattern(placeholder(0) * placeholder(1), 2)
 COPY = pattern(placeholder(0), 1)
 LARGE = 2048
 """A product is large if its two longest axes of known length have so many elements."""
+NARROW, LARGE_NARROW = 16, 4096
+"""If the shorter of the two has fewer elements than the first, they need so many together."""
 LONG = 16
 """The axis that is summed over must be as long, or of unknown length."""
 
 
-def with_products(program: Program) -> Program:
-    """Put blocks in for the large products of a Program."""
-    rows = rows_of(program)
+def with_products(program: Program, rows: Extent | None = None) -> Program:
+    """Put blocks in for the large products of a Program, given the size of its batch."""
     found = {id(e): p for e in program.equations if (p := _product(program, e, rows)) is not None}
     if not found:
         return program
@@ -114,7 +113,10 @@ def _is_large_product(equation: Equation, rows: Extent | None) -> bool:
         known.remove(rows)  # type: ignore[arg-type]
     if any(isinstance(equation.extents[k], int) and equation.extents[k] < LONG for k in inner):  # type: ignore[operator]
         return False
-    return len(known) >= 2 and math.prod(known[-2:]) >= LARGE and min(known) > 1
+    if len(known) < 2 or min(known) <= 1:
+        return False
+    shorter, longer = known[-2:]
+    return shorter * longer >= (LARGE if shorter >= NARROW else LARGE_NARROW)
 
 
 def _single(index: object) -> int | None:

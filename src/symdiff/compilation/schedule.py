@@ -37,6 +37,7 @@ __all__ = [
     "Tile",
     "Unpack",
     "is_swapped",
+    "rows_of",
     "schedule",
     "walk",
 ]
@@ -197,16 +198,20 @@ class Schedule:
         return any(isinstance(node, Loop) for node in self.body)
 
 
-def schedule(program: Program, carried: Mapping[str, str] | None = None) -> Schedule:
+def schedule(
+    program: Program, carried: Mapping[str, str] | None = None, rows: Extent | None = None
+) -> Schedule:
     """Place the equations of an optimised Program.
 
     Parameters
     ----------
     carried : Mapping, optional
         For inputs that nobody needs afterwards: the outputs that may take over their memory.
+    rows : size, optional
+        The size of the batch, if the Program is one; found by `rows_of` otherwise.
     """
     program, changed = prepared(program, carried or {})
-    builder = _Builder(program, changed)
+    builder = _Builder(program, changed, rows or rows_of(program))
     for equation in grouped(numbers_first(program.equations, changed)):
         builder.place(equation)
     placement = _Placement(program, builder, carried or {})
@@ -379,10 +384,10 @@ def _position_of(index: Index) -> int | None:
 class _Builder:
     """Builds the tree of loops, equation by equation."""
 
-    def __init__(self, program: Program, changed: AbstractSet[str]) -> None:
+    def __init__(self, program: Program, changed: AbstractSet[str], rows: Extent | None) -> None:
         self.program = program
         self.changed = changed
-        self.rows = rows_of(program)
+        self.rows = rows
         self.body: list[Node] = []
         self.writes: dict[str, list[Statement]] = {}
         self.reads: dict[str, list[tuple[Statement, Read]]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from symdiff.compilation.gathers import with_gathers
 from symdiff.compilation.products import with_products
-from symdiff.compilation.schedule import Schedule, schedule
+from symdiff.compilation.schedule import Schedule, rows_of, schedule
 from symdiff.compilation.slices import with_slices
 from symdiff.compilation.straight_line import is_straight_line, straight_line_schedule
 from symdiff.compilation.tiles import tile
@@ -27,5 +27,8 @@ def planned(program: Program, carried: Mapping[str, str] | None = None) -> Sched
     """
     if not carried and is_straight_line(program):
         return straight_line_schedule(program)
-    program = with_products(with_gathers(with_slices(program)))
-    return unroll_short(tile(schedule(program, carried)))
+    program = with_gathers(with_slices(program))
+    # Found before products become calls of a library: what is left of a step of training would
+    # take the rows of a weight matrix, whose updates are then most of the work, for a batch.
+    rows = rows_of(program)
+    return unroll_short(tile(schedule(with_products(program, rows), carried, rows)))

@@ -41,7 +41,7 @@ from symdiff.compilation.schedule import (
     Store,
     Unpack,
 )
-from symdiff.compilation.status import INDEX
+from symdiff.compilation.status import INDEX, MEMORY
 from symdiff.compilation.tiles import is_row_of
 from symdiff.config import config
 from symdiff.program.affine import Affine
@@ -144,6 +144,8 @@ class KernelFunction(Writer):
         for number, size in enumerate(self.size_names):
             self.sizes[symbol(size)] = f"%n{number}"
             arguments.append(f"i64 %n{number}")
+        if self.is_inside:
+            arguments.append("ptr %memory")
         for array in self.schedule.storage if part is None else dict.fromkeys(part.arrays):
             storage = self.schedule.storage[array]
             if storage.has_register and self._needs_slot(array):
@@ -516,11 +518,32 @@ class KernelFunction(Writer):
             sizes.append(self.size(nested.count))
         name = self.module.nested_function(nested, self._lower_body)
         arguments = [f"ptr {p}" for p in (*places, *operands)] + [f"i64 {s}" for s in sizes]
-        self.note_status(self.emit(f"call i32 @{name}({', '.join(arguments)})"))
+        n_sizes = len(nested.sizes)
+        self._call_nested(name, arguments, ", ".join(f"i64 {s}" for s in sizes[:n_sizes]))
         for statement, place in numbers:
             equation = statement.equation
             dtype = self.schedule.storage[equation.array].dtype
             self._finish_statement(statement, self.load((place, memory_type(dtype)), dtype))
+
+    def _call_nested(self, name: str, arguments: Sequence[str], sizes: str) -> None:
+        """Call a nested function, with the memory that it wants."""
+
+        def call(memory: str) -> None:
+            given = ", ".join([*arguments, f"ptr {memory}"])
+            self.note_status(self.emit(f"call i32 @{name}({given})"))
+
+        if self.is_inside or name not in self.module.with_memory:
+            call("%memory" if self.is_inside else "null")
+            return
+        wanted = self.emit(f"call i64 @{name}_bytes({sizes})")
+        self.declare("aligned_alloc", "ptr", "i64, i64", pure=False)
+        self.declare("free", "void", "ptr", pure=False)
+        size = self.emit(f"add i64 {wanted}, 64")  # of nothing it may be null
+        memory = self.emit(f"call ptr @aligned_alloc(i64 64, i64 {size})")
+        is_there = self.emit(f"icmp ne ptr {memory}, null")
+        self.note_status(self.emit(f"select i1 {is_there}, i32 0, i32 {MEMORY}"))
+        self.when(is_there, lambda: call(memory))
+        self.lines.append(f"  call void @free(ptr {memory})")
 
     def _lower_body(self, plan: Schedule, name: str, sizes: Sequence[str]) -> None:
         self.module.functions.append(KernelFunction(plan, self.module, name, sizes).text())

@@ -30,6 +30,7 @@ class Module:
         self.defined: set[str] = set()
         self.callbacks: list[Callback] = []
         self.nested: dict[Nested, str] = {}
+        self.with_memory: set[str] = set()
         self.constants: dict[int, tuple[str, np.ndarray]] = {}
         self.hints: list[str] = []
         self.parts: list[Module] = []

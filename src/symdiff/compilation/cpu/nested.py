@@ -4,6 +4,10 @@ A function takes pointers to its results (null where nobody wants one), pointers
 and the sizes outside that its own symbols are. A Program inside is a function too, which LLVM
 copies into the loop; numbers that are carried then live in registers. Large arrays that are carried
 change places between two buffers.
+
+Memory is taken once a call, for all that is nested: a function ``i64 name_bytes(sizes)`` says how
+much, the kernel takes it, and a loop gives a part to the loops in its step. Only a run, whose size
+is found on the way, takes its own.
 """
 
 from __future__ import annotations
@@ -16,10 +20,10 @@ import numpy as np
 from symdiff.compilation.cpu.assembler import Assembler, Variable
 from symdiff.compilation.cpu.operations import memory_type
 from symdiff.compilation.cpu.planning import planned
-from symdiff.compilation.schedule import Schedule, is_swapped
+from symdiff.compilation.schedule import Schedule, Statement, is_swapped, walk
 from symdiff.compilation.status import MEMORY
 from symdiff.program.equations import ArrayType
-from symdiff.program.nested import Branch, Loop, Nested, Run
+from symdiff.program.nested import Branch, Loop, Nested, Run, nested_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size
 
@@ -37,11 +41,11 @@ LowerBody = Callable[[Schedule, str, Sequence[str]], None]
 
 
 def nested_function(nested: Nested, name: str, module: Module, lower_body: LowerBody) -> str:
-    """Write the function ``i32 name(results, operands, sizes)``."""
+    """Write the function ``i32 name(results, operands, sizes, memory)``."""
     writer = {"loop": _loop, "branch": _branch, "run": _run}[nested.kind]
     code = _Code(nested, name, module, lower_body)
     writer(code, nested)
-    return code.text()
+    return "\n".join([code.text(), *code.bytes_function()])
 
 
 class _Body:
@@ -62,26 +66,10 @@ class _Body:
         code.lower_body(self.schedule, name, sizes)
 
 
-class _Code(Assembler):
-    """One function, with its memory."""
+class _Sized(Assembler):
+    """A function that knows sizes."""
 
-    def __init__(self, nested: Nested, name: str, module: Module, lower_body: LowerBody) -> None:
-        self.module = module
-        self.nested = nested
-        self.lower_body = lower_body
-        arguments = [f"ptr %o{k}" for k in range(len(nested.results()))]
-        arguments += [f"ptr %x{k}" for k in range(len(nested.operand_types()))]
-        arguments += [f"i64 %n{k}" for k in range(len(nested.sizes))]
-        if isinstance(nested, Loop) and nested.count is not None:
-            arguments.append("i64 %count")
-        super().__init__(name, arguments, module)
-        self.sizes = {symbol: f"%n{k}" for k, (symbol, _) in enumerate(nested.sizes)}
-        self.allocated: list[str] = []
-        self.on_stack = 0
-
-    def body(self, program: Program, label: str, carried: Mapping[str, str] | None = None) -> _Body:
-        """Write the function of a Program inside."""
-        return _Body(self, program, f"{self.name}_{label}", [*self.sizes], carried or {})
+    sizes: dict[str, str]
 
     def size(self, extent: Extent) -> str:
         """An ``i64`` for an extent inside."""
@@ -95,6 +83,78 @@ class _Code(Assembler):
             total = self.value(f"add i64 {total}, {term}")
         return total
 
+    def rounded_bytes(self, kind: str, count: Extent) -> str:
+        """How many bytes so many elements take, up to the next line of the caches."""
+        size = self.value(f"add i64 {self.bytes(kind, self.size(count))}, 63")
+        return self.value(f"and i64 {size}, -64")
+
+    def bytes_inside(self, inside: Sequence[Nested], module: Module) -> str:
+        """How many bytes the largest of some nested functions wants."""
+        most = "0"
+        for nested in inside:
+            sizes = ", ".join(f"i64 {self.size(extent)}" for _, extent in nested.sizes)
+            wanted = self.value(f"call i64 @{module.nested[nested]}_bytes({sizes})")
+            is_more = self.value(f"icmp sgt i64 {wanted}, {most}")
+            most = self.value(f"select i1 {is_more}, i64 {wanted}, i64 {most}")
+        return most
+
+
+class _Code(_Sized):
+    """One function, with its memory."""
+
+    def __init__(self, nested: Nested, name: str, module: Module, lower_body: LowerBody) -> None:
+        self.module = module
+        self.nested = nested
+        self.lower_body = lower_body
+        arguments = [f"ptr %o{k}" for k in range(len(nested.results()))]
+        arguments += [f"ptr %x{k}" for k in range(len(nested.operand_types()))]
+        arguments += [f"i64 %n{k}" for k in range(len(nested.sizes))]
+        if isinstance(nested, Loop) and nested.count is not None:
+            arguments.append("i64 %count")
+        arguments.append("ptr %memory")
+        super().__init__(name, arguments, module)
+        self.sizes = {symbol: f"%n{k}" for k, (symbol, _) in enumerate(nested.sizes)}
+        self.inside: list[Nested] = []
+        self.wanted: list[tuple[str, Extent]] = []
+        self.shared = "%memory"
+        self.next = ""
+        self.on_stack = 0
+
+    def body(self, program: Program, label: str, carried: Mapping[str, str] | None = None) -> _Body:
+        """Write the function of a Program inside."""
+        body = _Body(self, program, f"{self.name}_{label}", [*self.sizes], carried or {})
+        for node in walk(body.schedule.body):
+            nested = nested_of(node.equation.pattern) if isinstance(node, Statement) else None
+            if nested is not None and self.module.nested[nested] in self.module.with_memory:
+                self.inside.append(nested)
+        return body
+
+    def begin_memory(self) -> None:
+        """Find where the arrays lie: behind what is nested, of which one runs at a time."""
+        inner = self.bytes_inside(self.inside, self.module)
+        self.next = self.at("i8", self.shared, inner)
+
+    def bytes_function(self) -> list[str]:
+        """Write the function that says how much memory is wanted, if any is."""
+        is_run = isinstance(self.nested, Run)
+        if not is_run and not self.wanted and not self.inside:
+            return []
+        if not is_run:  # which takes its own
+            self.module.with_memory.add(self.name)
+        names = [f"%n{k}" for k in range(len(self.nested.sizes))]
+        sizes = dict(zip((symbol for symbol, _ in self.nested.sizes), names, strict=True))
+        if isinstance(self.nested, Run):
+            names.append("%own")
+            sizes[self.nested.symbol] = "%own"
+        code = _Sized("", [], self.declarer)
+        code.sizes = sizes
+        total = code.bytes_inside(self.inside, self.module)
+        for kind, count in self.wanted:
+            total = code.value(f"add i64 {total}, {code.rounded_bytes(kind, count)}")
+        arguments = ", ".join(f"i64 {n}" for n in names)
+        head = f"define internal i64 @{self.name}_bytes({arguments}) memory(none) {{"
+        return [head, "entry:", *code.head, *code.lines, f"  ret i64 {total}", "}"]
+
     def count(self, array_type: ArrayType) -> Extent:
         """The number of elements, a number where it is known."""
         total: Extent = 1
@@ -103,7 +163,7 @@ class _Code(Assembler):
         return total
 
     def memory(self, array_type: ArrayType) -> str:
-        """Take memory for an array, on the stack if it is small; it is given back at the end."""
+        """Take memory for an array, on the stack if it is small."""
         count = self.count(array_type)
         kind = memory_type(array_type.dtype)
         if isinstance(count, int) and count <= STACK_LIMIT and self.on_stack < MAX_ON_STACK:
@@ -111,8 +171,9 @@ class _Code(Assembler):
             self.counter += 1
             self.head.append(f"  %s{self.counter} = alloca [{max(count, 1)} x {kind}], align 64")
             return f"%s{self.counter}"
-        pointer = self.allocate(kind, self.size(count), MEMORY, *self.allocated)
-        self.allocated.append(pointer)
+        pointer = self.next
+        self.next = self.at("i8", pointer, self.rounded_bytes(kind, count))
+        self.wanted.append((kind, count))
         return pointer
 
     def scratch(self, body: _Body) -> list[str]:
@@ -134,6 +195,7 @@ class _Code(Assembler):
         pointers = [*inputs, *self.constants(body), *outputs, *scratch]
         arguments = [f"ptr {p}" for p in pointers]
         arguments += [f"i64 {self.sizes[symbol]}" for symbol in body.sizes]
+        arguments.append(f"ptr {self.shared}")
         return self.value(f"call i32 @{body.name}({', '.join(arguments)})")
 
     def copy_array(self, array_type: ArrayType, target: str, source: str) -> None:
@@ -156,8 +218,7 @@ class _Code(Assembler):
             self.copy_array(array_type, pointer, source)
 
     def finish(self, status: str) -> None:
-        """Give memory back and return a status."""
-        self.release(*self.allocated)
+        """Return a status."""
         self.add(f"ret i32 {status}")
         self.lines.append("after:")  # which nothing reaches
 
@@ -170,6 +231,7 @@ class _LoopCode:
         c, step = code, loop.step
         pairs = zip(loop.carried, loop.carried_out, strict=True)
         self.body = c.body(step, "step", dict(pairs))
+        c.begin_memory()
         self.first = 1 if loop.has_limit else 0
         self.carried = [step.types[name] for name in loop.carried]
         self.stacked = [step.types[name] for name in loop.stacked]
@@ -266,29 +328,35 @@ def _loop(c: _Code, loop: Nested) -> None:
 def _branch(c: _Code, branch: Nested) -> None:
     assert isinstance(branch, Branch)
     bodies = [c.body(p, label) for p, label in zip(branch.programs, ("true", "false"), strict=True)]
+    c.begin_memory()
     inputs = [f"%x{1 + k}" for k in range(len(branch.on_true.inputs))]
     types = [branch.on_true.types[name] for name in branch.on_true.outputs]
     outputs = [c.or_own(f"%o{k}", t) for k, t in enumerate(types)]
-    common = list(c.allocated)
+    common = c.next
     test = c.value(f"icmp ne i8 {c.load('i8', '%x0')}, 0")
     for body in bodies:
         with c.when(test):
-            c.allocated = list(common)
+            c.next = common
             scratch = c.scratch(body)
             c.finish(c.run(body, inputs, outputs, scratch))
             c.lines[-1] = f"after_{body.name}:"
         test = "true"
-    c.allocated = common
 
 
 def _run(c: _Code, run: Nested) -> None:
     assert isinstance(run, Run)
     c.sizes[run.symbol] = c.load("i64", "%x0")
     body = c.body(run.program, "body")
+    sizes = ", ".join(f"i64 {n}" for n in c.sizes.values())
+    wanted = c.value(f"call i64 @{c.name}_bytes({sizes})")
+    c.shared = c.allocate("i8", wanted, MEMORY)
+    c.begin_memory()
     types = [run.program.types[name] for name in run.program.outputs]
     outputs = [c.or_own(f"%o{k}", t) for k, t in enumerate(types)]
     inputs = [f"%x{k}" for k in range(len(run.program.inputs))]
-    c.finish(c.run(body, inputs, outputs, c.scratch(body)))
+    status = c.run(body, inputs, outputs, c.scratch(body))
+    c.release(c.shared)
+    c.finish(status)
 
 
 def llvm_constant(data: np.ndarray) -> str:

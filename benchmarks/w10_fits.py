@@ -117,9 +117,7 @@ def with_scipy(data):
     if len(data.y) > MAX_SCIPY:
         raise Skip(f"it takes minutes for more than {MAX_SCIPY} fits")
     fit = partial(scipy.optimize.curve_fit, gaussian, data.x, ftol=TOL)
-    return lambda: np.array(
-        [fit(ydata=y, p0=p)[0] for y, p in zip(data.y, data.p0, strict=True)]
-    )
+    return lambda: np.array([fit(ydata=y, p0=p)[0] for y, p in zip(data.y, data.p0, strict=True)])
 
 
 def check(data, answer):

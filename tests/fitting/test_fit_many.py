@@ -72,9 +72,7 @@ def test_nist_from_the_second_start(name):
     """Solved, each of them; and from the first start never silently wrong."""
     dataset, model = load(name), PROBLEMS[name].model
     y = np.stack([dataset.y, dataset.y])
-    result = sd.fit_many(
-        model, dataset.x, y, dataset.starts[::-1], max_steps=1000, own_x=False
-    )
+    result = sd.fit_many(model, dataset.x, y, dataset.starts[::-1], max_steps=1000, own_x=False)
     digits = [certified_digits(p, dataset.params) for p in result.params]
     assert result.converged[0]
     assert digits[0] >= 6
@@ -90,9 +88,7 @@ def test_scaled_data_give_scaled_parameters(decays, scale):
     np.testing.assert_allclose(scaled.params / factors, plain.params, rtol=1e-8, atol=1e-8)
     assert np.abs(scaled.n_steps - plain.n_steps).max() <= 1
     other = sd.fit_many(decay, X * scale, decays, START / [1.0, scale, 1.0])
-    np.testing.assert_allclose(
-        other.params * [1.0, scale, 1.0], plain.params, rtol=1e-8, atol=1e-8
-    )
+    np.testing.assert_allclose(other.params * [1.0, scale, 1.0], plain.params, rtol=1e-8, atol=1e-8)
     assert np.abs(other.n_steps - plain.n_steps).max() <= 1
 
 

@@ -95,9 +95,7 @@ def make_series(side: int = SIDE, seed: int = 0) -> Series:
     density, t2 = density.ravel(), t2.ravel()
     signal = density[:, None] * np.exp(-times / np.where(t2 > 0, t2, 1.0)[:, None])
     noise = NOISE * np.random.default_rng(seed).standard_normal(signal.shape)
-    return Series(
-        times.astype(np.float32), (signal + noise).astype(np.float32), density, t2
-    )
+    return Series(times.astype(np.float32), (signal + noise).astype(np.float32), density, t2)
 
 
 def decay(time, density, t2):  # type: ignore[no-untyped-def]
@@ -150,9 +148,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if report.converged_percent >= 99 and 0.9 < report.spread < 1.1 else 1
 
 
-def _summarize(
-    series: Series, result: sd.FitManyResult, compile_s: float, fit_s: float
-) -> _Report:
+def _summarize(series: Series, result: sd.FitManyResult, compile_s: float, fit_s: float) -> _Report:
     head = series.t2 > 0
     good = head & result.converged
     t2, true, sigma = result.params[good, 1], series.t2[good], result.stderr[good, 1]
@@ -175,21 +171,16 @@ def _summarize(
 
 def _as_text(r: _Report) -> str:
     side = round(r.n_pixels**0.5)
-    return "\n".join(
-        [
-            f"A T2 map of {side} x {side} pixels, {r.n_echoes} echoes each: one fit of density and "
-            "T2 a pixel, in float32.",
-            f"The pictures are made, not measured: Shepp and Logan's head with {NOISE:.0%} of "
-            "Gaussian noise.",
-            "",
-            f"{r.n_pixels} fits in {r.fit_s:.3f} s: {r.fits_per_s / 1e6:.2f} million a second on "
-            f"up to {r.threads} threads, after {r.compile_s:.2f} s to trace and compile.",
-            f"Of {r.n_head} pixels of the head {r.converged_percent:.2f} % converged.",
-            f"Median error of T2 {r.median_error:.2%}; {r.predicted_error:.2%} by the fits' own "
-            "standard errors.",
-            f"68.3 % of the errors are below {r.spread:.3f} standard errors.",
-        ]
-    )
+    return f"""\
+A T2 map of {side} x {side} pixels, {r.n_echoes} echoes each: \
+one fit of density and T2 a pixel, in float32.
+The pictures are made, not measured: Shepp and Logan's head with {NOISE:.0%} of Gaussian noise.
+
+{r.n_pixels} fits in {r.fit_s:.3f} s: {r.fits_per_s / 1e6:.2f} million a second on up to {r.threads} \
+threads, after {r.compile_s:.2f} s to trace and compile.
+Of {r.n_head} pixels of the head {r.converged_percent:.2f} % converged.
+Median error of T2 {r.median_error:.2%}; {r.predicted_error:.2%} by the fits' own standard errors.
+68.3 % of the errors are below {r.spread:.3f} standard errors."""
 
 
 def _draw(series: Series, result: sd.FitManyResult, path: Path) -> None:
@@ -202,7 +193,12 @@ def _draw(series: Series, result: sd.FitManyResult, path: Path) -> None:
     panels = (
         ("first echo", series.pictures[:, 0], "gray", None),
         ("T2 in ms", t2, "viridis", (0, 350)),
-        ("relative error of T2", t2 / np.where(head, series.t2, np.nan) - 1, "coolwarm", (-0.2, 0.2)),
+        (
+            "relative error of T2",
+            t2 / np.where(head, series.t2, np.nan) - 1,
+            "coolwarm",
+            (-0.2, 0.2),
+        ),
     )
     figure = Figure(figsize=(12, 4), layout="constrained")
     for axes, (title, values, colors, limits) in zip(figure.subplots(1, 3), panels, strict=True):

@@ -135,7 +135,9 @@ def sum_points(
         columns = [np.where(is_used, c, 0.0) for c in columns]
     gradient = [np.sum(c * slope, axis=0) for c in columns]
     scaled = [c if curvature is None else c * curvature for c in columns]
-    matrix = [np.sum(scaled[i] * columns[k], axis=0) for i in range(len(columns)) for k in range(i + 1)]
+    matrix = [
+        np.sum(scaled[i] * columns[k], axis=0) for i in range(len(columns)) for k in range(i + 1)
+    ]
     return Sums(np.sum(cost, axis=0), gradient, matrix)
 
 
@@ -147,5 +149,3 @@ def data_sizes(estimator: Estimator, eps: float, y: Any, weighting: Weighting | 
         return np.sqrt(size), 4.0 * eps * size
     size = np.sum(weights * y * y, axis=0)
     return np.sqrt(size), 0.0
-
-

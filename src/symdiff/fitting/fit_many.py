@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
 
 from symdiff.fitting.lane_driver import Options, fit_all
 from symdiff.fitting.lane_kernels import kernels_for
@@ -89,6 +88,8 @@ def fit_many(
     ------
     ShapeError, DTypeError, ValueError
         The arguments do not fit each other.
+    UnsupportedOperationError
+        There are more than 12 parameters to fit.
     DeviceError
         The target is not there.
     TracingError, UnsupportedOperationError

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -146,7 +145,9 @@ class Chunk:
         y, weights = np.ascontiguousarray(data.y[chunk], p.dtype), data.weights
         self.counts = np.full(len(y), p.n_points)
         if p.weighting == "gaps":
-            y, weights = _without_gaps(y, weights if weights is None or weights.ndim == 1 else weights[chunk])
+            y, weights = _without_gaps(
+                y, weights if weights is None or weights.ndim == 1 else weights[chunk]
+            )
             self.counts = np.count_nonzero(weights, axis=1)
         elif p.weighting == "own" and weights is not None:
             weights = np.ascontiguousarray(weights[chunk], p.dtype)

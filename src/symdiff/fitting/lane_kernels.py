@@ -232,5 +232,3 @@ def kernels_for(model: Callable[..., Any], problem: Problem) -> Kernels:
                 known.clear()
             known[problem] = Kernels(model, problem)
         return known[problem]
-
-

@@ -80,18 +80,22 @@ class Layout(NamedTuple):
 
     @property
     def objective(self) -> int:
+        """The row of the objective."""
         return self.scalars
 
     @property
     def damping(self) -> int:
+        """The row of the damping; then its growth, and the least offset."""
         return self.scalars + 1
 
     @property
     def steps(self) -> int:
+        """The row of the steps tried."""
         return self.scalars + 5
 
     @property
     def status(self) -> int:
+        """The row of the status."""
         return self.scalars + 6
 
     @property
@@ -251,7 +255,9 @@ def propose(
     z = [-u * v for u, v in zip(forward(lower, gradient), inverse, strict=True)]
     trial = [p + d for p, d in zip(params, backward(lower, z), strict=True)]
     if bounds is not None:
-        trial = [np.minimum(np.maximum(t, lo), hi) for t, (lo, hi) in zip(trial, bounds, strict=True)]
+        trial = [
+            np.minimum(np.maximum(t, lo), hi) for t, (lo, hi) in zip(trial, bounds, strict=True)
+        ]
     step = [t - p for t, p in zip(trial, params, strict=True)]
     images = [total([sums.curvature[at(i, k)] * step[k] for k in range(m)]) for i in range(m)]
     promised = total(

@@ -100,10 +100,12 @@ class FitManyResult:
         >>> import numpy as np, symdiff as sd
         >>> x, a = np.arange(5.0), np.array([[1.0], [2.0], [3.0]])
         >>> print(sd.fit_many(lambda x, a, b: a * x + b, x, a * x + 1, p0=[1.0, 0.0]).summary())
-        3 fits of 5 ... 
+        3 fits of 5 ...
         """
         n_fits = len(self)
-        lines = [f"{n_fits} fits of {self.params.shape[1]} parameters, {self._mean_steps()} steps each"]
+        lines = [
+            f"{n_fits} fits of {self.params.shape[1]} parameters, {self._mean_steps()} steps each"
+        ]
         for code, count in zip(*np.unique(self.status, return_counts=True), strict=True):
             status = FitStatus(int(code))
             lines.append(f"  {count:>9} {status.name.lower():<15} {status.message}")
@@ -136,9 +138,7 @@ class FitManyResult:
         try:
             from matplotlib import pyplot  # noqa: PLC0415 - an extra
         except ImportError:
-            raise ImportError(
-                "plot needs matplotlib: pip install 'symdiff-jit[plot]'"
-            ) from None
+            raise ImportError("plot needs matplotlib: pip install 'symdiff-jit[plot]'") from None
         count = self.params.shape[1]
         if ax is None:
             _, ax = pyplot.subplots(

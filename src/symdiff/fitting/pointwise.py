@@ -60,9 +60,7 @@ def with_columns(program: Program, params: Sequence[str]) -> Program:
         source: Operand = Literal(0, dtype) if column is None else Read(column, loops)
         equations.append(Equation(name, loops, "=", COPY, (source,), shape, None))
         outputs.append(name)
-    return optimize(
-        made.replace(types=types, equations=tuple(equations), outputs=tuple(outputs))
-    )
+    return optimize(made.replace(types=types, equations=tuple(equations), outputs=tuple(outputs)))
 
 
 def one_point(program: Program) -> Program | None:
@@ -226,5 +224,3 @@ def _reads_points(i: Index, axes: dict[str, int | None]) -> bool:
 
 def _mentions_size(i: Affine, extent: Size) -> bool:
     return _mentions(i.offset, extent) or any(_mentions(c, extent) for _, c in i.terms)
-
-

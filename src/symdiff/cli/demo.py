@@ -1,4 +1,4 @@
-"""``symdiff demo``: fit all 27 NIST problems from both starting points, or each pixel of a picture."""
+"""``symdiff demo``: fit 27 NIST problems from both starting points, or each pixel of a picture."""
 
 import argparse
 import difflib
@@ -34,12 +34,12 @@ def add_parser(commands: Any) -> None:
     """
     parser = commands.add_parser(
         "demo",
-        help="fit the 27 NIST StRD problems and compare with SciPy, or each pixel of a picture",
+        help="fit the 27 NIST StRD problems and compare with SciPy, or pixels of a picture",
         description=(
             "Fit the 27 NIST StRD nonlinear regression problems from both of their starting points "
             "with symdiff.curve_fit and scipy.optimize.curve_fit, both with default options, and "
             "compare the answers with the certified ones. Or, with 'pixels', make a series of 16 "
-            "noisy pictures of 512 x 512 pixels and fit a decay to each pixel with symdiff.fit_many."
+            "noisy pictures of 512 x 512 pixels and fit a decay to each with symdiff.fit_many."
         ),
         epilog=(
             "exit status: 0 when every fit converged to at least "

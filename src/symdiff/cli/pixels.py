@@ -176,8 +176,8 @@ A T2 map of {side} x {side} pixels, {r.n_echoes} echoes each: \
 one fit of density and T2 a pixel, in float32.
 The pictures are made, not measured: Shepp and Logan's head with {NOISE:.0%} of Gaussian noise.
 
-{r.n_pixels} fits in {r.fit_s:.3f} s: {r.fits_per_s / 1e6:.2f} million a second on up to {r.threads} \
-threads, after {r.compile_s:.2f} s to trace and compile.
+{r.n_pixels} fits in {r.fit_s:.3f} s: {r.fits_per_s / 1e6:.2f} million a second on up to \
+{r.threads} threads, after {r.compile_s:.2f} s to trace and compile.
 Of {r.n_head} pixels of the head {r.converged_percent:.2f} % converged.
 Median error of T2 {r.median_error:.2%}; {r.predicted_error:.2%} by the fits' own standard errors.
 68.3 % of the errors are below {r.spread:.3f} standard errors."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-
 from symdiff.fitting.lane_driver import Options, fit_all
 from symdiff.fitting.lane_kernels import kernels_for
 from symdiff.fitting.many_arguments import read_arguments

@@ -114,7 +114,7 @@ def _is_ragged(values: Any) -> bool:
 
 
 def _padded(rows: Sequence[Any], name: str, fill: float | None) -> np.ndarray:
-    """Fill up arrays of different lengths, along their last axis; with their last if `fill` is None."""
+    """Fill up arrays along their last axis; with their last element if `fill` is None."""
     arrays = [_reals(r, f"{name}[{n}]") for n, r in enumerate(rows)]
     lengths = [a.shape[-1] if a.ndim else 0 for a in arrays]
     if len({a.shape[:-1] for a in arrays}) > 1 or min(lengths) == 0:
@@ -133,7 +133,7 @@ def _padded(rows: Sequence[Any], name: str, fill: float | None) -> np.ndarray:
 def _read_x(
     x: Any, n_fits: int, n_points: int, dtype: np.dtype, own_x: bool | None
 ) -> tuple[np.ndarray, bool]:
-    """Give x with the points' axis before that of the predictors, and whether each fit has its own."""
+    """Give x, points before predictors, and whether each fit has its own."""
     if not isinstance(x, np.ndarray) and _is_ragged(x):
         x = _padded(x, "x", None)
     array = _reals(x, "x")
@@ -248,6 +248,7 @@ def _box(bounds: Any, starts: np.ndarray, free: tuple[int, ...]) -> np.ndarray |
     if is_outside.any():
         k = int(np.argmax(is_outside))
         raise ValueError(
-            f"p0 is outside of the bounds, first in fit {k}: {at[k]} not in [{lower[k]}, {upper[k]}]"
+            f"p0 is outside of the bounds, first in fit {k}: "
+            f"{at[k]} not in [{lower[k]}, {upper[k]}]"
         )
     return np.ascontiguousarray(np.concatenate([lower, upper], axis=1))

@@ -121,7 +121,7 @@ def with_scipy(data):
 
 
 def check(data, answer):
-    """Near SciPy's optimum, for the first fits: so near that the noise of the data is far larger."""
+    """Near SciPy's optimum, for the first fits: the noise of the data is far larger."""
     import scipy.optimize
 
     answer = np.array(answer, float)

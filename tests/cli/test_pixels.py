@@ -45,7 +45,9 @@ def test_picture(small, tmp_path, capsys):
 
 
 def test_only_is_refused(capsys):
-    assert main(["demo", "pixels", "--only", "Misra1a"]) == 2
+    with pytest.raises(SystemExit) as exit_:
+        main(["demo", "pixels", "--only", "Misra1a"])
+    assert exit_.value.code == 2
     assert "--only" in capsys.readouterr().err
 
 

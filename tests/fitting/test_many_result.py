@@ -32,13 +32,13 @@ def test_repr(result):
 
 def test_plot(result):
     pytest.importorskip("matplotlib").use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - an extra
 
     axes = result.plot()
     assert [a.get_xlabel() for a in axes] == ["slope", "offset"]
     with pytest.raises(ValueError, match="axes"):
         result.plot(axes[:1])
-    pyplot.close("all")
+    plt.close("all")
 
 
 def test_without_xarray(result, monkeypatch):

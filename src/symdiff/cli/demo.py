@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> int:
     Parameters
     ----------
     args
-        ``what`` ("nist", "train" or "pixels"), ``only`` (a list of problems, or None for all), ``json``,
-        ``plot`` (a path or None), and ``misuse``, which does not return.
+        ``what`` ("nist", "train" or "pixels"), ``only`` (a list of problems, or None for all),
+        ``json``, ``plot`` (a path or None), and ``misuse``, which does not return.
 
     Returns
     -------

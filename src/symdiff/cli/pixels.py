@@ -171,21 +171,16 @@ def _summarize(series: Series, result: sd.FitManyResult, compile_s: float, fit_s
 
 def _as_text(r: _Report) -> str:
     side = round(r.n_pixels**0.5)
-    return "\n".join(
-        [
-            f"A T2 map of {side} x {side} pixels, {r.n_echoes} echoes each: one fit of density and "
-            "T2 a pixel, in float32.",
-            f"The pictures are made, not measured: Shepp and Logan's head with {NOISE:.0%} of "
-            "Gaussian noise.",
-            "",
-            f"{r.n_pixels} fits in {r.fit_s:.3f} s: {r.fits_per_s / 1e6:.2f} million a second on "
-            f"up to {r.threads} threads, after {r.compile_s:.2f} s to trace and compile.",
-            f"Of {r.n_head} pixels of the head {r.converged_percent:.2f} % converged.",
-            f"Median error of T2 {r.median_error:.2%}; {r.predicted_error:.2%} by the fits' own "
-            "standard errors.",
-            f"68.3 % of the errors are below {r.spread:.3f} standard errors.",
-        ]
-    )
+    return f"""\
+A T2 map of {side} x {side} pixels, {r.n_echoes} echoes each: \
+one fit of density and T2 a pixel, in float32.
+The pictures are made, not measured: Shepp and Logan's head with {NOISE:.0%} of Gaussian noise.
+
+{r.n_pixels} fits in {r.fit_s:.3f} s: {r.fits_per_s / 1e6:.2f} million a second on up to \
+{r.threads} threads, after {r.compile_s:.2f} s to trace and compile.
+Of {r.n_head} pixels of the head {r.converged_percent:.2f} % converged.
+Median error of T2 {r.median_error:.2%}; {r.predicted_error:.2%} by the fits' own standard errors.
+68.3 % of the errors are below {r.spread:.3f} standard errors."""
 
 
 def _draw(series: Series, result: sd.FitManyResult, path: Path) -> None:

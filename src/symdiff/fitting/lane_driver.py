@@ -125,7 +125,7 @@ def _chunk_size(kernels: Kernels) -> int:
 
 
 def _grouped(rows: np.ndarray) -> np.ndarray:
-    """Group fits: (fits, ...) to (groups, lanes, ...); copies of the first fill up the last group."""
+    """Group fits: (fits, ...) to (groups, lanes, ...); copies of the first fill up the last."""
     missing = -len(rows) % LANES
     if missing:
         rows = np.concatenate([rows, np.broadcast_to(rows[:1], (missing, *rows.shape[1:]))])
@@ -143,16 +143,14 @@ class Chunk:
         p = kernels.problem
         self.kernels, self.options, self.chunk = kernels, options, chunk
         y, weights = np.ascontiguousarray(data.y[chunk], p.dtype), data.weights
+        if weights is not None and weights.ndim == 2:
+            weights = weights[chunk]
         self.counts = np.full(len(y), p.n_points)
         if p.weighting == "gaps":
-            y, weights = _without_gaps(
-                y, weights if weights is None or weights.ndim == 1 else weights[chunk]
-            )
+            y, weights = _without_gaps(y, weights)
             self.counts = np.count_nonzero(weights, axis=1)
-        elif p.weighting == "own" and weights is not None:
-            weights = np.ascontiguousarray(weights[chunk], p.dtype)
-        if p.weighting in ("own", "gaps"):
-            weights = _grouped(weights)
+        if weights is not None and weights.ndim == 2:
+            weights = _grouped(np.ascontiguousarray(weights, p.dtype))
         x = data.x
         if p.has_own_x:
             x = _grouped(np.ascontiguousarray(x[chunk], p.dtype))
@@ -204,7 +202,7 @@ class Chunk:
             gathered = _grouped(self.state[groups, :, lanes])
             state = np.ascontiguousarray(gathered.transpose(0, 2, 1))
             arrays = [
-                _grouped(_ungrouped(a)[who]) if is_one else a
+                _grouped(_ungrouped(a)[who]) if is_one and a is not None else a
                 for a, is_one in zip(self.arrays, self.is_own, strict=True)
             ]
 

@@ -12,7 +12,8 @@ import numpy as np
 from symdiff.errors import ShapeError, at_user_line
 from symdiff.fitting import levenberg_marquardt as lm
 from symdiff.fitting.estimators import Estimator, Weighting, data_sizes, sum_points
-from symdiff.fitting.lanes import Layout, Rules, Solver, Sums, invert
+from symdiff.fitting.lane_algebra import invert
+from symdiff.fitting.lanes import Layout, Rules, Solver, Sums
 from symdiff.fitting.pointwise import one_point, with_columns
 from symdiff.runtime.batching import vmap
 from symdiff.runtime.function import Function

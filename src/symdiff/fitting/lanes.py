@@ -33,9 +33,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.fitting import levenberg_marquardt as lm
+from symdiff.fitting.lane_algebra import at, backward, factor, forward, total
 from symdiff.tracing.structured import while_loop
 
-__all__ = ["Layout", "Rules", "Solver", "Sums", "at", "invert"]
+__all__ = ["Layout", "Rules", "Solver", "Sums"]
 
 
 class Sums(NamedTuple):
@@ -80,18 +81,22 @@ class Layout(NamedTuple):
 
     @property
     def objective(self) -> int:
+        """The row of the objective."""
         return self.scalars
 
     @property
     def damping(self) -> int:
+        """The row of the damping; then its growth, and the least offset."""
         return self.scalars + 1
 
     @property
     def steps(self) -> int:
+        """The row of the steps tried."""
         return self.scalars + 5
 
     @property
     def status(self) -> int:
+        """The row of the status."""
         return self.scalars + 6
 
     @property
@@ -150,71 +155,6 @@ class Rules(NamedTuple):
         return min(lm.MAX_DAMPING, self.eps**-1.25)
 
 
-def at(i: int, j: int) -> int:
-    """Where an element of a symmetric matrix is in its lower triangle."""
-    return i * (i + 1) // 2 + j if i >= j else j * (j + 1) // 2 + i
-
-
-def factor(matrix: Sequence[Any], m: int, floor: float) -> tuple[list[Any], list[Any], Any]:
-    """Factor ``L D L'``.
-
-    Returns
-    -------
-    lower : list
-        The lower triangle of L, its diagonal unused.
-    inverse : list
-        The reciprocals of D; 0 where a column depends on those before it.
-    is_singular : array
-        Whether there is such a column.
-    """
-    lower: list[Any] = [None] * (m * (m + 1) // 2)
-    inverse: list[Any] = []
-    is_singular: Any = None
-    for i in range(m):
-        scaled = []
-        for k in range(i):
-            v = matrix[at(i, k)]
-            for c in range(k):
-                v = v - scaled[c] * lower[at(k, c)]
-            scaled.append(v)
-            lower[at(i, k)] = v * inverse[k]
-        pivot = matrix[at(i, i)]
-        for c in range(i):
-            pivot = pivot - scaled[c] * lower[at(i, c)]
-        is_regular = pivot > floor * matrix[at(i, i)]
-        inverse.append(np.where(is_regular, 1.0 / np.where(is_regular, pivot, 1.0), 0.0))
-        lost = ~is_regular
-        is_singular = lost if is_singular is None else is_singular | lost
-    return lower, inverse, is_singular
-
-
-def forward(lower: Sequence[Any], vector: Sequence[Any]) -> list[Any]:
-    """Solve ``L z = vector``."""
-    z: list[Any] = []
-    for i, v in enumerate(vector):
-        for k in range(i):
-            v = v - lower[at(i, k)] * z[k]  # noqa: PLW2901 - a sum
-        z.append(v)
-    return z
-
-
-def backward(lower: Sequence[Any], vector: Sequence[Any]) -> list[Any]:
-    """Solve ``L' z = vector``."""
-    z = [*vector]
-    for i in reversed(range(len(z))):
-        for k in range(i + 1, len(z)):
-            z[i] = z[i] - lower[at(k, i)] * z[k]
-    return z
-
-
-def total(values: Sequence[Any]) -> Any:
-    """Add up."""
-    result = values[0]
-    for v in values[1:]:
-        result = result + v
-    return result
-
-
 def hold(
     params: Sequence[Any], sums: Sums, bounds: Sequence[tuple[Any, Any]] | None
 ) -> tuple[list[Any], list[Any]]:
@@ -228,8 +168,9 @@ def hold(
     gradient = [np.where(f, g, 0.0) for f, g in zip(is_free, sums.gradient, strict=True)]
     matrix: list[Any] = []
     for i in range(m):
-        for k in range(i):
-            matrix.append(np.where(is_free[i] & is_free[k], sums.curvature[at(i, k)], 0.0))
+        matrix += [
+            np.where(is_free[i] & is_free[k], sums.curvature[at(i, k)], 0.0) for k in range(i)
+        ]
         matrix.append(np.where(is_free[i], sums.curvature[at(i, i)], 1.0))
     return gradient, matrix
 
@@ -439,21 +380,3 @@ class Solver(NamedTuple):
         rows = [*params, *lanes.scale, *lanes.gradient, *lanes.curvature]
         rows += [lanes.objective, lanes.damping, lanes.growth, lanes.least]
         return np.stack([*rows, lanes.unmeasured, lanes.steps, lanes.status])
-
-
-def invert(curvature: Sequence[Any], m: int, floor: float) -> tuple[list[Any], Any]:
-    """Invert a matrix, lower triangle to lower triangle, and say whether it is singular."""
-    lower, inverse, is_singular = factor(curvature, m, floor)
-    result: list[Any] = [None] * (m * (m + 1) // 2)
-    columns: list[dict[int, Any]] = []
-    for k in range(m):  # columns of inv(L), from the diagonal down
-        column: dict[int, Any] = {k: 1.0}
-        for i in range(k + 1, m):
-            column[i] = -total([lower[at(i, c)] * column[c] for c in range(k, i)])
-        columns.append(column)
-    for i in range(m):
-        for k in range(i + 1):
-            result[at(i, k)] = total(
-                [columns[i][c] * columns[k][c] * inverse[c] for c in range(i, m)]
-            )
-    return result, is_singular

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.errors import DTypeError, ShapeError, at_user_line
+from symdiff.errors import DTypeError, ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.fitting.estimators import LOSSES, Estimator
 from symdiff.fitting.lane_driver import Data
 from symdiff.fitting.lane_kernels import Problem
 
-__all__ = ["read_arguments"]
+__all__ = ["MAX_FREE", "read_arguments"]
+
+MAX_FREE = 12
+"""The linear algebra of the solver is written out, and takes the compiler 8 s for so many."""
 
 BLOCK = 1 << 18
 """Numbers that are looked at together, so that data on disk are never read as a whole."""
@@ -48,6 +51,7 @@ def read_arguments(
     starts = _spread(_reals(p0, "p0", dtype), "p0", n_fits)
     n_params = starts.shape[1]
     free = _free(fixed, n_params)
+    _require_few(free)
     data_x, has_own_x = _read_x(x, n_fits, n_points, dtype, own_x)
     given = None if weights is None else _read_weights(weights, n_fits, n_points)
     has_gaps = _scan(data_y, given, kind)
@@ -110,7 +114,7 @@ def _is_ragged(values: Any) -> bool:
 
 
 def _padded(rows: Sequence[Any], name: str, fill: float | None) -> np.ndarray:
-    """Fill up arrays of different lengths, along their last axis; with their last if `fill` is None."""
+    """Fill up arrays along their last axis; with their last element if `fill` is None."""
     arrays = [_reals(r, f"{name}[{n}]") for n, r in enumerate(rows)]
     lengths = [a.shape[-1] if a.ndim else 0 for a in arrays]
     if len({a.shape[:-1] for a in arrays}) > 1 or min(lengths) == 0:
@@ -129,7 +133,7 @@ def _padded(rows: Sequence[Any], name: str, fill: float | None) -> np.ndarray:
 def _read_x(
     x: Any, n_fits: int, n_points: int, dtype: np.dtype, own_x: bool | None
 ) -> tuple[np.ndarray, bool]:
-    """Give x with the points' axis before that of the predictors, and whether each fit has its own."""
+    """Give x, points before predictors, and whether each fit has its own."""
     if not isinstance(x, np.ndarray) and _is_ragged(x):
         x = _padded(x, "x", None)
     array = _reals(x, "x")
@@ -214,6 +218,16 @@ def _free(fixed: Any, n_params: int) -> tuple[int, ...]:
     return tuple(np.flatnonzero(~mask).tolist())
 
 
+def _require_few(free: tuple[int, ...]) -> None:
+    if len(free) > MAX_FREE:
+        raise UnsupportedOperationError(
+            at_user_line(
+                f"fit_many fits up to {MAX_FREE} parameters, not {len(free)}: hold some with "
+                "fixed=, or call curve_fit for each data set"
+            )
+        )
+
+
 def _box(bounds: Any, starts: np.ndarray, free: tuple[int, ...]) -> np.ndarray | None:
     """Lower and upper bounds of the free parameters, side by side; None where there are none."""
     if bounds is None:
@@ -234,6 +248,7 @@ def _box(bounds: Any, starts: np.ndarray, free: tuple[int, ...]) -> np.ndarray |
     if is_outside.any():
         k = int(np.argmax(is_outside))
         raise ValueError(
-            f"p0 is outside of the bounds, first in fit {k}: {at[k]} not in [{lower[k]}, {upper[k]}]"
+            f"p0 is outside of the bounds, first in fit {k}: "
+            f"{at[k]} not in [{lower[k]}, {upper[k]}]"
         )
     return np.ascontiguousarray(np.concatenate([lower, upper], axis=1))

@@ -90,7 +90,8 @@ class FitManyResult:
 
     def __repr__(self) -> str:
         n_fits, n_params = self.params.shape
-        return f"<FitManyResult: {np.count_nonzero(self.converged)} of {n_fits} fits of {n_params} parameters converged>"
+        good = np.count_nonzero(self.converged)
+        return f"<FitManyResult: {good} of {n_fits} fits of {n_params} parameters converged>"
 
     def summary(self) -> str:
         """Say how the fits ended, and how the parameters are spread over those that converged.
@@ -100,7 +101,9 @@ class FitManyResult:
         >>> import numpy as np, symdiff as sd
         >>> x, a = np.arange(5.0), np.array([[1.0], [2.0], [3.0]])
         >>> print(sd.fit_many(lambda x, a, b: a * x + b, x, a * x + 1, p0=[1.0, 0.0]).summary())
-        3 fits of 5 ...
+        3 fits of 2 parameters, ...
+              3 converged       the residuals are orthogonal to the tangent plane
+        ...
         """
         n_fits = len(self)
         lines = [
@@ -136,12 +139,12 @@ class FitManyResult:
         numpy.ndarray of matplotlib.axes.Axes
         """
         try:
-            from matplotlib import pyplot  # noqa: PLC0415 - an extra
+            from matplotlib import pyplot as plt  # noqa: PLC0415 - an extra
         except ImportError:
             raise ImportError("plot needs matplotlib: pip install 'symdiff-jit[plot]'") from None
         count = self.params.shape[1]
         if ax is None:
-            _, ax = pyplot.subplots(
+            _, ax = plt.subplots(
                 1, count, figsize=(3.2 * count, 2.8), squeeze=False, layout="constrained"
             )
         axes = np.ravel(np.asarray(ax, dtype=object))

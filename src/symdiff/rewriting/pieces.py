@@ -15,6 +15,7 @@ A zero of a piece adds nothing, whatever it is multiplied with.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -260,10 +261,12 @@ def _needed_only(program: Program) -> Program:
     """Put what is added up for boxes of an array at once to where these go."""
     equations = list(program.equations)
     arrays = [*dict.fromkeys(e.array for e in equations)]
+    makers, readers = _users(equations)
     for array in reversed(arrays):
-        changed = _through(program, equations, array)
+        changed = _through(program, equations, array, makers[array], readers[array])
         if changed is not None:
             equations = changed
+            makers, readers = _users(equations)
     if len(equations) == len(program.equations) and all(
         a is b for a, b in zip(equations, program.equations, strict=True)
     ):
@@ -271,12 +274,28 @@ def _needed_only(program: Program) -> Program:
     return program.replace(equations=tuple(equations))
 
 
-def _through(program: Program, equations: list[Equation], array: str) -> list[Equation] | None:
+def _users(
+    equations: list[Equation],
+) -> tuple[defaultdict[str, list[Equation]], defaultdict[str, list[Equation]]]:
+    """Find the equations that make, and those that read, each array."""
+    makers, readers = defaultdict[str, list[Equation]](list), defaultdict[str, list[Equation]](list)
+    for e in equations:
+        makers[e.array].append(e)
+        for array in {r.array for r in e.reads}:
+            readers[array].append(e)
+    return makers, readers
+
+
+def _through(
+    program: Program,
+    equations: list[Equation],
+    array: str,
+    made: list[Equation],
+    readers: list[Equation],
+) -> list[Equation] | None:
     """Leave an array out whose boxes are only copied or added elsewhere; None if it is needed."""
     if array in program.outputs:
         return None
-    made = [e for e in equations if e.array == array]
-    readers = [e for e in equations if any(r.array == array for r in e.reads)]
     if (
         not readers
         or len(made) * len(readers) > MAX_PIECES

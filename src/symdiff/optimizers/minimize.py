@@ -1,4 +1,4 @@
-"""`minimize`: SciPy's call, with the whole minimisation in one kernel."""
+"""`minimize`: SciPy's call, with the whole minimization in one kernel."""
 
 from __future__ import annotations
 

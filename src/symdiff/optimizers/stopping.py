@@ -1,4 +1,4 @@
-"""When a minimisation has converged: a rule without units.
+"""When a minimization has converged: a rule without units.
 
 A solver knows its next step p and by how much it predicts the function to fall. It has converged
 when, with tolerance t,

@@ -1,4 +1,6 @@
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -334,9 +336,6 @@ def test_one_kernel_for_all_sizes_and_settings(method):
 
 
 def test_kernels_go_with_their_function():
-    import gc
-    import weakref
-
     def f(x):
         return np.sum((x - 1) ** 4)
 
@@ -362,11 +361,11 @@ def test_threads_may_share_a_function():
     assert len(found) == 6
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["BFGS", "L-BFGS-B", "CG", "Newton-CG", "TNC", "SLSQP", "trust-ncg", "trust-krylov"]
-    + ["trust-exact", "dogleg", "trust-constr", "Nelder-Mead", "Powell", "COBYLA"],
-)
+SCIPY = ["BFGS", "L-BFGS-B", "CG", "Newton-CG", "TNC", "SLSQP", "trust-ncg", "trust-krylov"]
+SCIPY += ["trust-exact", "dogleg", "trust-constr", "Nelder-Mead", "Powell", "COBYLA"]
+
+
+@pytest.mark.parametrize("name", SCIPY)
 def test_methods_of_scipy(name):
     start = [0.99, 0.99] if name == "dogleg" else [-1.2, 1.0]
     options = {"maxiter": 5000} if name == "COBYLA" else {}

@@ -2,8 +2,8 @@
 
 One pass of the loop evaluates the function once, at a trial point; then either the line search
 gives the next trial, or the point is taken and the rule (`Rule`) gives the next direction. Between
-bounds the search goes along the projection of the direction's line on the box, and the variables that are
-held at a bound take no part in the rule.
+bounds the search goes along the projection of the direction's line on the box, and the variables
+that are held at a bound take no part in the rule.
 
 References
 ----------
@@ -58,8 +58,8 @@ class Rule(NamedTuple):
         change; nothing may change unless `is_taken`.
     direct : callable
         ``direct(memory, gradient, free, last) -> (direction, step)``: the next direction, zero
-        where `free` (0 or 1 for each variable) is zero, and the length of the first trial. `last` is the
-        slope and the step of the last search.
+        where `free` (0 or 1 for each variable) is zero, and the length of the first trial. `last`
+        is the slope and the step of the last search.
     forget : callable
         ``forget(memory, which)``: begin anew with steepest descent where `which` is true.
     is_new : callable
@@ -236,18 +236,15 @@ def _take(
 def _turn(rule: Rule, box: Any, state: Descent, tol: Number) -> Descent:
     """Find the next direction, or see that there is none."""
     x, gradient = state.x, state.gradient
-    free = None
-    if box is not None:
-        free = 1.0 - held(x, gradient, box)
-        inner = np.sum(free * gradient * gradient)
-    else:
-        inner = np.sum(gradient * gradient)
+    free = _free(x, gradient, box)
+    square = gradient * gradient
+    inner = np.sum(square) if box is None else np.sum(free * square)
     last = (state.search.slope, state.step)
     direction, step = rule.direct(state.memory, gradient, free, last)
     slope = np.sum(gradient * direction)
     is_new = rule.is_new(state.memory) | ~(slope < 0)
     memory = rule.forget(state.memory, is_new)
-    steepest = -gradient if free is None else -gradient * free
+    steepest = -gradient if box is None else -gradient * free
     direction = np.where(is_new, steepest, direction)
     slope = np.where(is_new, -inner, slope)
     step = np.where(is_new, _first_step(x, gradient, state.value, inner), step)
@@ -271,6 +268,11 @@ def _turn(rule: Rule, box: Any, state: Descent, tol: Number) -> Descent:
 
 
 TINY = 1e-30
+
+
+def _free(x: Array, gradient: Array, box: Any) -> Any:
+    """1 for each variable that no bound holds, 0 for the others; None if there are no bounds."""
+    return None if box is None else 1.0 - held(x, gradient, box)
 
 
 def held(x: Array, gradient: Array, box: Any) -> Array:

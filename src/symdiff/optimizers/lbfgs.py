@@ -20,6 +20,10 @@ __all__ = ["PAIRS", "RULE", "Pairs"]
 
 PAIRS = 15
 """How many steps are remembered."""
+FEW, LARGE = 7, 200
+"""From `LARGE` variables on so few of them are used: each costs as much as a function does."""
+ROWS = PAIRS + 1
+"""Of the rings: one is free for the step that may come next."""
 
 
 class Pairs(NamedTuple):
@@ -37,8 +41,8 @@ class Pairs(NamedTuple):
 
 
 def _start(x: np.ndarray) -> Pairs:
-    columns = np.zeros((x.size, PAIRS), x.dtype)
-    weights = np.zeros(PAIRS, x.dtype)
+    columns = np.zeros((x.size, ROWS), x.dtype)
+    weights = np.zeros(ROWS, x.dtype)
     return Pairs(columns, columns, weights, x.dtype.type(1), np.int64(0))
 
 
@@ -56,32 +60,41 @@ def _record(pairs: Pairs, step: Any, change: Any, is_taken: Any) -> Pairs:
     # Positive by the Wolfe conditions; a path that bent at a bound may give what is not.
     cosine = curvature / np.sqrt(square * np.sum(step * step))
     is_kept = is_taken & (cosine > np.finfo(step.dtype).eps)
-    j = count % PAIRS
-    steps[j] = np.where(is_kept, step, steps[j])
-    changes[j] = np.where(is_kept, change, changes[j])
-    weights[j] = np.where(is_kept, 1 / curvature, weights[j])
+    # This row is in no use: what is written there does not count before `count` does.
+    j = count % ROWS
+    steps[j] = step
+    changes[j] = change
+    weights[j] = 1 / curvature
     scale = np.where(is_kept, curvature / square, scale)
     return Pairs(steps, changes, weights, scale, count + np.where(is_kept, 1, 0))
 
 
 def _direct(pairs: Pairs, gradient: Any, free: Any, _: Any) -> tuple[Any, Any]:
-    """Two loops over the pairs: algorithm 7.4 of Nocedal and Wright."""
+    """Two loops over the pairs: algorithm 7.4 of Nocedal and Wright.
+
+    Each goes once over the vectors: with a pair's term it forms the next pair's product.
+    """
     steps, changes, weights, scale, count = pairs
-    q = gradient if free is None else gradient * free
-    kept = np.minimum(count, PAIRS)
+    q = -gradient if free is None else -gradient * free
+    kept = np.minimum(count, np.where(gradient.shape[0] < LARGE, PAIRS, FEW))
     parts = 0.0 * weights
+    k = (count - 1) % ROWS
+    part = weights[k] * np.sum(steps[k] * q)
     for i in range(kept):
-        j = (count - 1 - i) % PAIRS
-        part = weights[j] * np.sum(steps[j] * q)
+        j, k = (count - 1 - i) % ROWS, (count - 2 - i) % ROWS
         parts[j] = part
         q = q - part * changes[j]
+        part = weights[k] * np.sum(steps[k] * q)
     q = scale * q
+    k = (count - kept) % ROWS
+    part = weights[k] * np.sum(changes[k] * q)
     for i in range(kept):
-        j = (count - kept + i) % PAIRS
-        q = q + (parts[j] - weights[j] * np.sum(changes[j] * q)) * steps[j]
+        j, k = (count - kept + i) % ROWS, (count - kept + 1 + i) % ROWS
+        q = q + (parts[j] - part) * steps[j]
+        part = weights[k] * np.sum(changes[k] * q)
     if free is not None:
         q = q * free
-    return -q, 1.0
+    return q, 1.0
 
 
 def _forget(pairs: Pairs, which: Any) -> Pairs:

@@ -1,4 +1,4 @@
-"""`minimize`: SciPy's call, with the whole minimisation in one kernel."""
+"""`minimize`: SciPy's call, with the whole minimization in one kernel."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def minimize(
     args : tuple
         More arguments of `f`: numbers, arrays and trees are data, other objects constants.
     method : str
-        ``"lbfgs"``: quasi-Newton with 10 pairs; any number of variables.
+        ``"lbfgs"``: quasi-Newton with 15 pairs, or 7 from 200 variables on.
         ``"cg"``: conjugate gradients of Hager and Zhang; a third of the memory.
         ``"newton"``: a trust region with the exact Hessian; up to some hundred variables.
         ``"gauss-newton"``: the same for residuals, without their second derivatives.

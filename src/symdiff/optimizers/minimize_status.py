@@ -1,4 +1,4 @@
-"""How a minimisation ended."""
+"""How a minimization ended."""
 
 from enum import IntEnum
 
@@ -30,7 +30,7 @@ class MinimizeStatus(IntEnum):
 
 
 _MESSAGES = {
-    MinimizeStatus.CONVERGED: "the next step would change x or the function by less than the tolerance",
+    MinimizeStatus.CONVERGED: "the next step would change x or f by less than the tolerance",
     MinimizeStatus.MAX_STEPS: "the number of steps reached its limit",
     MinimizeStatus.INTERRUPTED: "it was stopped before it converged",
     MinimizeStatus.STALLED: "no step decreases the function, though its gradient is not zero",

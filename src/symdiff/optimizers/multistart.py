@@ -1,4 +1,4 @@
-"""Minimising from several starts side by side, for functions with several minima."""
+"""Minimizing from several starts side by side, for functions with several minima."""
 
 from __future__ import annotations
 

@@ -67,13 +67,15 @@ def flat_function(f: Callable[..., Any], variables: Variables, method: str) -> C
     is_residuals = method == "gauss-newton"
 
     def function(x: Any, *args: Any) -> Any:
-        value = f(variables.split(x), *args)
+        value: Any = f(variables.split(x), *args)
         if is_residuals:
             if isinstance(value, (list, tuple)):
                 value = np.array(value)
             return np.ravel(value).astype(variables.dtype)
-        if isinstance(value, (tuple, list, dict)) or np.ndim(value):
-            kind = f"shape {np.shape(value)}" if np.ndim(value) else type(value).__name__
+        is_tree = isinstance(value, (tuple, list, dict))
+        shape = () if is_tree else np.shape(value)
+        if is_tree or shape:
+            kind = f"shape {shape}" if shape else f"a {type(value).__name__}"
             raise ShapeError(
                 at_user_line(
                     f"minimize needs a function with one number for its value; {name} gives "

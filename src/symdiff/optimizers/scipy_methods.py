@@ -1,4 +1,4 @@
-"""SciPy's minimisers, with our derivatives."""
+"""SciPy's minimizers, with our derivatives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _known: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictiona
 def _compiled(f: Callable[..., Any], variables: Variables, what: Callable[..., Any]) -> Any:
     """A transform of the flat function; found again as long as the function lives."""
     try:
-        reference: Callable[[], Any] = weakref.ref(f)
+        reference: Any = weakref.ref(f)
         made = _known.setdefault(f, {})
     except TypeError:
         return what(flat_function(f, variables, ""))
@@ -50,7 +50,7 @@ def minimize_with_scipy(
     name: str,
     *,
     args: tuple[Any, ...],
-    box: tuple[np.ndarray, np.ndarray] | None,
+    box: Any,
     given: Mapping[str, Any],
 ) -> Any:
     """Call `scipy.optimize.minimize` with whatever derivatives the method uses.

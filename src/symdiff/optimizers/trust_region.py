@@ -1,9 +1,10 @@
 """Newton's method in a trust region, with the exact Hessian, or with that of Gauss and Newton.
 
 The quadratic model is minimized exactly: in the basis of the Hessian's eigenvectors the steps of
-all radii are one formula, so that a step that is rejected costs no factorization. Lengths are measured
-in units that the diagonal of the Hessian gives each variable, which makes the method independent of
-the variables' units. Variables that a bound holds take no part; others stop at their bounds.
+all radii are one formula, so that a step that is rejected costs no factorization. Lengths are
+measured in units that the diagonal of the Hessian gives each variable, which makes the method
+independent of the variables' units. Variables that a bound holds take no part; others stop at their
+bounds.
 
 References
 ----------
@@ -50,7 +51,7 @@ LONGEST, SMALLEST = 1e15, 1e-30
 
 
 class Region(NamedTuple):
-    """Where a minimisation is; `units` are for steps, `radius` is that of the region in them."""
+    """Where a minimization is; `units` are for steps, `radius` is that of the region in them."""
 
     x: Array
     value: Number

@@ -124,16 +124,22 @@ def _chunk_size(kernels: Kernels) -> int:
     return LANES * min(max(groups, 1), MAX_GROUPS)
 
 
-def _grouped(rows: np.ndarray) -> np.ndarray:
-    """Group fits: (fits, ...) to (groups, lanes, ...); copies of the first fill up the last."""
+def _in_lanes(rows: np.ndarray) -> np.ndarray:
+    """Put fits in lanes: (fits, ...) to (groups, ..., lanes); the first fills up the last group."""
     missing = -len(rows) % LANES
     if missing:
         rows = np.concatenate([rows, np.broadcast_to(rows[:1], (missing, *rows.shape[1:]))])
-    return rows.reshape(-1, LANES, *rows.shape[1:])
+    groups = rows.reshape(-1, LANES, *rows.shape[1:])
+    return np.ascontiguousarray(np.moveaxis(groups, 1, -1))
 
 
-def _ungrouped(groups: np.ndarray) -> np.ndarray:
-    return groups.reshape(-1, *groups.shape[2:])
+def _put(place: np.ndarray, groups: np.ndarray) -> None:
+    """Undo `_in_lanes`, into an array with a row for each fit."""
+    values = np.moveaxis(groups, -1, 1)
+    whole = len(place) // LANES
+    place[: whole * LANES].reshape(-1, *values.shape[1:])[...] = values[:whole]
+    if len(place) % LANES:
+        place[whole * LANES :] = values[whole, : len(place) % LANES]
 
 
 class Chunk:
@@ -150,61 +156,60 @@ class Chunk:
             y, weights = _without_gaps(y, weights)
             self.counts = np.count_nonzero(weights, axis=1)
         if weights is not None and weights.ndim == 2:
-            weights = _grouped(np.ascontiguousarray(weights, p.dtype))
+            weights = np.ascontiguousarray(weights, p.dtype)
         x = data.x
         if p.has_own_x:
-            x = _grouped(np.ascontiguousarray(x[chunk], p.dtype))
-        box = None if data.box is None else _grouped(data.box[chunk])
-        self.arrays = (x, _grouped(y), weights, box)
+            x = np.ascontiguousarray(x[chunk], p.dtype)
+        self.data = (x, y, weights, None if data.box is None else data.box[chunk])
         self.is_own = (p.has_own_x, True, p.weighting in ("own", "gaps"), p.has_bounds)
-        self.state = p.layout.begin(_grouped(data.starts[chunk]))
-        is_short = _grouped(self.counts) < p.layout.n_free
+        self.state = p.layout.begin(_in_lanes(data.starts[chunk]))
+        is_short = _in_lanes(self.counts) < p.layout.n_free
         self.state[:, p.layout.status][is_short] = FitStatus.TOO_FEW_POINTS
+
+    def _operands(self, who: np.ndarray | slice) -> list[np.ndarray | None]:
+        """Give x, y, weights and box as the kernel takes them, for some of the fits."""
+        return [
+            _in_lanes(a[who]) if is_own and a is not None else a
+            for a, is_own in zip(self.data, self.is_own, strict=True)
+        ]
 
     def fit(self, results: Results) -> None:
         """Run until every fit is done, and write what came out."""
         self._run()
-        layout, count = self.kernels.problem.layout, len(self.counts)
-        freedom = _grouped((self.counts - layout.n_free).astype(self.state.dtype))
-        arguments = self.state, freedom, self.options.is_absolute
-        places = [a[self.chunk] for a in results.arrays]
-        if count % LANES:
-            found = self.kernels.finish(*arguments)
-            for place, array in zip(places, found, strict=True):
-                place[...] = _ungrouped(array)[:count]
-        else:
-            out = tuple([a.reshape(-1, LANES, *a.shape[1:]) for a in places])
-            self.kernels.finish(*arguments, out=out)
+        layout = self.kernels.problem.layout
+        freedom = _in_lanes((self.counts - layout.n_free).astype(self.state.dtype))
+        found = self.kernels.finish(self.state, freedom, self.options.is_absolute)
+        for array, groups in zip(
+            results.arrays, (self.state[:, : layout.n_params], *found), strict=True
+        ):
+            _put(array[self.chunk], groups)
 
     def _run(self) -> None:
         """Step in stages; between them gather the fits that still run."""
         status, options = self.kernels.problem.layout.status, self.options
-        arrays, state, who = self.arrays, self.state, None
+        operands, state, who = self._operands(slice(None)), self.state, None
         stages = iter(STAGES)
         steps = STAGES[0]
         while True:
             steps = next(stages, steps)
             numbers = options.tol, options.f_scale, float(options.max_steps), steps
-            state = self.kernels.advance(*arrays, state, *numbers)
+            state = self.kernels.advance(*operands, state, *numbers)
             (running,) = np.nonzero(state[:, status].reshape(-1) == lm.RUNNING)
             if running.size > FEW * state.shape[0] * LANES:
                 continue
             if who is None:
                 self.state = state
-                who = running
+                who = running[running < len(self.counts)]
             else:
                 groups, lanes = np.divmod(who, LANES)
-                self.state[groups, :, lanes] = _ungrouped(state.transpose(0, 2, 1))[: who.size]
+                rows = state.transpose(0, 2, 1).reshape(-1, state.shape[1])
+                self.state[groups, :, lanes] = rows[: who.size]
                 who = who[running[running < who.size]]
             if not who.size:
                 return
             groups, lanes = np.divmod(who, LANES)
-            gathered = _grouped(self.state[groups, :, lanes])
-            state = np.ascontiguousarray(gathered.transpose(0, 2, 1))
-            arrays = [
-                _grouped(_ungrouped(a)[who]) if is_one and a is not None else a
-                for a, is_one in zip(self.arrays, self.is_own, strict=True)
-            ]
+            state = _in_lanes(self.state[groups, :, lanes])
+            operands = self._operands(who)
 
 
 def _without_gaps(y: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

@@ -72,8 +72,9 @@ class Problem(NamedTuple):
 class Kernels:
     """The two kernels of a problem.
 
-    ``advance`` takes data with axes (groups, lanes, points), and a state with axes (groups, rows,
-    lanes), of which it gives the next. ``finish`` takes the last state and gives results.
+    ``advance`` takes data with axes (groups, points, lanes), and a state with axes (groups, rows,
+    lanes), of which it gives the next. ``finish`` takes the last state and gives results. Lanes are
+    the last axis of all, so that what the kernels read and write is whole vectors.
 
     Parameters
     ----------
@@ -107,11 +108,6 @@ class Kernels:
         """Step one group of lanes."""
         p = self.problem
         layout, rules = p.layout, p.rules
-        y, box = y.T, None if box is None else box.T
-        if p.has_own_x:
-            x = np.moveaxis(x, 0, -1)
-        if p.weighting in ("own", "gaps"):
-            weights = weights.T
         fixed = {k: state[k] for k in range(p.n_params) if k not in p.free}
         weighting = None
         if p.weighting != "none":
@@ -132,7 +128,7 @@ class Kernels:
         return solver.run(state, n_steps)
 
     def _finish(self, state: Any, freedom: Any, is_absolute: Any) -> tuple[Any, ...]:
-        """Give what `Results` has for the fits of one group.
+        """Give what `Results` has but parameters, for the fits of one group, lanes last.
 
         Parameters
         ----------
@@ -152,10 +148,8 @@ class Kernels:
         variance = state[layout.objective] / np.maximum(freedom, 1.0)
         factor = np.where(is_absolute, np.ones_like(variance), variance)
         covariance = [np.where(is_known, v * factor, np.inf) for v in inverse]
-        params = [state[k] for k in range(layout.n_params)]
         return (
-            np.stack(params, axis=-1),
-            np.stack(covariance, axis=-1),
+            np.stack(covariance),
             state[layout.objective],
             state[layout.steps].astype(np.int32),
             status.astype(np.int8),

@@ -109,14 +109,14 @@ class Layout(NamedTuple):
 
         Parameters
         ----------
-        starts : ndarray, shape (groups, lanes, n_params)
+        starts : ndarray, shape (groups, n_params, lanes)
 
         Returns
         -------
         ndarray, shape (groups, rows, lanes)
         """
-        state = np.zeros((len(starts), self.n_rows, starts.shape[1]), starts.dtype)
-        state[:, : self.n_params] = starts.transpose(0, 2, 1)
+        state = np.zeros((len(starts), self.n_rows, starts.shape[2]), starts.dtype)
+        state[:, : self.n_params] = starts
         first = self.curvature.start
         for i in range(self.n_free):
             state[:, first + at(i, i)] = 1.0

@@ -159,7 +159,22 @@ def test_only_some_contestants(folder, capsys):
 def test_list_of_the_real_workloads(capsys):
     assert main(["bench", "--list"]) == 0
     out = capsys.readouterr().out
-    for name in ("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10", "W11", "W12", "W14"):
+    for name in (
+        "W1",
+        "W2",
+        "W3",
+        "W4",
+        "W5",
+        "W6",
+        "W7",
+        "W8",
+        "W9",
+        "W10",
+        "W11",
+        "W12",
+        "W14",
+        "W15",
+    ):
         assert f"{name} " in out
     assert "contestants: symdiff, C, numba, jax" in out
 

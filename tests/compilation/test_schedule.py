@@ -56,3 +56,17 @@ def test_indices_are_computed_in_a_loop_of_their_own():
     ]
     assert len(makers) == 1
     assert not any(isinstance(n, Loop) for n in makers[0].body)
+
+
+def test_sums_of_neighbors_leave_their_loop_to_lanes():
+    """Of one loop with ``dx[i] +=`` and ``dx[i+1] +=`` each step would wait for the one before."""
+    gradient = sd.grad(lambda x: np.sum((x[1:] - x[:-1] ** 2) ** 2))
+    x = np.linspace(-1.0, 2.0, 40)
+    for body in gradient.source(x).split("for ")[1:]:
+        targets = [line.split("=")[0] for line in body.splitlines() if line.strip()[:4] == "dx[i"]
+        assert not any("+1" in t for t in targets) or all("+1" in t for t in targets)
+    t = x[1:] - x[:-1] ** 2
+    expected = np.zeros(40)
+    expected[1:] += 2 * t
+    expected[:-1] -= 4 * t * x[:-1]
+    np.testing.assert_allclose(gradient(x), expected, rtol=1e-13)

@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 MAX_CANDIDATES = 8
+SHORT = 8
+"""Loops of fewer steps may be scalar."""
 ROW = -1
 """The axis of a tile that its rows are; see `symdiff.compilation.tiles`."""
 
@@ -462,6 +464,8 @@ class _Builder:
         if not self._is_pointwise(loop, equation, number, len(path) - 1):
             return False
         loops[number] = loop
+        if depth + 1 == len(order) and self._carries_on(loop, equation, number):
+            return False
         if depth + 1 == len(order):
             self._append(loop.body, equation, order, depth + 1, loops, path)
             return True
@@ -494,6 +498,25 @@ class _Builder:
             if not wanted or any(k != number for k in wanted):
                 return False
         return True
+
+    def _carries_on(self, loop: Loop, equation: Equation, number: int) -> bool:
+        """Whether a step would add to an element that another statement adds to in another step.
+
+        Then each step would wait for the one before, and LLVM leave the loop scalar.
+        """
+        if isinstance(loop.extent, int) and loop.extent < SHORT:
+            return False
+        for statement in self.writes.get(equation.array, ()):
+            if loop not in statement.loops:
+                continue
+            other = statement.loops.index(loop)
+            for mine, theirs in zip(equation.target, statement.equation.target, strict=True):
+                if not (isinstance(mine, Affine) and isinstance(theirs, Affine)):
+                    continue
+                is_along = number in dict(mine.terms) and other in dict(theirs.terms)
+                if is_along and mine.offset != theirs.offset:
+                    return True
+        return False
 
     def _last_producer(self, loop: Loop, equation: Equation, level: int) -> int:
         """The last place in a loop's body that makes something the equation reads."""

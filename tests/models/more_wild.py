@@ -241,17 +241,3 @@ def problems():
         for function, start, sizes in TABLE
         for n, m, k in sizes
     ]
-
-
-def squares_of(problem):
-    """The function to be minimized."""
-
-    def squares(x):
-        return np.sum(problem.residuals(x, problem.m) ** 2)
-
-    return squares
-
-
-def residuals_of(problem):
-    """The residuals, of whose squares half the sum is minimized."""
-    return lambda x: problem.residuals(x, problem.m)

@@ -180,7 +180,7 @@ def _evaluate(rule: Rule, evaluate: Any, box: Any, state: Descent, tol: Number) 
     value, gradient = evaluate(x)
     slope = np.sum(gradient * moving)
     is_finite = np.isfinite(value) & np.isfinite(slope)
-    noise = np.finfo(x.dtype).eps ** (2 / 3)
+    noise = np.finfo(x.dtype).eps ** 0.5
     search, step = state.search, state.step
     is_good = is_finite & line_search.is_good(search, step, value, slope, rule.curvature, noise)
     if box is not None:

@@ -21,7 +21,7 @@ __all__ = ["PAIRS", "RULE", "Pairs"]
 PAIRS = 15
 """How many steps are remembered."""
 FEW, LARGE = 7, 200
-"""From `LARGE` variables on so few of them are used: each costs as much as a function does."""
+"""From `LARGE` variables on so few are used: each costs nearly what a simple function does."""
 ROWS = PAIRS + 1
 """Of the rings: one is free for the step that may come next."""
 
@@ -30,7 +30,7 @@ class Pairs(NamedTuple):
     """The last steps and the changes of the gradient along them, in rings of rows.
 
     `weights` are 1 / (step . change), `scale` stands for the inverse Hessian at the begin, `count`
-    says how many pairs there have been since the last restart.
+    says how many pairs there have been since the last restart, and `most` how many are used.
     """
 
     steps: Any
@@ -38,12 +38,14 @@ class Pairs(NamedTuple):
     weights: Any
     scale: Any
     count: Any
+    most: Any
 
 
 def _start(x: np.ndarray) -> Pairs:
     columns = np.zeros((x.size, ROWS), x.dtype)
     weights = np.zeros(ROWS, x.dtype)
-    return Pairs(columns, columns, weights, x.dtype.type(1), np.int64(0))
+    most = np.int64(PAIRS if x.size < LARGE else FEW)
+    return Pairs(columns, columns, weights, x.dtype.type(1), np.int64(0), most)
 
 
 def _transpose(pairs: Pairs) -> Pairs:
@@ -54,7 +56,7 @@ def _transpose(pairs: Pairs) -> Pairs:
 
 
 def _record(pairs: Pairs, step: Any, change: Any, is_taken: Any) -> Pairs:
-    steps, changes, weights, scale, count = pairs
+    steps, changes, weights, scale, count, most = pairs
     curvature = np.sum(step * change)
     square = np.sum(change * change)
     # Positive by the Wolfe conditions; a path that bent at a bound may give what is not.
@@ -66,7 +68,8 @@ def _record(pairs: Pairs, step: Any, change: Any, is_taken: Any) -> Pairs:
     changes[j] = change
     weights[j] = 1 / curvature
     scale = np.where(is_kept, curvature / square, scale)
-    return Pairs(steps, changes, weights, scale, count + np.where(is_kept, 1, 0))
+    count = count + np.where(is_kept, 1, 0)
+    return Pairs(steps, changes, weights, scale, count, most)
 
 
 def _direct(pairs: Pairs, gradient: Any, free: Any, _: Any) -> tuple[Any, Any]:
@@ -74,9 +77,9 @@ def _direct(pairs: Pairs, gradient: Any, free: Any, _: Any) -> tuple[Any, Any]:
 
     Each goes once over the vectors: with a pair's term it forms the next pair's product.
     """
-    steps, changes, weights, scale, count = pairs
+    steps, changes, weights, scale, count, most = pairs
     q = -gradient if free is None else -gradient * free
-    kept = np.minimum(count, np.where(gradient.shape[0] < LARGE, PAIRS, FEW))
+    kept = np.minimum(count, most)
     parts = 0.0 * weights
     k = (count - 1) % ROWS
     part = weights[k] * np.sum(steps[k] * q)

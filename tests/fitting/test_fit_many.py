@@ -318,6 +318,18 @@ def test_data_on_disk(tmp_path, decays):
     np.testing.assert_array_equal(result.params, np.tile(want.params, (50, 1)))
 
 
+def test_huge_data_and_weights_are_not_refused():
+    x = np.arange(6.0)
+    huge = sd.fit_many(lambda x, a: a * x, x, np.full((2, 6), 1e308), [1.0])
+    assert (huge.status == sd.FitStatus.NOT_FINITE).all()
+    x = x / 10
+    y = np.float32(2e-18) * x[None].astype(np.float32)
+    weights = np.full((1, 6), 1e38, np.float32)  # their sum overflows, times x**2 it does not
+    result = sd.fit_many(lambda x, a: a * x, x, y, [1e-18], weights=weights)
+    assert result.converged.all()
+    np.testing.assert_allclose(result.params, 2e-18, rtol=1e-6)
+
+
 def test_no_fits_at_all():
     result = sd.fit_many(decay, X, np.empty((0, X.size)), START, own_x=False)
     assert result.params.shape == (0, 3)

@@ -82,6 +82,8 @@ def fit_many(
     -------
     FitManyResult
         Failed fits have a status that says so, and an infinite covariance; nothing raises for them.
+        The same bits come out in any order, in any chunk and on any number of threads; but one
+        missing point or weight of zero anywhere gives all fits a kernel that rounds differently.
 
     Raises
     ------

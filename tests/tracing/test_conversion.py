@@ -400,3 +400,13 @@ def test_the_same_lines_in_two_files_are_two_functions(tmp_path):
         assert sd.jit(scope["f"])(-3.0) == 6.0
         del scope
         gc.collect()
+
+
+def test_a_partial_that_is_called_by_a_traced_function_is_rewritten_too():
+    def halved(x, until):
+        while x > until:
+            x = x / 2
+        return x
+
+    half = functools.partial(halved, until=1.0)
+    assert sd.grad(lambda x: half(x) * 3)(20.0) == pytest.approx(3 / 32)

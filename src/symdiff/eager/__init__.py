@@ -13,6 +13,8 @@ Examples
 
 import numpy as np
 
+from symdiff.eager import layers, losses, train
+from symdiff.eager.custom import custom_gradient
 from symdiff.eager.devices import (
     ConfigProto,
     GPUOptions,
@@ -76,12 +78,14 @@ from symdiff.eager.operations import (
     zeros_like,
 )
 from symdiff.eager.random_numbers import random_normal, random_uniform, set_random_seed
+from symdiff.eager.tape import GradientTape
 from symdiff.eager.tensor import Tensor
 from symdiff.eager.variables import Variable
 
 __all__ = [
     "ConfigProto",
     "GPUOptions",
+    "GradientTape",
     "MemoryInfo",
     "Tensor",
     "Variable",
@@ -95,6 +99,7 @@ __all__ = [
     "convert_to_tensor",
     "copies",
     "cos",
+    "custom_gradient",
     "device",
     "enable_eager_execution",
     "exp",
@@ -109,8 +114,10 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "layers",
     "list_devices",
     "log",
+    "losses",
     "make_vjp",
     "matmul",
     "maximum",
@@ -143,6 +150,7 @@ __all__ = [
     "stack",
     "stop_gradient",
     "tanh",
+    "train",
     "transpose",
     "uint8",
     "uint16",

@@ -58,11 +58,13 @@ class _Path:
         self.n_results = recorded.n_results if call.wants_value else 0
         self.variables = recorded.variables
         self.path = recorded.path
+        self.is_number = recorded.out_tree.kind is None
         self.sources = [v for v in self.variables if v.trainable] if call.wrt is None else call.wrt
         self.order = sorted(
             range(len(self.sources)), key=lambda n: getattr(self.sources[n], "number", n)
         )
         program, self.connected = _differentiate(recorded, call)
+        self.is_all_connected = all(self.connected)
         self.trace = Trace(program, _flat(len(program.outputs)), recorded.trace.captured)
         self.function = Function(lambda _: self.trace, f"gradients_of_{function_name(f)}", f)
         self.keeps = (f, *[x for x in call.leaves if not isinstance(x, Tensor)])
@@ -101,7 +103,13 @@ class _Path:
 
     def gradients(self, outputs: Sequence[Any]) -> list[Any]:
         """Put None in for what is not connected."""
-        found = iter(outputs[self.n_results : len(outputs) - len(self.path)])
+        return self.gradients_of(outputs[: len(outputs) - len(self.path)])
+
+    def gradients_of(self, outputs: Sequence[Any]) -> list[Any]:
+        """Do so without guards at the end."""
+        if self.is_all_connected:
+            return list(outputs[self.n_results :])
+        found = iter(outputs[self.n_results :])
         return [next(found) if c else None for c in self.connected]
 
 
@@ -159,6 +167,7 @@ class Differentiated:
         self.n_paths = 0
         self._known: dict[Any, list[_Path]] = {}
         self._general: dict[Any, list[_Path]] = {}
+        self._quick: dict[Any, _Path] = {}
         self._lock = threading.RLock()
         self._surroundings = _surroundings(f)
         self._seen = self._look()
@@ -178,6 +187,29 @@ class Differentiated:
             made = [None if y is None else y.to(place) for y in made]
         return path, made[: path.n_results], path.gradients(made)
 
+    def quick(self, args: tuple[Any, ...]) -> tuple[_Path, list[Any], list[Any]] | None:
+        """Answer a call of tensors and opaque objects like the last ones, or give None."""
+        key = tuple([(x.data.dtype, x.data.shape) if type(x) is Tensor else id(x) for x in args])
+        path = self._quick.get(key)
+        if path is None or BUSY:
+            return None
+        for look, seen in zip(self._surroundings, self._seen, strict=True):
+            if look() is not seen:
+                return None
+        outputs = path.run([x.data for x in args if type(x) is Tensor])
+        if path.path and not path.is_taken(outputs):
+            return None
+        made = [wrap(y) for y in outputs[: len(outputs) - len(path.path)]]
+        return path, made[: path.n_results], path.gradients_of(made)
+
+    def remember(self, args: tuple[Any, ...], path: _Path) -> None:
+        """Let calls like this one take the short way, where there is one."""
+        if BUSY or len(self._quick) >= MAX_PATHS:
+            return
+        if all(_is_opaque(x) or (type(x) is Tensor and x.place is CPU) for x in args):
+            key = [(x.data.dtype, x.data.shape) if type(x) is Tensor else id(x) for x in args]
+            self._quick[tuple(key)] = path
+
     def _look(self) -> tuple[Any, ...]:
         return tuple([look() for look in self._surroundings])
 
@@ -185,7 +217,7 @@ class Differentiated:
         if self._surroundings:
             seen = self._look()
             if not all(map(_is, seen, self._seen)):  # what the function refers to is another
-                self._known, self._general, self._seen = {}, {}, seen
+                self._known, self._general, self._quick, self._seen = {}, {}, {}, seen
         values = [x.data for x in tensors]
         key = (
             call.tree,
@@ -248,6 +280,14 @@ def _nth(values: Any, n: int) -> Any:
 
 def _is(a: Any, b: Any) -> bool:
     return a is b
+
+
+def _is_opaque(x: Any) -> bool:
+    """Whether an argument is part of the function whatever it holds, a model say."""
+    kind = type(x)
+    return not issubclass(kind, (tuple, list, dict, int, float, str, Tensor)) and not hasattr(
+        kind, "__array__"
+    )
 
 
 def _given(call: Call) -> tuple[Any, ...]:

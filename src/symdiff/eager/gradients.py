@@ -124,6 +124,12 @@ def _by_arguments(
     differentiated = Differentiated(f)
 
     def call(args: tuple[Any, ...], kwargs: dict[str, Any], dy: Any) -> Any:
+        is_plain = dy is None and not kwargs and unconnected == "none"
+        if is_plain:
+            found = differentiated.quick(args)
+            if found is not None:
+                path, values, gradients = found
+                return _value(path, values) if wants_value else None, tuple(gradients)
         chosen = range(len(args)) if numbers is None else numbers
         made, wrt, trees = _arguments(f, args, chosen)
         leaves, tree = flatten((made, kwargs))
@@ -135,16 +141,25 @@ def _by_arguments(
                 zeros_like(leaves[n]) if g is None else g
                 for n, g in zip(wrt, gradients, strict=True)
             ]
+        if is_plain and all(t.kind is None for t in trees):
+            differentiated.remember(args, path)
         found = iter(gradients)
-        result = unflatten(path.out_tree, values) if wants_value else None
-        return result, tuple([_like(t, found) for t in trees])
+        return _value(path, values) if wants_value else None, tuple(
+            [_like(t, found) for t in trees]
+        )
 
     return call
 
 
+def _value(path: Any, values: list[Any]) -> Any:
+    return values[0] if path.is_number else unflatten(path.out_tree, values)
+
+
 def _passes(x: Any) -> bool:
     """Whether an argument that is not differentiated by stays what it is: a model, a flag."""
-    return isinstance(x, (Tensor, bool, int, float)) or not hasattr(x, "__array__")
+    if isinstance(x, (Tensor, bool, int, float)) or hasattr(x, "as_tensor"):
+        return True
+    return not hasattr(x, "__array__")
 
 
 def _arguments(
@@ -270,15 +285,26 @@ def implicit_gradients(f: Callable[..., Any]) -> Callable[..., list[tuple[Any, A
 def _implicit(f: Callable[..., Any], *, wants_value: bool) -> Callable[..., Any]:
     differentiated = Differentiated(f)
 
+    def finish(found: Any) -> tuple[Any, list[tuple[Any, Any]]]:
+        path, values, gradients = found
+        pairs = [(gradients[n], path.sources[n]) for n in path.order]
+        if not wants_value:
+            return None, pairs
+        return _value(path, values), pairs
+
     def call(*args: Any, **kwargs: Any) -> tuple[Any, list[tuple[Any, Any]]]:
+        found = None if kwargs else differentiated.quick(args)
+        if found is not None:
+            return finish(found)
         leaves, tree = flatten((args, kwargs))
         leaves = [x if _passes(x) else as_tensor(x) for x in leaves]
-        path, values, gradients = differentiated(Call(tree, leaves, None, None, wants_value))
-        if not path.sources:
+        found = differentiated(Call(tree, leaves, None, None, wants_value))
+        if not found[0].sources:
             raise ValueError(
                 at_user_line(f"{function_name(f)} read no trainable variable to differentiate by")
             )
-        pairs = [(gradients[n], path.sources[n]) for n in path.order]
-        return unflatten(path.out_tree, values) if wants_value else None, pairs
+        if not kwargs:
+            differentiated.remember(args, found[0])
+        return finish(found)
 
     return call

@@ -39,16 +39,19 @@ class Recording:
         self.context = context
         self.guards: list[TracedArray] = []
         self.path: list[bool] = []
+        self.tapes: list[Any] = []
         self.variables: dict[int, tuple[Any, str, TracedTensor]] = {}
         self.made: list[TracedTensor] = []
 
     def __enter__(self) -> Self:
         LISTENERS.recordings.append(self)
+        self.tapes, LISTENERS.tapes = LISTENERS.tapes, []  # which are of the world around
         BUSY.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         LISTENERS.recordings.remove(self)
+        LISTENERS.tapes = self.tapes
         BUSY.remove(self)
 
     def add_guard(self, condition: TracedArray, is_true: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from symdiff.eager.devices import move
+from symdiff.eager.devices import CPU, Cpu, move
 from symdiff.eager.dtypes import check_number
 from symdiff.eager.operations import convert_to_tensor
 from symdiff.eager.tensor import LISTENERS, Tensor, TracedTensor, as_tensor, wrap
@@ -71,6 +71,11 @@ class Variable:
         """The device that the value lies on."""
         return self._tensor.device
 
+    @property
+    def place(self) -> Cpu:
+        """The device itself."""
+        return self._tensor.place
+
     def value(self) -> Tensor:
         """Read the value, which later assignments do not change."""
         recordings = LISTENERS.recordings
@@ -83,8 +88,11 @@ class Variable:
     as_tensor = value
 
     def value_now(self) -> Any:
-        """Give the array, unseen by traces and tapes."""
-        return self._tensor.data
+        """Give the array for a kernel, unseen by traces and tapes."""
+        tensor = self._tensor
+        if tensor.place is CPU:
+            return tensor.data
+        return move(tensor.data, tensor.place, CPU)
 
     def numpy(self) -> Any:
         """Give the value on the host."""

@@ -108,3 +108,16 @@ def test_assignment_inside_is_refused():
 
     with pytest.raises(sd.UnsupportedOperationError, match="outside"):
         tfe.implicit_gradients(f)(T(1.0))
+
+
+def test_a_variable_made_of_random_numbers_in_the_first_call():
+    made = []
+
+    def f(x):
+        if not made:
+            made.append(V(tfe.random_normal([])))
+        return made[0] * x
+
+    call = tfe.implicit_value_and_gradients(f)
+    values = {float(call(T(2.0))[0]) for _ in range(3)}
+    assert values == {2 * float(made[0])}

@@ -13,7 +13,7 @@ Examples
 
 import numpy as np
 
-from symdiff.eager import layers, losses, train
+from symdiff.eager import data, layers, losses, train
 from symdiff.eager.custom import custom_gradient
 from symdiff.eager.devices import (
     ConfigProto,
@@ -100,6 +100,7 @@ __all__ = [
     "copies",
     "cos",
     "custom_gradient",
+    "data",
     "device",
     "enable_eager_execution",
     "exp",

@@ -8,7 +8,7 @@ from typing import Any
 
 from symdiff.eager.differentiated import Call, Differentiated
 from symdiff.eager.operations import zeros_like
-from symdiff.eager.structures import flatten, unflatten
+from symdiff.eager.structures import flatten, pack, unflatten
 from symdiff.eager.tensor import Tensor, as_tensor
 from symdiff.errors import at_user_line
 from symdiff.tracing.trace import function_name
@@ -172,7 +172,7 @@ def _arguments(
     start = 0
     for n, x in enumerate(args):
         if n in chosen:
-            made[n] = _packed(x)
+            made[n] = pack(x)
         leaves, _ = flatten(made[n])
         places[n] = range(start, start + len(leaves))
         start += len(leaves)
@@ -190,27 +190,12 @@ def _arguments(
     return tuple(made), tuple(wrt), trees
 
 
-def _packed(x: Any) -> Any:
-    """Make tensors within a structure; a list of numbers is one tensor."""
-    if isinstance(x, dict):
-        return {k: _packed(v) for k, v in x.items()}
-    if isinstance(x, (list, tuple)) and not _is_numbers(x):
-        return type(x)([_packed(v) for v in x])
-    return x if x is None else as_tensor(x)
-
-
-def _is_numbers(x: Any) -> bool:
-    if isinstance(x, (list, tuple)):
-        return all(_is_numbers(v) for v in x)
-    return type(x) in (bool, int, float)
-
-
 def _like(tree: Tree, found: Any) -> Any:
     return unflatten(tree, [next(found) for _ in range(tree.n_leaves)])
 
 
 def _weights(dy: Any) -> tuple[Tensor | None, ...]:
-    packed = _packed(dy)
+    packed = pack(dy)
     parts = packed if isinstance(packed, (tuple, list)) else (packed,)
     leaves: list[Tensor | None] = []
     for part in parts:

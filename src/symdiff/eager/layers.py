@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.eager.operations import matmul, reshape
+from symdiff.eager.operations import matmul, reshape, where
 from symdiff.eager.random_numbers import random_uniform
 from symdiff.eager.tensor import Tensor, as_tensor
 from symdiff.eager.variables import Variable
 from symdiff.errors import ShapeError, at_user_line
 
-__all__ = ["Dense", "Flatten", "Sequential", "glorot_uniform", "zeros"]
+__all__ = ["Dense", "Dropout", "Flatten", "Sequential", "glorot_uniform", "zeros"]
 
 Initializer = Callable[..., Any]
 
@@ -78,11 +78,12 @@ class Dense:
         return [v for v in (self.kernel, self.bias) if v is not None]
 
     def _build(self, width: int, dtype: Any) -> Variable:
-        kernel = self.kernel_initializer((width, self.units), dtype)
-        self.kernel = Variable(kernel, self.trainable, "kernel", dtype)
+        shape = (width, self.units)
+        made = lambda: self.kernel_initializer(shape, dtype)  # noqa: E731 - outside of a trace
+        self.kernel = Variable(made, self.trainable, "kernel", dtype)
         if self.use_bias:
-            bias = self.bias_initializer((self.units,), dtype)
-            self.bias = Variable(bias, self.trainable, "bias", dtype)
+            made = lambda: self.bias_initializer(shape[1:], dtype)  # noqa: E731
+            self.bias = Variable(made, self.trainable, "bias", dtype)
         return self.kernel
 
     def __call__(self, inputs: Any) -> Tensor:
@@ -107,6 +108,38 @@ class Dense:
         if self.bias is not None:
             y = y + self.bias
         return y if self.activation is None else self.activation(y)
+
+
+class Dropout:
+    """While training, leave out elements at random, and scale the others up.
+
+    Parameters
+    ----------
+    rate : float
+        Which part of the elements is left out.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> layer = tfe.layers.Dropout(0.5)
+    >>> layer(tfe.ones(2)).numpy(), sorted(set(layer(tfe.ones(99), training=True).numpy().tolist()))
+    (array([1., 1.], dtype=float32), [0.0, 2.0])
+    """
+
+    variables: tuple[Variable, ...] = ()
+
+    def __init__(self, rate: float = 0.5) -> None:
+        if not 0 <= rate < 1:
+            raise ValueError(at_user_line(f"rate {rate} is not in [0, 1)"))
+        self.rate = rate
+
+    def __call__(self, inputs: Any, training: bool = False) -> Tensor:
+        """Apply the layer."""
+        x = as_tensor(inputs)
+        if not training or not self.rate:
+            return x
+        kept = random_uniform(x.shape, dtype=x.dtype) >= self.rate
+        return where(kept, x * (1 / (1 - self.rate)), 0.0)
 
 
 class Flatten:

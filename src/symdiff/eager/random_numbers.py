@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from symdiff.eager.operations import constant
-from symdiff.eager.tensor import Tensor
+from symdiff.eager.tensor import LISTENERS, Tensor
 from symdiff.errors import DTypeError, at_user_line
 
 __all__ = ["random_normal", "random_uniform", "set_random_seed"]
@@ -54,9 +55,13 @@ def random_normal(
     (2, 3)
     """
     kind = _check(dtype)
-    with _lock:
-        drawn = _source(seed).standard_normal(_shape(shape), kind)
-    return constant(np.asarray(drawn, kind) * kind.type(stddev) + kind.type(mean))
+
+    def draw() -> np.ndarray:
+        with _lock:
+            drawn: Any = _source(seed).standard_normal(_shape(shape), kind)
+        return np.asarray(drawn, kind) * kind.type(stddev) + kind.type(mean)
+
+    return _tensor(draw, seed)
 
 
 def random_uniform(
@@ -71,10 +76,44 @@ def random_uniform(
     True
     """
     kind = _check(dtype)
-    with _lock:
-        drawn = _source(seed).random(_shape(shape), kind)
-    scaled = np.asarray(drawn, kind) * kind.type(maxval - minval) + kind.type(minval)
-    return constant(np.minimum(scaled, np.nextafter(kind.type(maxval), kind.type(minval))))
+
+    def draw() -> np.ndarray:
+        with _lock:
+            drawn: Any = _source(seed).random(_shape(shape), kind)
+        scaled = np.asarray(drawn, kind) * kind.type(maxval - minval) + kind.type(minval)
+        return np.minimum(scaled, np.nextafter(kind.type(maxval), kind.type(minval)))
+
+    return _tensor(draw, seed)
+
+
+class _Drawn:
+    """Random numbers in a function that is compiled: an input, drawn anew at each call."""
+
+    name = "random"
+    trainable = False
+
+    def __init__(self, draw: Callable[[], Any]) -> None:
+        self.draw = draw
+        self.first = draw()[()]
+        self.dtype, self.shape = self.first.dtype, self.first.shape
+        self._is_used = False
+
+    def value_first(self) -> Any:
+        """Give the numbers that the trace goes by."""
+        return self.first
+
+    def value_now(self) -> Any:
+        """Give those for the call that was traced, and then others."""
+        if self._is_used:
+            return self.draw()[()]
+        self._is_used = True
+        return self.first
+
+
+def _tensor(draw: Callable[[], Any], seed: Any) -> Tensor:
+    if seed is None and LISTENERS.recordings:
+        return LISTENERS.recordings[-1].read(_Drawn(draw))
+    return constant(draw())
 
 
 def _source(seed: Any) -> np.random.Generator:

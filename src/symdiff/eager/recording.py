@@ -70,7 +70,7 @@ class Recording:
         """Make a variable an input, once."""
         known = self.variables.get(id(variable))
         if known is None:
-            now = variable.value_now()
+            now = variable.value_first()
             dtype = TENSOR_DTYPES[now.dtype]
             name = self.context.add_input(variable.name, now.shape, dtype)
             array = TracedArray(self.context, name, now.shape, dtype)
@@ -150,16 +150,19 @@ def record(
         name=function_name(f),
     )
     out_tree, n_results, recording = made
-    names = tuple([name for _, name, _ in recording.variables.values()])
     program = trace.program
-    rest = [n for n in program.inputs[len(every) :] if n not in names]
+    read = {r.array for e in program.equations for r in e.reads}
+    kept = [(v, n) for v, n, _ in recording.variables.values() if v.trainable or n in read]
+    names = tuple([n for _, n in kept])
+    every_name = {n for _, n, _ in recording.variables.values()}
+    rest = [n for n in program.inputs[len(every) :] if n not in every_name]
     program = program.replace(inputs=(*program.inputs[: len(every)], *names, *rest))
     return Recorded(
         trace._replace(program=program),
         out_tree,
         n_results,
         tuple(recording.path),
-        tuple([v for v, _, _ in recording.variables.values()]),
+        tuple([v for v, _ in kept]),
         names,
         tuple([_later(x) for x in trace.captured]),
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from symdiff.eager.tensor import as_tensor
 from symdiff.trees import Tree, unflatten
 
-__all__ = ["flatten", "map_structure", "unflatten"]
+__all__ = ["flatten", "map_structure", "pack", "unflatten"]
 
 
 def flatten(value: Any) -> tuple[list[Any], Tree]:
@@ -50,3 +51,25 @@ def map_structure(function: Callable[[Any], Any], value: Any) -> Any:
     """
     leaves, tree = flatten(value)
     return unflatten(tree, [function(x) for x in leaves])
+
+
+def pack(value: Any) -> Any:
+    """Make tensors of the leaves of a structure; a list of numbers is one tensor.
+
+    Examples
+    --------
+    >>> pack({"x": [1, 2]})
+    {'x': <Tensor shape=(2,) dtype=int32 numpy=array([1, 2], dtype=int32)>}
+    """
+    if isinstance(value, dict):
+        return {k: pack(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)) and not _is_numbers(value):
+        parts = [pack(v) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value if value is None else as_tensor(value)
+
+
+def _is_numbers(x: Any) -> bool:
+    if isinstance(x, (list, tuple)):
+        return all(_is_numbers(v) for v in x)
+    return type(x) in (bool, int, float)

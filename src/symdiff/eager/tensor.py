@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "TracedTensor",
     "as_operands",
     "as_tensor",
+    "outside_recordings",
     "perform",
     "traced_tensor",
     "wrap",
@@ -387,6 +389,16 @@ def _trace(
     made.now = Later(function, tuple([_now(x) for x in operands]), static)
     LISTENERS.recordings[-1].made.append(made)
     return made
+
+
+@contextmanager
+def outside_recordings() -> Iterator[None]:
+    """Compute values that are no part of what is traced around: first values of variables."""
+    recordings, LISTENERS.recordings = LISTENERS.recordings, []
+    try:
+        yield
+    finally:
+        LISTENERS.recordings = recordings
 
 
 def _now(x: Any) -> Any:

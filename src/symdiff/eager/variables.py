@@ -11,7 +11,14 @@ import numpy as np
 from symdiff.eager.devices import CPU, Cpu, move
 from symdiff.eager.dtypes import check_number
 from symdiff.eager.operations import convert_to_tensor
-from symdiff.eager.tensor import LISTENERS, Tensor, TracedTensor, as_tensor, wrap
+from symdiff.eager.tensor import (
+    LISTENERS,
+    Tensor,
+    TracedTensor,
+    as_tensor,
+    outside_recordings,
+    wrap,
+)
 from symdiff.errors import DTypeError, ShapeError, UnsupportedOperationError, at_user_line
 
 __all__ = ["Variable"]
@@ -46,12 +53,11 @@ class Variable:
     def __init__(
         self, initial: Any, trainable: bool = True, name: str | None = None, dtype: Any = None
     ) -> None:
-        made = convert_to_tensor(initial() if callable(initial) else initial, dtype)
-        if isinstance(made, TracedTensor):
-            raise UnsupportedOperationError(
-                at_user_line("a variable's first value must not depend on what is differentiated")
-            )
-        self._tensor = made
+        if callable(initial):
+            with outside_recordings():
+                initial = initial()
+        made = convert_to_tensor(initial, dtype)
+        self._tensor = wrap(made.now.get()) if isinstance(made, TracedTensor) else made
         self.number = next(_numbers)
         self.name = name if name and name.isidentifier() else "variable"
         self.trainable = trainable
@@ -93,6 +99,8 @@ class Variable:
         if tensor.place is CPU:
             return tensor.data
         return move(tensor.data, tensor.place, CPU)
+
+    value_first = value_now
 
     def numpy(self) -> Any:
         """Give the value on the host."""

@@ -7,7 +7,7 @@ import symdiff.eager as tfe
 from symdiff.eager import devices
 from symdiff.eager.differentiated import Call, Differentiated
 from symdiff.eager.gradients import Tree
-from symdiff.eager.tensor import LISTENERS
+from symdiff.eager.listeners import LISTENERS
 
 T = tfe.constant
 
@@ -263,3 +263,42 @@ def test_against_differences():
     expected = (float(up) - float(down)) / (2 * h)
     found = sum(np.sum(g.numpy() * d) for g, d in zip(gradients, direction, strict=True))
     assert found == pytest.approx(expected, rel=1e-8)
+
+
+def test_python_loops_that_break():
+    def f(x):
+        n = 0
+        for _ in range(100):
+            x = x * 1.5
+            if x > 10:
+                break
+            n += 1
+        return x * n
+
+    g = tfe.gradients_function(f)
+    assert plain(g(2.0)) == [1.5**4 * 3]
+    assert plain(g(1.0)) == [1.5**6 * 5]
+
+
+def test_sizes_are_numbers():
+    mean = tfe.gradients_function(lambda x: tfe.reduce_sum(x) / x.shape[0])
+    scaled = tfe.gradients_function(lambda x: tfe.reduce_sum(x) * tfe.cast(len(x), "float32"))
+    for n in (2, 4, 8):
+        assert plain(mean(tfe.ones([n]))) == [[1 / n] * n]
+        assert plain(scaled(tfe.ones([n]))) == [[float(n)] * n]
+
+
+def test_indices_that_are_tensors():
+    x = T([1.0, 5.0, 3.0])
+    assert plain(tfe.gradients_function(lambda x: x[tfe.argmax(x)])(x)) == [[0, 1, 0]]
+    assert plain(tfe.gradients_function(lambda x: tfe.reduce_sum(x[T([0, 0, 1])]))(x)) == [
+        [2, 1, 0]
+    ]
+    with pytest.raises(NotImplementedError, match="where"):
+        tfe.gradients_function(lambda x: tfe.reduce_sum(x[x > 1]))(x)
+
+
+def test_numpy_reductions():
+    x = T([1.0, 2.0])
+    assert np.sum(x).numpy() == 3
+    assert plain(tfe.gradients_function(lambda x: np.sum(x * x))(x)) == [[2, 4]]

@@ -1,8 +1,12 @@
+import copy
+
 import numpy as np
 import pytest
 
 import symdiff as sd
 import symdiff.eager as tfe
+from symdiff.eager.differentiated import Call, Differentiated
+from symdiff.eager.structures import flatten
 
 T, V = tfe.constant, tfe.Variable
 
@@ -121,3 +125,21 @@ def test_a_variable_made_of_random_numbers_in_the_first_call():
     call = tfe.implicit_value_and_gradients(f)
     values = {float(call(T(2.0))[0]) for _ in range(3)}
     assert values == {2 * float(made[0])}
+
+
+def test_a_copy_is_another_variable():
+    v = V([1.0], name="w")
+    u = copy.deepcopy(v)
+    u.assign([2.0])
+    assert (u.name, u.number != v.number, v.numpy()[0], u.numpy()[0]) == ("w", True, 1, 2)
+    assert copy.deepcopy(v.value()).device == "/cpu:0"
+    assert (copy.deepcopy(v.value()) + v.value()).numpy() == [2]
+
+
+def test_batches_of_a_model_share_a_kernel():
+    model = tfe.layers.Sequential([tfe.layers.Flatten(), tfe.layers.Dense(2)])
+    f = Differentiated(lambda x: tfe.losses.mean_squared_error(tfe.zeros_like(model(x)), model(x)))
+    for n in (7, 3, 5):
+        leaves, tree = flatten(((tfe.ones([n, 3]),), {}))
+        f(Call(tree, leaves, None))
+    assert f.n_paths == 1

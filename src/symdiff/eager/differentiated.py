@@ -12,8 +12,9 @@ import numpy as np
 from symdiff.collector import collection_paused
 from symdiff.differentiation import reverse
 from symdiff.eager.devices import BUSY, CPU, common_device, move
+from symdiff.eager.listeners import LISTENERS, Later
 from symdiff.eager.recording import Recorded, as_trace_value, record, spec_of
-from symdiff.eager.tensor import LISTENERS, Later, Tensor, TracedTensor, traced_tensor, wrap
+from symdiff.eager.tensor import Tensor, TracedTensor, traced_tensor, wrap
 from symdiff.errors import TracingError, at_user_line
 from symdiff.program.equations import Literal
 from symdiff.program.program import Program
@@ -26,6 +27,8 @@ from symdiff.trees import Tree
 
 __all__ = ["MAX_PATHS", "Call", "Differentiated"]
 
+MAX_KNOWN = 1024
+"""So many signatures are known at a time."""
 MAX_PATHS = 64
 """So many paths through the branches of a function may be compiled for one signature."""
 
@@ -234,7 +237,11 @@ class Differentiated:
                     return path, outputs
         with self._lock, collection_paused():
             path = self._other(call, tensors, values, key)
-            self._known.setdefault(key, []).insert(0, path)
+            if len(self._known) >= MAX_KNOWN:
+                self._known, self._general, self._quick = {}, {}, {}
+            known = self._known.setdefault(key, [])
+            if path not in known:
+                known.insert(0, path)
         return path, path.run(values)
 
     def _other(self, call: Call, tensors: list[Tensor], values: list[Any], key: Any) -> _Path:
@@ -255,7 +262,11 @@ class Differentiated:
         unmoved = iter(tensors)
         leaves = [next(unmoved) if isinstance(x, Tensor) else x for x in call.leaves]
         weights = call.weights and tuple([w if w is None else next(unmoved) for w in call.weights])
-        path = _Path(self.f, call, record(self.f, call.tree, leaves, weights))
+        recorded = record(self.f, call.tree, leaves, weights)
+        for path in tried:  # the kernel rounds a condition to the other side than NumPy does
+            if path.path and path.path == recorded.path:
+                return path
+        path = _Path(self.f, call, recorded)
         self.n_paths += 1
         paths.append(path)
         return path

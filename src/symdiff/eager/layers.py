@@ -9,7 +9,7 @@ import numpy as np
 
 from symdiff.eager.operations import matmul, reshape, where
 from symdiff.eager.random_numbers import random_uniform
-from symdiff.eager.tensor import Tensor, as_tensor
+from symdiff.eager.tensor import Tensor, as_tensor, shape_now
 from symdiff.eager.variables import Variable
 from symdiff.errors import ShapeError, at_user_line
 
@@ -97,11 +97,12 @@ class Dense:
         x = as_tensor(inputs)
         if not x.ndim:
             raise ShapeError(at_user_line("Dense takes a tensor with at least one axis"))
-        kernel = self._build(x.shape[-1], x.dtype) if self.kernel is None else self.kernel
-        if x.shape[-1] != kernel.shape[0]:
+        width = int(shape_now(x)[-1])
+        kernel = self._build(width, x.dtype) if self.kernel is None else self.kernel
+        if width != kernel.shape[0]:
             raise ShapeError(
                 at_user_line(
-                    f"Dense was made for a last axis of length {kernel.shape[0]}, not {x.shape[-1]}"
+                    f"Dense was made for a last axis of length {kernel.shape[0]}, not {width}"
                 )
             )
         y = matmul(x, kernel)
@@ -157,7 +158,7 @@ class Flatten:
     def __call__(self, inputs: Any) -> Tensor:
         """Apply the layer."""
         x = as_tensor(inputs)
-        return reshape(x, (x.shape[0], int(np.prod(x.shape[1:]))))
+        return reshape(x, (-1, int(np.prod(shape_now(x)[1:]))))
 
 
 class Sequential:

@@ -13,12 +13,13 @@ from symdiff.eager.operations import (
     exp,
     log,
     reduce_max,
+    reduce_mean,
     reduce_sum,
     softplus,
     square,
     stop_gradient,
 )
-from symdiff.eager.tensor import Tensor, as_operands, as_tensor, perform
+from symdiff.eager.tensor import Tensor, as_operands, as_tensor, perform, shape_now
 from symdiff.errors import ShapeError, at_user_line
 
 __all__ = [
@@ -86,16 +87,15 @@ def sigmoid_cross_entropy(multi_class_labels: Any, logits: Any, weights: Any = 1
 
 def _pair(labels: Any, predictions: Any) -> list[Tensor]:
     y, p = as_operands(as_tensor(labels), as_tensor(predictions))
-    if y.shape != p.shape:
-        raise ShapeError(at_user_line(f"labels have shape {y.shape}, predictions {p.shape}"))
+    shapes = shape_now(y), shape_now(p)
+    if shapes[0] != shapes[1]:
+        raise ShapeError(at_user_line(f"labels have shape {shapes[0]}, predictions {shapes[1]}"))
     return [y, p]
 
 
 def _reduced(losses: Tensor, weights: Any) -> Tensor:
     if type(weights) in (int, float):
-        if not weights:
-            return reduce_sum(losses) * 0.0
-        return reduce_sum(losses) * (weights / max(int(np.prod(losses.shape)), 1))
+        return reduce_mean(losses) * weights
     w = as_tensor(weights)
     while 0 < w.ndim < losses.ndim:
         w = w[..., None]

@@ -132,14 +132,12 @@ def ones(shape: Any, dtype: Any = "float32") -> Tensor:
 
 def zeros_like(x: Any) -> Tensor:
     """Make zeros of the shape and dtype of a tensor."""
-    like = as_tensor(x)
-    return zeros(like.shape, like.dtype)
+    return perform(np.zeros_like, as_tensor(x))
 
 
 def ones_like(x: Any) -> Tensor:
     """Make ones of the shape and dtype of a tensor."""
-    like = as_tensor(x)
-    return ones(like.shape, like.dtype)
+    return perform(np.ones_like, as_tensor(x))
 
 
 def cast(x: Any, dtype: Any) -> Tensor:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.operations import constant
-from symdiff.eager.tensor import LISTENERS, Tensor
+from symdiff.eager.tensor import Tensor
 from symdiff.errors import DTypeError, at_user_line
 
 __all__ = ["random_normal", "random_uniform", "set_random_seed"]

@@ -14,12 +14,11 @@ import numpy as np
 
 from symdiff.eager.devices import BUSY
 from symdiff.eager.dtypes import TENSOR_DTYPES, to_array
+from symdiff.eager.listeners import LISTENERS, Later
 from symdiff.eager.structures import flatten, unflatten
-from symdiff.eager.tensor import LISTENERS, Later, Tensor, TracedTensor, traced_tensor
+from symdiff.eager.tensor import Tensor, TracedTensor, shape_now, traced_tensor
 from symdiff.errors import TracingError, at_user_line
 from symdiff.tracing.context import active_context
-from symdiff.tracing.conversion import convert
-from symdiff.tracing.numpy_names import traced_names
 from symdiff.tracing.trace import Spec, Trace, function_name, trace_function
 from symdiff.tracing.tracer import TracedArray, as_traced
 from symdiff.trees import Tree
@@ -96,7 +95,7 @@ class Recorded(NamedTuple):
 
 def spec_of(tensor: Tensor) -> Spec:
     """Say what is known of a tensor."""
-    return Spec(tensor.shape, TENSOR_DTYPES[tensor.dtype])
+    return Spec(shape_now(tensor), TENSOR_DTYPES[tensor.dtype])
 
 
 def as_trace_value(x: Any) -> Any:
@@ -134,8 +133,7 @@ def record(
             args, kwargs = unflatten(
                 tree, [next(arguments) if isinstance(x, Tensor) else x for x in leaves]
             )
-            with traced_names(f) as called:
-                result = convert(called)(*args, **kwargs)
+            result = f(*args, **kwargs)  # as it is written: values decide its branches
             results, out_tree = check_result(f, result)
             chosen = [None if w is None else next(seeds) for w in weights or [None] * len(results)]
             total = _weighted_sum(results, chosen)
@@ -143,25 +141,27 @@ def record(
         return (total, *results, *recording.guards)
 
     flat = Tree(tuple, (), (Tree(None),) * len(every))
-    trace = trace_function(
-        body,
-        Tree(tuple, (), (flat, Tree(dict))),
-        [spec_of(x) for x in every],
-        name=function_name(f),
-    )
-    out_tree, n_results, recording = made
+    specs = [spec_of(x) for x in every]
+    trace = trace_function(body, Tree(tuple, (), (flat, Tree(dict))), specs, name=function_name(f))
+    return _recorded(trace, len(every), *made)
+
+
+def _recorded(
+    trace: Trace, count: int, out_tree: Tree, n_results: int, made: Recording
+) -> Recorded:
+    """Put the inputs in order: those given, variables that are needed, and what was captured."""
     program = trace.program
     read = {r.array for e in program.equations for r in e.reads}
-    kept = [(v, n) for v, n, _ in recording.variables.values() if v.trainable or n in read]
+    variables = [(v, n) for v, n, _ in made.variables.values()]
+    kept = [(v, n) for v, n in variables if v.trainable or n in read]
     names = tuple([n for _, n in kept])
-    every_name = {n for _, n, _ in recording.variables.values()}
-    rest = [n for n in program.inputs[len(every) :] if n not in every_name]
-    program = program.replace(inputs=(*program.inputs[: len(every)], *names, *rest))
+    captured = [n for n in program.inputs[count:] if n not in {n for _, n in variables}]
+    program = program.replace(inputs=(*program.inputs[:count], *names, *captured))
     return Recorded(
         trace._replace(program=program),
         out_tree,
         n_results,
-        tuple(recording.path),
+        tuple(made.path),
         tuple([v for v, _ in kept]),
         names,
         tuple([_later(x) for x in trace.captured]),

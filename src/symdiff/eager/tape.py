@@ -13,9 +13,10 @@ import numpy as np
 
 from symdiff.eager.devices import BUSY
 from symdiff.eager.differentiated import Call, Differentiated
+from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.operations import zeros_like
 from symdiff.eager.structures import flatten, unflatten
-from symdiff.eager.tensor import LISTENERS, Tensor, as_tensor, perform, traced_tensor, wrap
+from symdiff.eager.tensor import Tensor, as_tensor, perform, traced_tensor, wrap
 from symdiff.errors import UnsupportedOperationError, at_user_line
 from symdiff.tracing.tracer import TracedArray
 from symdiff.trees import Tree

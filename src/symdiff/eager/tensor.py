@@ -7,9 +7,7 @@ While a function is traced its tensors are `TracedTensor`: they hold what the tr
 from __future__ import annotations
 
 import operator
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,61 +15,21 @@ import numpy as np
 from symdiff.eager import arithmetic
 from symdiff.eager.devices import BUSY, CPU, Cpu, common_device, find_device, move
 from symdiff.eager.dtypes import check_number, to_array
+from symdiff.eager.indexing import item, template
+from symdiff.eager.listeners import LISTENERS, Later
 from symdiff.errors import DTypeError, ShapeError, TracingError, at_user_line
+from symdiff.program.sizes import evaluate
 
 __all__ = [
-    "LISTENERS",
-    "Later",
     "Tensor",
     "TracedTensor",
     "as_operands",
     "as_tensor",
-    "outside_recordings",
     "perform",
+    "shape_now",
     "traced_tensor",
     "wrap",
 ]
-
-
-class _Listeners(threading.local):
-    """What hears of operations in this thread: tapes, and the function that is traced."""
-
-    def __init__(self) -> None:
-        self.tapes: list[Any] = []
-        self.recordings: list[Any] = []
-
-
-LISTENERS = _Listeners()
-
-
-class Later:
-    """A value that is computed when it is asked for, with all that it needs, and then kept."""
-
-    __slots__ = ("function", "parts", "static", "value")
-
-    def __init__(
-        self, function: Callable[..., Any], parts: tuple[Any, ...], static: dict[str, Any]
-    ) -> None:
-        self.function: Callable[..., Any] | None = function
-        self.parts = parts
-        self.static = static
-        self.value: Any = None
-
-    def get(self) -> Any:
-        """Compute it, without recursion."""
-        pending = [self]
-        while pending:
-            last = pending[-1]
-            missing = [p for p in last.parts if isinstance(p, Later) and p.function is not None]
-            if missing:
-                pending += missing
-                continue
-            pending.pop()
-            if last.function is not None:
-                values = [p.value if isinstance(p, Later) else p for p in last.parts]
-                last.value = last.function(*values, **last.static)
-                last.function, last.parts = None, ()
-        return self.value
 
 
 def _binary(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
@@ -86,6 +44,8 @@ def _binary(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
                     return perform(function, self, other)  # which says what is wrong
                 made.place = self.place
                 return made
+        elif other is None:
+            return NotImplemented
         elif type(other) is float and not BUSY and self.data.dtype.kind == "f":
             return wrap(function(self.data, other), self.place)
         return perform(function, *as_operands(self, other))
@@ -166,11 +126,19 @@ class Tensor:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if method != "__call__" or kwargs:
+        if method != "__call__":  # np.sum is np.add.reduce
+            static = {k: v for k, v in kwargs.items() if v is not None or k == "axis"}
+            if "out" in static:
+                return NotImplemented
+            return perform(getattr(ufunc, method), *[_as_data(x) for x in inputs], **static)
+        if kwargs:
             return NotImplemented
         function = _UFUNCS.get(ufunc, ufunc)
         operands = as_operands(*[_as_data(x) for x in inputs])
         return perform(function, *operands)
+
+    def __reduce__(self) -> Any:
+        return wrap, (np.array(self.numpy())[()],)
 
     def __bool__(self) -> bool:
         self._check_single("bool")
@@ -213,7 +181,9 @@ class Tensor:
         return iter([self[n] for n in range(len(self))])
 
     def __getitem__(self, key: Any) -> Tensor:
-        return perform(_item, self, key=_plain_key(key))
+        tensors: list[Any] = []
+        places = template(key, Tensor, tensors)
+        return perform(item, self, *tensors, key=places)
 
     __hash__ = object.__hash__
     __add__, __radd__ = _binary(operator.add), _reflected(operator.add)
@@ -249,6 +219,12 @@ class TracedTensor(Tensor):
 
     __slots__ = ("now",)
     now: Later
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes, which become part of the kernel."""
+        context = self.data.context
+        return tuple([e if type(e) is int else context.pin(e) for e in self.data.shape_])
 
     def __bool__(self) -> bool:
         self._check_single("bool")
@@ -300,16 +276,6 @@ def wrap(value: Any, place: Cpu = CPU) -> Tensor:
 
 def _same(value: Any) -> Any:
     return value
-
-
-def _item(value: Any, key: Any) -> Any:
-    return value[key]
-
-
-def _plain_key(key: Any) -> Any:
-    if isinstance(key, tuple):
-        return tuple([_plain_key(k) for k in key])
-    return key.data if type(key) is Tensor else key
 
 
 def _as_data(x: Any) -> Any:
@@ -391,20 +357,17 @@ def _trace(
     return made
 
 
-@contextmanager
-def outside_recordings() -> Iterator[None]:
-    """Compute values that are no part of what is traced around: first values of variables."""
-    recordings, LISTENERS.recordings = LISTENERS.recordings, []
-    try:
-        yield
-    finally:
-        LISTENERS.recordings = recordings
-
-
 def _now(x: Any) -> Any:
     if type(x) is TracedTensor:
         return x.now
     return x.data if isinstance(x, Tensor) else x
+
+
+def shape_now(x: Tensor) -> tuple[int, ...]:
+    """Give the lengths of the axes, and let them stay what the kernel does not know."""
+    if type(x) is not TracedTensor:
+        return x.shape
+    return tuple([evaluate(e, x.data.context.values) for e in x.data.shape_])
 
 
 def traced_tensor(value: Any, now: Any) -> TracedTensor:

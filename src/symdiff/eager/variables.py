@@ -10,15 +10,9 @@ import numpy as np
 
 from symdiff.eager.devices import CPU, Cpu, move
 from symdiff.eager.dtypes import check_number
+from symdiff.eager.listeners import LISTENERS, outside_recordings
 from symdiff.eager.operations import convert_to_tensor
-from symdiff.eager.tensor import (
-    LISTENERS,
-    Tensor,
-    TracedTensor,
-    as_tensor,
-    outside_recordings,
-    wrap,
-)
+from symdiff.eager.tensor import Tensor, TracedTensor, as_tensor, wrap
 from symdiff.errors import DTypeError, ShapeError, UnsupportedOperationError, at_user_line
 
 __all__ = ["Variable"]
@@ -155,6 +149,10 @@ class Variable:
             return made
         place = self._tensor.place
         return wrap(move(made.data, made.place, place), place)
+
+    def __reduce__(self) -> Any:
+        value = np.array(self._tensor.numpy())[()]
+        return Variable, (value, self.trainable, self.name, self.dtype)
 
     def __iadd__(self, other: Any) -> NoReturn:
         raise TypeError(at_user_line("a variable does not change by +=; use v.assign_add(x)"))

@@ -25,3 +25,18 @@ def test_counts_are_checked():
         tfe.gradients_function(wrong)(1.0, 2.0)
     with pytest.raises(ValueError, match=r"\(result, grad\)"):
         tfe.custom_gradient(lambda x: x)(1.0)
+
+
+def test_variables_are_arguments():
+    v = tfe.Variable(4.0)
+    reads = tfe.custom_gradient(lambda x: (x * v, lambda dy: dy * v))
+    with pytest.raises(NotImplementedError, match="arguments"):
+        tfe.gradients_function(reads)(2.0)
+    f = tfe.implicit_gradients(lambda x: product(x, v))
+    assert float(f(tfe.constant(2.0))[0][0]) == 2
+
+
+def test_second_order():
+    cube = tfe.custom_gradient(lambda x: (x**3, lambda dy: dy * 3.0 * x**2))
+    first = tfe.gradients_function(cube)
+    assert float(tfe.gradients_function(lambda x: first(x)[0])(2.0)[0]) == 12

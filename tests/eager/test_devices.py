@@ -88,8 +88,10 @@ def test_options_are_chosen_once(fresh_options):
 
 
 def test_memory_is_capped(gpu, fresh_options):
-    options = tfe.GPUOptions(per_process_gpu_memory_fraction=0.5)
-    tfe.enable_eager_execution(tfe.ConfigProto(gpu_options=options))
+    config = tfe.ConfigProto()
+    config.gpu_options.per_process_gpu_memory_fraction = 0.5
+    tfe.enable_eager_execution(config)
+    config.gpu_options.per_process_gpu_memory_fraction = 1.0
     assert tfe.memory_info("/gpu:0").total == 1000
     tfe.zeros(100).gpu(0)
     with pytest.raises(MemoryError, match="800 bytes are wanted, 500"):

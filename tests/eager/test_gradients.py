@@ -163,6 +163,8 @@ def test_weights_and_structures():
     f = tfe.gradients_function(lambda x: x * x)
     assert plain(f([1.0, 2.0], dy=T([10.0, 100.0]))) == [[20, 400]]
     assert plain(f([1.0, 2.0], dy=[10.0, 100.0])) == [[20, 400]]
+    with pytest.raises(ValueError, match="1 weights were given for 2"):
+        tfe.gradients_function(lambda x: (x, x))(1.0, dy=1.0)
     (made,) = tfe.gradients_function(lambda p: p["a"] * p["b"][0])({"a": 2.0, "b": [3.0]})
     assert float(made["a"]) == 3
     assert float(made["b"][0]) == 2

@@ -101,3 +101,15 @@ def test_copies_between_devices_are_differentiated(gpu):
         t.watch(x)
         y = x.gpu(0) * 2.0
     assert float(t.gradient(y, x)) == 2
+
+
+def test_functions_that_are_differentiated_are_operations_of_a_tape():
+    cube = tfe.value_and_gradients_function(lambda x: x**3)
+    x = T(2.0)
+    with tfe.GradientTape(persistent=True) as t:
+        t.watch(x)
+        value, (slope,) = cube(x * 1.0)
+        total = value * slope
+    assert float(t.gradient(slope, x)) == 12
+    assert float(t.gradient(value, x)) == 12
+    assert float(t.gradient(total, x)) == 12 * 12 + 8 * 12

@@ -42,10 +42,10 @@ _quiet = _Quiet()
 
 
 def quietly(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a function of arrays follow IEEE without a warning."""
+    """Let a function of one array follow IEEE without a warning."""
 
-    def apply(*args: Any, **static: Any) -> Any:
-        return _quiet.run(function, *args, **static)
+    def apply(x: Any) -> Any:
+        return _quiet.run(function, x)
 
     return apply
 

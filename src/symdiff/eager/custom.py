@@ -69,7 +69,7 @@ class _Own:
         if not any(isinstance(v, TracedArray) for v in values):
             return self.run([wrap(v) for v in values])[0].data
         operands = [as_traced(v) for v in values]
-        with Recording():
+        with Recording(refuses_variables=True):
             result, _ = self.run([traced_tensor(v, None) for v in operands])
         raw = stop_gradient(as_traced(result.data))
         back = {k + 1: self._back(k) for k in range(len(operands))}
@@ -80,7 +80,7 @@ class _Own:
 
     def _back(self, k: int) -> Callable[..., Any]:
         def transpose(_block: Any, operands: Sequence[Any], cotangent: Any) -> Any:
-            with Recording():
+            with Recording(refuses_variables=True):
                 tensors = [traced_tensor(x, None) for x in operands[1:]]
                 _, grad = self.run(tensors)
                 found = grad(traced_tensor(cotangent, None))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -119,7 +120,7 @@ class SimulatedGpu(Cpu):
         return MemoryInfo(0, 0, self.total)
 
 
-@dataclass(frozen=True)
+@dataclass
 class GPUOptions:
     """How device memory is taken.
 
@@ -133,7 +134,7 @@ class GPUOptions:
     per_process_gpu_memory_fraction: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class ConfigProto:
     """Options of `enable_eager_execution`.
 
@@ -186,7 +187,7 @@ def enable_eager_execution(
         raise ValueError(
             at_user_line(f"device_policy {device_policy!r}; allowed are 'silent' and 'explicit'")
         )
-    wanted = config or ConfigProto()
+    wanted = deepcopy(config) if config is not None else ConfigProto()
     if _config is not None and (_config, _policy) != (wanted, device_policy):
         raise ValueError(
             at_user_line("enable_eager_execution was called before with other options")
@@ -232,8 +233,7 @@ def find_device(name: str) -> Cpu:
     )
 
 
-@contextmanager
-def device(name: str) -> Iterator[None]:
+def device(name: str) -> AbstractContextManager[None]:
     """Place what is made, and compute, on a device within a ``with`` block, in this thread.
 
     Examples
@@ -244,7 +244,11 @@ def device(name: str) -> Iterator[None]:
     >>> x.device
     '/cpu:0'
     """
-    found = find_device(name)
+    return _scope(find_device(name))
+
+
+@contextmanager
+def _scope(found: Cpu) -> Iterator[None]:
     _scopes.stack.append(found)
     BUSY.append(found)
     try:

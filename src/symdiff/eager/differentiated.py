@@ -22,7 +22,7 @@ from symdiff.runtime.function import Function
 from symdiff.tracing.context import outside_traces
 from symdiff.tracing.inlining import inline
 from symdiff.tracing.trace import Spec, Trace, function_name, matches
-from symdiff.tracing.tracer import as_traced
+from symdiff.tracing.tracer import TracedArray, as_traced
 from symdiff.trees import Tree
 
 __all__ = ["MAX_PATHS", "Call", "Differentiated"]
@@ -188,6 +188,9 @@ class Differentiated:
         made = [None if y is None else wrap(y) for y in outputs]
         if place is not CPU:
             made = [None if y is None else y.to(place) for y in made]
+        for tape in LISTENERS.tapes:  # what comes out is computed from what went in
+            for n, y in enumerate(made[: len(made) - len(path.path)]):
+                tape.record(_Again(self, call, n), call.tensors, {}, y)
         return path, made[: path.n_results], path.gradients(made)
 
     def quick(self, args: tuple[Any, ...]) -> tuple[_Path, list[Any], list[Any]] | None:
@@ -283,6 +286,26 @@ class Differentiated:
         for y, is_true in zip(outputs[len(outputs) - len(path.path) :], path.path, strict=True):
             around.add_guard(as_trace_value(y), is_true)
         return path, outputs[: path.n_results], path.gradients(outputs)
+
+
+class _Again(NamedTuple):
+    """One of the results and gradients of a call, as an operation on arrays for a tape."""
+
+    differentiated: Differentiated
+    call: Call
+    n: int
+
+    def __call__(self, *values: Any) -> Any:
+        made = iter(
+            [traced_tensor(v, np.nan) if isinstance(v, TracedArray) else wrap(v) for v in values]
+        )
+        leaves = [next(made) if isinstance(x, Tensor) else x for x in self.call.leaves]
+        weights = self.call.weights and tuple(
+            [None if w is None else next(made) for w in self.call.weights]
+        )
+        call = self.call._replace(leaves=leaves, weights=weights)
+        _, results, gradients = self.differentiated(call)
+        return [*results, *[g for g in gradients if g is not None]][self.n].data
 
 
 def _nth(values: Any, n: int) -> Any:

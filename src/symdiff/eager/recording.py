@@ -17,7 +17,7 @@ from symdiff.eager.dtypes import TENSOR_DTYPES, to_array
 from symdiff.eager.listeners import LISTENERS, Later
 from symdiff.eager.structures import flatten, unflatten
 from symdiff.eager.tensor import Tensor, TracedTensor, shape_now, traced_tensor
-from symdiff.errors import TracingError, at_user_line
+from symdiff.errors import ShapeError, TracingError, UnsupportedOperationError, at_user_line
 from symdiff.tracing.context import active_context
 from symdiff.tracing.trace import Spec, Trace, function_name, trace_function
 from symdiff.tracing.tracer import TracedArray, as_traced
@@ -32,10 +32,11 @@ MAX_DECISIONS = 1000
 class Recording:
     """A trace of a function of tensors that is going on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, refuses_variables: bool = False) -> None:
         context = active_context()
         assert context is not None
         self.context = context
+        self.refuses_variables = refuses_variables
         self.guards: list[TracedArray] = []
         self.path: list[bool] = []
         self.tapes: list[Any] = []
@@ -67,6 +68,13 @@ class Recording:
 
     def read(self, variable: Any) -> TracedTensor:
         """Make a variable an input, once."""
+        if self.refuses_variables:
+            raise UnsupportedOperationError(
+                at_user_line(
+                    "a function with a custom gradient read a variable, or drew random numbers; "
+                    "pass them to it as arguments"
+                )
+            )
         known = self.variables.get(id(variable))
         if known is None:
             now = variable.value_first()
@@ -135,6 +143,10 @@ def record(
             )
             result = f(*args, **kwargs)  # as it is written: values decide its branches
             results, out_tree = check_result(f, result)
+            if weights is not None and len(weights) != len(results):
+                raise ShapeError(
+                    at_user_line(f"{len(weights)} weights were given for {len(results)} results")
+                )
             chosen = [None if w is None else next(seeds) for w in weights or [None] * len(results)]
             total = _weighted_sum(results, chosen)
         made.extend([out_tree, len(results), recording])

@@ -38,7 +38,15 @@ from symdiff.program.sizes import Extent, Size, evaluate, symbol
 if TYPE_CHECKING:
     from symdiff.tracing.tracer import TracedArray
 
-__all__ = ["DTYPES", "Context", "active_context", "check_dtype", "keeping_sizes", "keeps_sizes"]
+__all__ = [
+    "DTYPES",
+    "Context",
+    "active_context",
+    "check_dtype",
+    "keeping_sizes",
+    "keeps_sizes",
+    "outside_traces",
+]
 
 _INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 DTYPES = frozenset(["bool", *_INTEGERS, "float32", "float64"])
@@ -66,6 +74,17 @@ def check_dtype(dtype: Any) -> str:
             )
         )
     return name
+
+
+@contextmanager
+def outside_traces() -> Iterator[None]:
+    """Let kernels run for values that are at hand, whatever is traced around."""
+    before = getattr(_state, "stack", [])
+    _state.stack = []
+    try:
+        yield
+    finally:
+        _state.stack = before
 
 
 @contextmanager

@@ -1,0 +1,221 @@
+"""Optimizers: each is one formula, element by element, and a state for each variable.
+
+Examples
+--------
+>>> import symdiff.eager as tfe
+>>> v = tfe.Variable(2.0)
+>>> step = tfe.implicit_gradients(lambda: v * v)
+>>> tfe.train.GradientDescentOptimizer(0.25).apply_gradients(step())
+>>> float(v)
+1.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from symdiff.eager.devices import CPU, move
+from symdiff.eager.gradients import implicit_value_and_gradients
+from symdiff.eager.tensor import Tensor, as_tensor, wrap
+from symdiff.eager.variables import Variable
+from symdiff.errors import DTypeError, ShapeError, at_user_line
+
+__all__ = [
+    "AdagradOptimizer",
+    "AdamOptimizer",
+    "GradientDescentOptimizer",
+    "MomentumOptimizer",
+    "Optimizer",
+    "RMSPropOptimizer",
+]
+
+
+class Optimizer:
+    """What all have: pairs of gradients and variables, and state by the variable's identity.
+
+    Subclasses give the state to begin with in `start` and the formula in `update`.
+    """
+
+    def __init__(self, learning_rate: float) -> None:
+        self.learning_rate = learning_rate
+        self._slots: dict[int, list[Any]] = {}
+
+    def start(self, value: Any) -> list[Any]:
+        """Make a variable's state."""
+        del value
+        return []
+
+    def update(self, value: Any, gradient: Any, slots: list[Any]) -> Any:
+        """Give a variable's next value, and put its next state into `slots`."""
+        raise NotImplementedError
+
+    def slots(self, variable: Variable) -> list[Any]:
+        """Give a variable's state: arrays, and the number of steps for Adam."""
+        found = self._slots.get(variable.number)
+        if found is None:
+            found = self._slots[variable.number] = self.start(variable.value_now())
+        return found
+
+    def apply_gradients(self, pairs: Iterable[tuple[Any, Variable]]) -> None:
+        """Update variables; pairs without a gradient are left out.
+
+        Parameters
+        ----------
+        pairs : iterable of (gradient, variable)
+
+        Raises
+        ------
+        ValueError
+            There is no pair, none has a gradient, or a shape is another.
+        TypeError
+            A dtype is another.
+        """
+        count = 0
+        for gradient, variable in pairs:
+            if gradient is not None:
+                count += 1
+                self._apply(gradient, variable)
+        if not count:
+            raise ValueError(at_user_line("apply_gradients was given no gradient"))
+
+    def _apply(self, gradient: Any, variable: Variable) -> None:
+        given = gradient if type(gradient) is Tensor else as_tensor(gradient)
+        value = variable.value_now()
+        g = given.data if given.place is CPU else move(given.data, given.place, CPU)
+        if g.shape != value.shape:
+            raise ShapeError(
+                at_user_line(f"a gradient of shape {g.shape} for a variable of {value.shape}")
+            )
+        if g.dtype != value.dtype:
+            raise DTypeError(
+                at_user_line(f"a gradient of dtype {g.dtype} for a variable of {value.dtype}")
+            )
+        made = self.update(value, g, self.slots(variable) if self.has_slots else [])
+        place = variable.place
+        variable.put(wrap(made if place is CPU else move(made, CPU, place), place))
+
+    has_slots = True
+
+    def minimize(self, loss: Callable[[], Any]) -> Any:
+        """Take one step down a function of variables, and give its value before that.
+
+        Examples
+        --------
+        >>> import symdiff.eager as tfe
+        >>> v = tfe.Variable(2.0)
+        >>> float(tfe.train.GradientDescentOptimizer(0.25).minimize(lambda: v * v)), float(v)
+        (4.0, 1.0)
+        """
+        value, pairs = implicit_value_and_gradients(loss)()
+        self.apply_gradients(pairs)
+        return value
+
+
+class GradientDescentOptimizer(Optimizer):
+    """``v -= lr * g``."""
+
+    has_slots = False
+
+    def update(self, value: Any, gradient: Any, slots: list[Any]) -> Any:
+        """Give the next value."""
+        del slots
+        return value - gradient * self.learning_rate
+
+
+class MomentumOptimizer(Optimizer):
+    """``a = mu * a + g; v -= lr * a``; Nesterov's ``v -= lr * (g + mu * a)``."""
+
+    def __init__(
+        self, learning_rate: float, momentum: float = 0.9, use_nesterov: bool = False
+    ) -> None:
+        super().__init__(learning_rate)
+        self.momentum = momentum
+        self.use_nesterov = use_nesterov
+
+    def start(self, value: Any) -> list[Any]:
+        """Begin without momentum."""
+        return [np.zeros_like(value)]
+
+    def update(self, value: Any, gradient: Any, slots: list[Any]) -> Any:
+        """Give the next value."""
+        slots[0] = a = slots[0] * self.momentum + gradient
+        direction = gradient + a * self.momentum if self.use_nesterov else a
+        return value - direction * self.learning_rate
+
+
+class AdagradOptimizer(Optimizer):
+    """``a += g * g; v -= lr * g / sqrt(a)``."""
+
+    def __init__(self, learning_rate: float, initial_accumulator_value: float = 0.1) -> None:
+        super().__init__(learning_rate)
+        self.initial_accumulator_value = initial_accumulator_value
+
+    def start(self, value: Any) -> list[Any]:
+        """Begin with the accumulator's first value."""
+        return [np.full_like(value, self.initial_accumulator_value)]
+
+    def update(self, value: Any, gradient: Any, slots: list[Any]) -> Any:
+        """Give the next value."""
+        slots[0] = a = slots[0] + gradient * gradient
+        return value - gradient * self.learning_rate / np.sqrt(a)
+
+
+class RMSPropOptimizer(Optimizer):
+    """``s = rho*s + (1-rho)*g*g; m = mu*m + lr*g/sqrt(s + eps); v -= m``."""
+
+    def __init__(
+        self,
+        learning_rate: float,
+        decay: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-10,
+    ) -> None:
+        super().__init__(learning_rate)
+        self.decay, self.momentum, self.epsilon = decay, momentum, epsilon
+
+    def start(self, value: Any) -> list[Any]:
+        """Begin with mean squares of one, and without momentum."""
+        return [np.ones_like(value), np.zeros_like(value)]
+
+    def update(self, value: Any, gradient: Any, slots: list[Any]) -> Any:
+        """Give the next value."""
+        s, m = slots
+        slots[0] = s = s * self.decay + gradient * gradient * (1 - self.decay)
+        step = gradient * self.learning_rate / np.sqrt(s + self.epsilon)
+        slots[1] = m = m * self.momentum + step
+        return value - m
+
+
+class AdamOptimizer(Optimizer):
+    """Moments ``m, s``; ``v -= lr * sqrt(1 - b2**t) / (1 - b1**t) * m / (sqrt(s) + eps)``.
+
+    References
+    ----------
+    Kingma, Ba, *Adam: a method for stochastic optimization*, ICLR 2015, end of section 2.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        super().__init__(learning_rate)
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+
+    def start(self, value: Any) -> list[Any]:
+        """Begin with moments of zero, before the first step."""
+        return [np.zeros_like(value), np.zeros_like(value), 0]
+
+    def update(self, value: Any, gradient: Any, slots: list[Any]) -> Any:
+        """Give the next value."""
+        m, s, t = slots
+        m = m * self.beta1 + gradient * (1 - self.beta1)
+        s = s * self.beta2 + gradient * gradient * (1 - self.beta2)
+        slots[:] = m, s, t + 1
+        rate = self.learning_rate * (1 - self.beta2 ** (t + 1)) ** 0.5 / (1 - self.beta1 ** (t + 1))
+        return value - m * rate / (np.sqrt(s) + self.epsilon)

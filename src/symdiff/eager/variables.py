@@ -1,0 +1,210 @@
+"""`Variable`: a value that changes, read by reference by the functions that are compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any, NoReturn
+
+import numpy as np
+
+from symdiff.eager.devices import CPU, Cpu, move
+from symdiff.eager.dtypes import check_number
+from symdiff.eager.listeners import LISTENERS, outside_recordings
+from symdiff.eager.operations import convert_to_tensor
+from symdiff.eager.tensor import Tensor, TracedTensor, as_tensor, wrap
+from symdiff.errors import DTypeError, ShapeError, UnsupportedOperationError, at_user_line
+
+__all__ = ["Variable"]
+
+_numbers = count()
+
+
+class Variable:
+    """A tensor's worth of state.
+
+    Parameters
+    ----------
+    initial : array_like, or callable
+        The value to begin with; a callable gives it.
+    trainable : bool
+        Whether implicit gradients are by this variable, and tapes watch it.
+    name : str, optional
+    dtype : dtype, optional
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> v = tfe.Variable([1.0, 2.0])
+    >>> v.assign_add([1.0, 1.0])
+    >>> (v * 2).numpy()
+    array([4., 6.], dtype=float32)
+    """
+
+    __array_priority__ = 3000
+    __array_ufunc__ = Tensor.__array_ufunc__
+
+    def __init__(
+        self, initial: Any, trainable: bool = True, name: str | None = None, dtype: Any = None
+    ) -> None:
+        if callable(initial):
+            with outside_recordings():
+                initial = initial()
+        made = convert_to_tensor(initial, dtype)
+        self._tensor = wrap(made.now.get()) if isinstance(made, TracedTensor) else made
+        self.number = next(_numbers)
+        self.name = name if name and name.isidentifier() else "variable"
+        self.trainable = trainable
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The NumPy dtype, which stays."""
+        return self._tensor.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes, which stay."""
+        return self._tensor.shape
+
+    @property
+    def device(self) -> str:
+        """The device that the value lies on."""
+        return self._tensor.device
+
+    @property
+    def place(self) -> Cpu:
+        """The device itself."""
+        return self._tensor.place
+
+    def value(self) -> Tensor:
+        """Read the value, which later assignments do not change."""
+        recordings = LISTENERS.recordings
+        if recordings:
+            return recordings[-1].read(self)
+        for tape in LISTENERS.tapes:
+            tape.read(self, self._tensor)
+        return self._tensor
+
+    as_tensor = value
+
+    def value_now(self) -> Any:
+        """Give the array for a kernel, unseen by traces and tapes."""
+        tensor = self._tensor
+        if tensor.place is CPU:
+            return tensor.data
+        return move(tensor.data, tensor.place, CPU)
+
+    value_first = value_now
+
+    def numpy(self) -> Any:
+        """Give the value on the host."""
+        return self.value().numpy()
+
+    def assign(self, value: Any) -> None:
+        """Take another value.
+
+        Raises
+        ------
+        ValueError
+            Its shape is another.
+        TypeError
+            Its dtype is another.
+        """
+        self.put(self._fitting(value))
+
+    def assign_add(self, delta: Any) -> None:
+        """Add to the value."""
+        self.put(self._tensor + self._fitting(delta))
+
+    def assign_sub(self, delta: Any) -> None:
+        """Subtract from the value."""
+        self.put(self._tensor - self._fitting(delta))
+
+    def put(self, made: Tensor) -> None:
+        """Take a tensor that fits for the value."""
+        if LISTENERS.recordings:
+            raise UnsupportedOperationError(
+                at_user_line(
+                    "a variable was assigned to inside a function that is differentiated; return "
+                    "the new value, and assign it outside"
+                )
+            )
+        self._tensor = made
+
+    def _fitting(self, value: Any) -> Tensor:
+        dtype = self.dtype
+        if type(value) in (bool, int, float):
+            made = wrap(dtype.type(check_number(value, dtype)))
+        else:
+            made = as_tensor(value)
+        if made.shape != self.shape:
+            raise ShapeError(
+                at_user_line(f"a value of shape {made.shape} for a variable of shape {self.shape}")
+            )
+        if made.dtype != dtype:
+            raise DTypeError(
+                at_user_line(f"a value of dtype {made.dtype} for a variable of dtype {dtype}")
+            )
+        if isinstance(made, TracedTensor):
+            return made
+        place = self._tensor.place
+        return wrap(move(made.data, made.place, place), place)
+
+    def __reduce__(self) -> Any:
+        value = np.array(self._tensor.numpy())[()]
+        return Variable, (value, self.trainable, self.name, self.dtype)
+
+    def __iadd__(self, other: Any) -> NoReturn:
+        raise TypeError(at_user_line("a variable does not change by +=; use v.assign_add(x)"))
+
+    def __isub__(self, other: Any) -> NoReturn:
+        raise TypeError(at_user_line("a variable does not change by -=; use v.assign_sub(x)"))
+
+    def __imul__(self, other: Any) -> NoReturn:
+        raise TypeError(at_user_line("a variable does not change by *=; use v.assign(v * x)"))
+
+    __itruediv__ = __imul__
+    __hash__ = object.__hash__
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.value().__array__(dtype, copy)
+
+    def __repr__(self) -> str:
+        value = self._tensor.numpy()
+        shown = repr(value if isinstance(value, np.ndarray) else value.item())
+        return f"<Variable {self.name} shape={self.shape} dtype={self.dtype} numpy={shown}>"
+
+
+def _through_value(name: str) -> Callable[..., Any]:
+    method = getattr(Tensor, name)
+
+    def apply(self: Variable, *args: Any) -> Any:
+        value = self.value()
+        return (
+            getattr(value, name)(*args) if isinstance(value, TracedTensor) else method(value, *args)
+        )
+
+    apply.__name__ = name
+    return apply
+
+
+_OPERATORS = [
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "and",
+    "or",
+    "xor",
+]
+for _name in [
+    *[f"__{n}__" for n in _OPERATORS],
+    *[f"__r{n}__" for n in _OPERATORS],
+    *[f"__{n}__" for n in ("eq", "ne", "lt", "le", "gt", "ge", "neg", "abs", "invert")],
+    *[f"__{n}__" for n in ("bool", "int", "float", "index", "format", "len", "iter", "getitem")],
+]:
+    setattr(Variable, _name, _through_value(_name))

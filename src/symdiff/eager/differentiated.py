@@ -200,9 +200,12 @@ class Differentiated:
             made = [
                 y.to(home) if home is not CPU else y for y, home in zip(made, homes, strict=True)
             ]
-        for tape in LISTENERS.tapes:  # what comes out is computed from what went in
+        if LISTENERS.tapes:  # what comes out is computed from what went in
+            variables = tuple([v for v in path.variables if v.trainable])
+            operands = [*call.tensors, *[v.value() for v in variables]]
             for n, y in enumerate(made[: len(made) - len(path.path)]):
-                tape.record(_Again(self, call, n), call.tensors, {}, y)
+                for tape in LISTENERS.tapes:
+                    tape.record(_Again(self, call, variables, n), operands, {}, y)
         return path, made[: path.n_results], path.gradients(made)
 
     def quick(self, args: tuple[Any, ...]) -> tuple[_Path, list[Any], list[Any]] | None:
@@ -307,6 +310,7 @@ class _Again(NamedTuple):
 
     differentiated: Differentiated
     call: Call
+    variables: tuple[Any, ...]
     n: int
 
     def __call__(self, *values: Any) -> Any:
@@ -318,7 +322,15 @@ class _Again(NamedTuple):
             [None if w is None else next(made) for w in self.call.weights]
         )
         call = self.call._replace(leaves=leaves, weights=weights)
-        _, results, gradients = self.differentiated(call)
+        recordings = LISTENERS.recordings
+        around = recordings[-1].given if recordings else {}
+        if recordings:
+            recordings[-1].given = around | {id(v): next(made) for v in self.variables}
+        try:
+            _, results, gradients = self.differentiated(call)
+        finally:
+            if recordings:
+                recordings[-1].given = around
         return [*results, *[g for g in gradients if g is not None]][self.n].data
 
 

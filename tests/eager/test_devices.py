@@ -72,6 +72,7 @@ def test_explicit_copies(gpu, fresh_options):
     with pytest.raises(sd.DeviceError, match="/cpu:0"):
         x + x.gpu(0)
     assert (x + x.gpu(0).cpu()).numpy() == 2.0
+    assert float(tfe.gradients_function(lambda x: x * x)(x.gpu(0))[0]) == 2.0
 
 
 def test_soft_placement(fresh_options):

@@ -233,6 +233,14 @@ def test_values_cannot_be_taken_away_inside():
 def test_gradients_lie_where_the_source_lies(gpu):
     (slope,) = tfe.gradients_function(lambda x: x * x)(T(3.0).gpu(0))
     assert (slope.device, float(slope)) == ("/gpu:0", 6)
+    slopes = tfe.gradients_function(lambda x, y: x * y)(T(3.0), T(2.0).gpu(0))
+    assert [g.device for g in slopes] == ["/cpu:0", "/gpu:0"]
+    with tfe.device("/gpu:0"):
+        v = tfe.Variable(3.0)
+    f = tfe.implicit_value_and_gradients(lambda: v * v)
+    for _ in range(2):
+        value, [(slope, _)] = f()
+        assert (value.device, slope.device, float(slope)) == ("/gpu:0", "/gpu:0", 6)
 
 
 def test_threads():

@@ -113,3 +113,16 @@ def test_functions_that_are_differentiated_are_operations_of_a_tape():
     assert float(t.gradient(slope, x)) == 12
     assert float(t.gradient(value, x)) == 12
     assert float(t.gradient(total, x)) == 12 * 12 + 8 * 12
+
+
+def test_variables_that_a_differentiated_function_reads_are_watched():
+    v, x = V(3.0), T(2.0)
+    by_argument = tfe.gradients_function(lambda x: v * x * x)
+    by_variable = tfe.implicit_gradients(lambda: v * v * v)
+    with tfe.GradientTape(persistent=True) as t:
+        (slope,) = by_argument(x)
+        [(bend, _)] = by_variable()
+        total = slope * v + bend
+    assert float(t.gradient(slope, v)) == 4
+    assert float(t.gradient(bend, v)) == 18
+    assert float(t.gradient(total, v)) == 2 * 2 * 2 * 3 + 18

@@ -11,7 +11,7 @@ import numpy as np
 
 from symdiff.collector import collection_paused
 from symdiff.differentiation import reverse
-from symdiff.eager.devices import BUSY, CPU, common_device, move
+from symdiff.eager.devices import BUSY, CPU, Cpu, common_device, move
 from symdiff.eager.listeners import LISTENERS, Later
 from symdiff.eager.recording import Recorded, as_trace_value, record, spec_of
 from symdiff.eager.tensor import Tensor, TracedTensor, traced_tensor, wrap
@@ -104,6 +104,12 @@ class _Path:
         count = len(self.path)
         return not count or all(map(_is_same, outputs[len(outputs) - count :], self.path))
 
+    def homes(self, call: Call, place: Cpu) -> list[Cpu]:
+        """Say where outputs lie: results at `place`, a gradient where its source lies."""
+        of: list[Any] = [call.leaves[s] if type(s) is int else s for s in self.sources]
+        homes = [x.place for x, c in zip(of, self.connected, strict=True) if c]
+        return [*[place] * self.n_results, *homes, *[CPU] * len(self.path)]
+
     def gradients(self, outputs: Sequence[Any]) -> list[Any]:
         """Put None in for what is not connected."""
         return self.gradients_of(outputs[: len(outputs) - len(self.path)])
@@ -183,14 +189,23 @@ class Differentiated:
         place = CPU
         if BUSY or any(x.place is not CPU for x in tensors):
             place = common_device([x.place for x in tensors])
-            tensors = [wrap(move(x.data, x.place, CPU)) for x in tensors]
+            is_one = all(x.place is tensors[0].place for x in tensors)
+            tensors = [wrap(move(x.data, x.place, CPU, is_asked=is_one)) for x in tensors]
         path, outputs = self._run(call, tensors)
-        made = [None if y is None else wrap(y) for y in outputs]
-        if place is not CPU:
-            made = [None if y is None else y.to(place) for y in made]
-        for tape in LISTENERS.tapes:  # what comes out is computed from what went in
+        made = [wrap(y) for y in outputs]
+        if any(v.place is not CPU for v in path.variables if v.trainable):
+            place = common_device([v.place for v in path.variables if v.trainable])
+        if BUSY or place is not CPU:
+            homes = path.homes(call, place)
+            made = [
+                y.to(home) if home is not CPU else y for y, home in zip(made, homes, strict=True)
+            ]
+        if LISTENERS.tapes:  # what comes out is computed from what went in
+            variables = tuple([v for v in path.variables if v.trainable])
+            operands = [*call.tensors, *[v.value() for v in variables]]
             for n, y in enumerate(made[: len(made) - len(path.path)]):
-                tape.record(_Again(self, call, n), call.tensors, {}, y)
+                for tape in LISTENERS.tapes:
+                    tape.record(_Again(self, call, variables, n), operands, {}, y)
         return path, made[: path.n_results], path.gradients(made)
 
     def quick(self, args: tuple[Any, ...]) -> tuple[_Path, list[Any], list[Any]] | None:
@@ -211,6 +226,8 @@ class Differentiated:
     def remember(self, args: tuple[Any, ...], path: _Path) -> None:
         """Let calls like this one take the short way, where there is one."""
         if BUSY or len(self._quick) >= MAX_PATHS:
+            return
+        if any(v.place is not CPU for v in path.variables):
             return
         if all(_is_opaque(x) or (type(x) is Tensor and x.place is CPU) for x in args):
             key = [(x.data.dtype, x.data.shape) if type(x) is Tensor else id(x) for x in args]
@@ -293,6 +310,7 @@ class _Again(NamedTuple):
 
     differentiated: Differentiated
     call: Call
+    variables: tuple[Any, ...]
     n: int
 
     def __call__(self, *values: Any) -> Any:
@@ -304,7 +322,15 @@ class _Again(NamedTuple):
             [None if w is None else next(made) for w in self.call.weights]
         )
         call = self.call._replace(leaves=leaves, weights=weights)
-        _, results, gradients = self.differentiated(call)
+        recordings = LISTENERS.recordings
+        around = recordings[-1].given if recordings else {}
+        if recordings:
+            recordings[-1].given = around | {id(v): next(made) for v in self.variables}
+        try:
+            _, results, gradients = self.differentiated(call)
+        finally:
+            if recordings:
+                recordings[-1].given = around
         return [*results, *[g for g in gradients if g is not None]][self.n].data
 
 

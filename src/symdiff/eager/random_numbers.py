@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.eager.devices import CPU
 from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.operations import constant
 from symdiff.eager.tensor import Tensor
@@ -92,6 +93,7 @@ class _Drawn:
 
     name = "random"
     trainable = False
+    place = CPU
 
     def __init__(self, draw: Callable[[], Any]) -> None:
         self.draw = draw

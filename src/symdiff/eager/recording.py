@@ -41,6 +41,8 @@ class Recording:
         self.path: list[bool] = []
         self.tapes: list[Any] = []
         self.variables: dict[int, tuple[Any, str, TracedTensor]] = {}
+        self.given: dict[int, Tensor] = {}
+        """What stands for variables whose value is an operand of an operation on a tape."""
         self.made: list[TracedTensor] = []
 
     def __enter__(self) -> Self:
@@ -66,7 +68,7 @@ class Recording:
         self.guards.append(as_traced(condition))
         self.path.append(is_true)
 
-    def read(self, variable: Any) -> TracedTensor:
+    def read(self, variable: Any) -> Tensor:
         """Make a variable an input, once."""
         if self.refuses_variables:
             raise UnsupportedOperationError(
@@ -75,6 +77,8 @@ class Recording:
                     "pass them to it as arguments"
                 )
             )
+        if id(variable) in self.given:
+            return self.given[id(variable)]
         known = self.variables.get(id(variable))
         if known is None:
             now = variable.value_first()

@@ -84,7 +84,7 @@ class Optimizer:
     def _apply(self, gradient: Any, variable: Variable) -> None:
         given = gradient if type(gradient) is Tensor else as_tensor(gradient)
         value = variable.value_now()
-        g = given.data if given.place is CPU else move(given.data, given.place, CPU)
+        g = given.data if given.place is CPU else move(given.data, given.place, CPU, is_asked=True)
         if g.shape != value.shape:
             raise ShapeError(
                 at_user_line(f"a gradient of shape {g.shape} for a variable of {value.shape}")
@@ -95,7 +95,7 @@ class Optimizer:
             )
         made = self.update(value, g, self.slots(variable) if self.has_slots else [])
         place = variable.place
-        variable.put(wrap(made if place is CPU else move(made, CPU, place), place))
+        variable.put(wrap(made if place is CPU else move(made, CPU, place, is_asked=True), place))
 
     has_slots = True
 

@@ -92,7 +92,7 @@ class Variable:
         tensor = self._tensor
         if tensor.place is CPU:
             return tensor.data
-        return move(tensor.data, tensor.place, CPU)
+        return move(tensor.data, tensor.place, CPU, is_asked=True)
 
     value_first = value_now
 

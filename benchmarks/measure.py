@@ -37,7 +37,7 @@ def load(module: str) -> contest.Workload:
 
 def catalogue() -> list[dict[str, Any]]:
     """Describe all workloads."""
-    modules = sorted(path.stem for path in FOLDER.glob("w[0-9][0-9]_*.py"))
+    modules = sorted(path.stem for path in FOLDER.glob("w[0-9][0-9]*_*.py"))
     return [
         {
             "module": module,

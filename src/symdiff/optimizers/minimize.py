@@ -53,7 +53,8 @@ def minimize(
         More arguments of `f`: numbers, arrays and trees are data, other objects constants.
     method : str
         ``"lbfgs"``: quasi-Newton with 15 pairs, or 7 from 200 variables on.
-        ``"cg"``: conjugate gradients of Hager and Zhang; a third of the memory.
+        ``"cg"``: conjugate gradients of Hager and Zhang; a third of the memory, and less
+        reliable where the variables' scales differ by much.
         ``"newton"``: a trust region with the exact Hessian; up to some hundred variables.
         ``"gauss-newton"``: the same for residuals, without their second derivatives.
         ``"nelder-mead"``: a simplex, with restarts, for functions that are not smooth.

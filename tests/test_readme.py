@@ -27,7 +27,8 @@ def _commands(text, marker):
 
 
 @pytest.mark.parametrize(
-    ("marker", "last"), [("demo-command", "symdiff demo"), ("test-command", "python -m pytest -n auto")]
+    ("marker", "last"),
+    [("demo-command", "symdiff demo"), ("test-command", "python -m pytest -n auto")],
 )
 def test_each_of_the_two_commands_is_one_line_that_starts_from_nothing(marker, last):
     (line,) = _commands(_README, marker)

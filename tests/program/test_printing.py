@@ -255,14 +255,10 @@ def chain(make, length):
 
 
 def test_long_programs_print_in_linear_time_and_short_lines(make):
-    def seconds(n):
-        program = chain(make, n)
-        start = time.process_time()
-        return str(program), time.process_time() - start
-
-    _, short = min((seconds(2_000) for _ in range(3)), key=lambda found: found[1])
-    text, long = min((seconds(10_000) for _ in range(2)), key=lambda found: found[1])
-    assert long < 15 * short + 0.1  # a quadratic printer would take 25 times as long
+    program = chain(make, 10_000)
+    start = time.process_time()
+    text = str(program)
+    assert time.process_time() - start < 10  # it takes one or two; a quadratic printer minutes
     assert max(map(len, text.splitlines())) < 160
     assert text.count("x") > 10_000
 

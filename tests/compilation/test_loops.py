@@ -145,6 +145,7 @@ import re
 import numpy as np
 import symdiff as sd
 
+sd.config.cache_dir = None  # the first gradient compiles, and with it what compilers take
 N, WIDTH = 100_000, 400
 
 def last(x):
@@ -174,7 +175,7 @@ def test_memory_of_reverse_mode(tmp_path):
         found.append([float(v) for v in answer.split()])
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-12)
     assert 0.7 < found[0][1] < 1.2
-    assert found[1][1] < 0.15  # 0.1, and what the process itself takes
+    assert found[1][1] < 0.1
 
 
 @pytest.mark.parametrize("n_numbers", [0, 1, 2, 3])

@@ -258,7 +258,7 @@ def test_long_programs_print_in_linear_time_and_short_lines(make):
     program = chain(make, 10_000)
     start = time.process_time()
     text = str(program)
-    assert time.process_time() - start < 10  # it takes one or two; a quadratic printer minutes
+    assert time.process_time() - start < 2
     assert max(map(len, text.splitlines())) < 160
     assert text.count("x") > 10_000
 

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from itertools import count
 from typing import TYPE_CHECKING
 
+from symdiff.collector import collection_paused
 from symdiff.errors import ProgramTooLargeError
 from symdiff.program.affine import Affine
 from symdiff.program.equations import Equation, Index, Read
@@ -64,6 +65,7 @@ def index_names(program: Program) -> list[str]:
     return names
 
 
+@collection_paused()
 def to_text(program: Program) -> str:
     """Write a Program in the manner of Python.
 

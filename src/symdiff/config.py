@@ -111,25 +111,15 @@ def _n_available() -> int:
 
 def _from_environment() -> Config:
     made = Config()
-    limit = os.environ.get("SYMDIFF_MAX_EQUATIONS")
-    if limit:
-        made.max_equations = int(limit)
-    unrolled = os.environ.get("SYMDIFF_UNROLL_LIMIT")
-    if unrolled:
-        made.unroll_limit = int(unrolled)
-    threads = os.environ.get("SYMDIFF_THREADS")
-    if threads:
-        made.threads = int(threads)
-    memory = os.environ.get("SYMDIFF_RESULT_MEMORY")
-    if memory:
-        made.result_memory = int(memory)
-    made.precise_math = os.environ.get("SYMDIFF_PRECISE_MATH", "0") not in ("", "0")
-    made.background_compile = os.environ.get("SYMDIFF_BACKGROUND_COMPILE", "1") not in ("", "0")
-    made.progress = os.environ.get("SYMDIFF_PROGRESS", "1") not in ("", "0")
+    for name in ("max_equations", "unroll_limit", "threads", "result_memory", "cache_size"):
+        number = os.environ.get(f"SYMDIFF_{name.upper()}")
+        if number:
+            setattr(made, name, int(number))
+    for name in ("precise_math", "background_compile", "progress"):
+        truth = os.environ.get(f"SYMDIFF_{name.upper()}")
+        if truth is not None:
+            setattr(made, name, truth not in ("", "0"))
     made.cache_dir = os.environ.get("SYMDIFF_CACHE_DIR", default_cache_dir()) or None
-    size = os.environ.get("SYMDIFF_CACHE_SIZE")
-    if size:
-        made.cache_size = int(size)
     return made
 
 

@@ -13,14 +13,13 @@ from typing import NamedTuple
 from symdiff.program.affine import Affine, identity, index
 from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation, Operand, Read, substitute
-from symdiff.program.patterns import pattern, placeholder
+from symdiff.program.patterns import COPY
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
 __all__ = ["with_gathers"]
 
-COPY = pattern(placeholder(0), 1)
 OFTEN = 8
 """What is read so many times by one equation is worth a copy."""
 ROW = 8

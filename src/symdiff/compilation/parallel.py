@@ -28,7 +28,7 @@ from symdiff.program.affine import Affine
 from symdiff.program.blocks import BLOCKS, Block
 from symdiff.program.equations import Equation, Read
 from symdiff.program.nested import nested_of
-from symdiff.program.sizes import Extent
+from symdiff.program.sizes import Extent, product
 
 __all__ = ["GRAIN", "MAX_CHUNKS", "MAX_SUMMED_CHUNKS", "Parallel", "parallel"]
 
@@ -217,8 +217,7 @@ class _Candidate:
             for operand, rank in zip(equation.operands, block.ranks, strict=True):
                 if isinstance(operand, Read):
                     shape = self.schedule.program.types[operand.array].shape
-                    for extent in shape[len(shape) - rank :]:
-                        count = count * extent
+                    count = count * product(shape[len(shape) - rank :])
             return count * 100
         return 1 + sum(TRANSCENDENTAL if block.is_transcendental else 1 for _ in block.steps)
 

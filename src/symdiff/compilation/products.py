@@ -18,7 +18,7 @@ from symdiff.program.equations import (
     Read,
     is_plain,
 )
-from symdiff.program.patterns import Pattern, pattern, placeholder
+from symdiff.program.patterns import COPY, Pattern, pattern, placeholder
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
@@ -26,7 +26,6 @@ from symdiff.program.sizes import Extent
 __all__ = ["with_products"]
 
 PRODUCT = pattern(placeholder(0) * placeholder(1), 2)
-COPY = pattern(placeholder(0), 1)
 LARGE = 2048
 """A product is large if its two longest axes of known length have so many elements."""
 NARROW, LARGE_NARROW = 16, 4096

@@ -21,7 +21,7 @@ from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation, Index, Read, Whole, is_plain
 from symdiff.program.nested import group_key, group_members, nested_of
 from symdiff.program.program import Program
-from symdiff.program.sizes import Extent
+from symdiff.program.sizes import Extent, product
 
 __all__ = [
     "ROW",
@@ -36,6 +36,7 @@ __all__ = [
     "Store",
     "Tile",
     "Unpack",
+    "group_of",
     "is_swapped",
     "rows_of",
     "schedule",
@@ -236,14 +237,25 @@ MAX_COPIED = 128
 """Elements up to which a carried array is copied back after a step."""
 
 
+def group_of(nodes: Sequence[Node], first: Statement) -> list[Statement]:
+    """The statements of a body that are results of the same loop, branch or run."""
+    key = group_key(first.equation)
+    return [
+        node
+        for node in nodes
+        if isinstance(node, Statement)
+        and nested_of(node.equation.pattern) is not None
+        and group_key(node.equation) == key
+        and node.loops == first.loops
+    ]
+
+
 def is_swapped(array_type: ArrayType) -> bool:
     """Whether a carried array changes places between two buffers, since a copy would take long.
 
     What is copied is in memory of its own, of which targets know that no other array is there.
     """
-    count: Extent = 1
-    for extent in array_type.shape:
-        count = count * extent
+    count = product(array_type.shape)
     return not isinstance(count, int) or count > MAX_COPIED
 
 
@@ -464,9 +476,9 @@ class _Builder:
         if not self._is_pointwise(loop, equation, number, len(path) - 1):
             return False
         loops[number] = loop
-        if depth + 1 == len(order) and self._carries_on(loop, equation, number):
-            return False
         if depth + 1 == len(order):
+            if self._carries_on(loop, equation, number):
+                return False
             self._append(loop.body, equation, order, depth + 1, loops, path)
             return True
         first = self._last_producer(loop, equation, len(path))
@@ -798,12 +810,5 @@ class _Placement:
             return False
         total: Extent = 0
         for statement in writes:
-            total = total + _product(statement.equation.extents)
-        return total == _product(self.program.types[name].shape)
-
-
-def _product(extents: Sequence[Extent]) -> Extent:
-    total: Extent = 1
-    for extent in extents:
-        total = total * extent
-    return total
+            total = total + product(statement.equation.extents)
+        return total == product(self.program.types[name].shape)

@@ -9,13 +9,11 @@ from __future__ import annotations
 from symdiff.program.affine import Affine, identity
 from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation, Index, Operand, Read
-from symdiff.program.patterns import pattern, placeholder
+from symdiff.program.patterns import COPY
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
 
 __all__ = ["with_slices"]
-
-COPY = pattern(placeholder(0), 1)
 
 
 def with_slices(program: Program) -> Program:

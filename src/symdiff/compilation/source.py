@@ -13,11 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.schedule import Fill, Loop, Node, Statement, Storage, Store, schedule
+from symdiff.compilation.schedule import (
+    Fill,
+    Loop,
+    Node,
+    Statement,
+    Storage,
+    Store,
+    group_of,
+    schedule,
+)
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import BLOCKS, Block
 from symdiff.program.equations import Equation, Operand, Read
-from symdiff.program.nested import Branch, Nested, Run, group_key, nested_of, result_number
+from symdiff.program.nested import Branch, Nested, Run, nested_of, result_number
 from symdiff.program.nested import Loop as LoopBlock
 from symdiff.program.notation import CALL, OR, Piece, Text, wrap
 from symdiff.program.printing import fresh_name, index_names
@@ -228,12 +237,12 @@ class _Writer:
 
     def _nodes(self, nodes: Sequence[Node], depth: int) -> None:
         done: set[int] = set()
-        for position, node in enumerate(nodes):
+        for node in nodes:
             if id(node) in done:
                 continue
             nested = nested_of(node.equation.pattern) if isinstance(node, Statement) else None
             if nested is not None and isinstance(node, Statement):
-                group = _group(nodes[position:], node)
+                group = group_of(nodes, node)
                 done.update(id(n) for n in group)
                 self._nested(nested, group, depth)
             elif isinstance(node, Loop):
@@ -412,19 +421,6 @@ class _Writer:
             if (loop := storage.bound[a]) is not None
         )
         self._add(depth, f"{self.names[store.array]}[{at}] = {self.register(store.array)}")
-
-
-def _group(nodes: Sequence[Node], first: Statement) -> list[Statement]:
-    """The statements that are results of the same loop, branch or run."""
-    key = group_key(first.equation)
-    return [
-        node
-        for node in nodes
-        if isinstance(node, Statement)
-        and nested_of(node.equation.pattern) is not None
-        and group_key(node.equation) == key
-        and node.loops == first.loops
-    ]
 
 
 def _left(nested: Nested, targets: Mapping[int, str]) -> str:

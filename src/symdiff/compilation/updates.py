@@ -12,12 +12,10 @@ from collections.abc import Mapping, Sequence
 from symdiff.program.affine import Affine, identity, index
 from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation, Index, Read, substitute
-from symdiff.program.patterns import pattern, placeholder
+from symdiff.program.patterns import COPY
 from symdiff.program.program import Program
 
 __all__ = ["is_same_part", "prepared", "updated_array"]
-
-COPY = pattern(placeholder(0), 1)
 
 
 def updated_array(equation: Equation) -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from symdiff.differentiation.terms import COPY, Builder, depends_on, is_float
+from symdiff.differentiation.terms import Builder, depends_on, is_float
 from symdiff.program.affine import identity
 from symdiff.program.blocks import Block
 from symdiff.program.equations import (
@@ -37,10 +37,10 @@ from symdiff.program.nested import (
     nested_of,
     result_number,
 )
-from symdiff.program.patterns import Pattern
+from symdiff.program.patterns import COPY, Pattern
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program, remove_dead_equations
-from symdiff.program.sizes import Extent, Size, evaluate, put_sizes, symbol
+from symdiff.program.sizes import Extent, Size, evaluate, product, put_sizes, symbol
 from symdiff.program.splicing import Binding, make_room, shifted, size_symbols
 
 if TYPE_CHECKING:
@@ -525,9 +525,7 @@ def _size(program: Program, names: Iterable[str]) -> int:
 
 
 def _count(extents: Sequence[Extent]) -> int:
-    count: Extent = 1
-    for extent in extents:
-        count = count * extent
+    count = product(extents)
     symbols = {s for m, _ in count.terms for s in m} if isinstance(count, Size) else ()
     return evaluate(count, dict.fromkeys(symbols, 1000))
 

@@ -23,13 +23,12 @@ from symdiff.program.equations import (
     is_plain,
     number_type,
 )
-from symdiff.program.patterns import Pattern, pattern, placeholder
+from symdiff.program.patterns import COPY, Pattern, pattern, placeholder
 from symdiff.program.program import Guard, Program
 from symdiff.program.sizes import Extent, put_sizes
 from symdiff.program.splicing import Binding, bind_sizes, splice
 
 __all__ = [
-    "COPY",
     "Builder",
     "active_reads",
     "at",
@@ -42,7 +41,6 @@ __all__ = [
     "without_rule",
 ]
 
-COPY = pattern(placeholder(0), 1)
 ONE_IF_EQUAL = pattern(fn.Select(sp.Eq(placeholder(0), placeholder(1)), 1, 0), 2)
 SHARE_IF_EQUAL = pattern(
     fn.Select(sp.Eq(placeholder(1), placeholder(2)), placeholder(0) / placeholder(3), 0), 4

@@ -15,7 +15,7 @@ from symdiff.program.blocks import Block
 from symdiff.program.equations import ArrayType, Equation
 from symdiff.program.nested import Loop, Nested, group_key, nested_of
 from symdiff.program.patterns import Pattern
-from symdiff.program.sizes import Extent, Size, evaluate, put_sizes
+from symdiff.program.sizes import Extent, Size, evaluate, product, put_sizes
 
 if TYPE_CHECKING:
     from symdiff.program.program import Program
@@ -96,7 +96,7 @@ def _operations(program: Program) -> dict[str, Extent]:
     written: set[str] = set()
     done: set[Any] = set()
     for equation in program.equations:
-        points = _product(equation.extents)
+        points = product(equation.extents)
         nested = nested_of(equation.pattern)
         if nested is not None:
             key = group_key(equation)
@@ -139,21 +139,14 @@ def _first_writes(equation: Equation) -> Extent:
         if not isinstance(index, Affine) or len(index.terms) > 1:
             return 0  # elements may coincide: the array starts from zero instead
         loops.update(number for number, _ in index.terms)
-    return _product(tuple(equation.extents[i] for i in sorted(loops)))
-
-
-def _product(extents: tuple[Extent, ...]) -> Extent:
-    total: Extent = 1
-    for extent in extents:
-        total = total * extent
-    return total
+    return product(tuple(equation.extents[i] for i in sorted(loops)))
 
 
 def _bytes(types: Mapping[str, ArrayType], names: list[str] | tuple[str, ...]) -> Extent:
     total: Extent = 0
     for name in dict.fromkeys(names):
         shape, dtype = types[name]
-        total = total + _product(shape) * np.dtype(dtype).itemsize
+        total = total + product(shape) * np.dtype(dtype).itemsize
     return total
 
 

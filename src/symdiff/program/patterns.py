@@ -18,7 +18,7 @@ from symdiff.program import functions as fn
 from symdiff.program.special_functions import SPECIAL
 from symdiff.program.whole_numbers import WHOLE
 
-__all__ = ["DIFFS", "Partial", "Pattern", "Step", "pattern", "placeholder"]
+__all__ = ["COPY", "DIFFS", "Partial", "Pattern", "Step", "pattern", "placeholder"]
 
 Expr = Any
 
@@ -143,6 +143,10 @@ def pattern(expression: Expr, arity: int) -> Pattern:
     if found is None:
         found = _PATTERNS.setdefault(key, Pattern(expression, arity))
     return found
+
+
+COPY = pattern(placeholder(0), 1)
+"""The pattern of an equation that copies."""
 
 
 @cache

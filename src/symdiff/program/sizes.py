@@ -6,14 +6,14 @@ the two by itself, so that the rest of the library never asks which it has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from typing import TypeAlias
 
 Extent: TypeAlias = "int | Size"
 Monomial: TypeAlias = tuple[str, ...]
 
-__all__ = ["Extent", "Size", "evaluate", "put_sizes", "symbol"]
+__all__ = ["Extent", "Size", "evaluate", "product", "put_sizes", "symbol"]
 
 
 class Size:
@@ -102,6 +102,20 @@ def _from_terms(terms: list[tuple[Monomial, int]]) -> Extent:
 
 def _order(term: tuple[Monomial, int]) -> tuple[int, Monomial]:
     return (-len(term[0]), term[0])
+
+
+def product(extents: Iterable[Extent]) -> Extent:
+    """Multiply extents: the number of elements of a shape.
+
+    Examples
+    --------
+    >>> product([2, symbol("n"), 3])
+    6*n
+    """
+    total: Extent = 1
+    for extent in extents:
+        total = total * extent
+    return total
 
 
 def evaluate(extent: Extent, values: Mapping[str, int]) -> int:

@@ -20,14 +20,13 @@ from symdiff.program.nested import (
     nested_of,
     result_number,
 )
-from symdiff.program.patterns import pattern, placeholder
+from symdiff.program.patterns import COPY
 from symdiff.program.program import Program, remove_dead_equations
 from symdiff.program.sizes import Extent, put_sizes
 from symdiff.program.splicing import size_symbols
 
 __all__ = ["rewrite_nested"]
 
-COPY = pattern(placeholder(0), 1)
 
 Rewrite = Callable[[Program], Program]
 

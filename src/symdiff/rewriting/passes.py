@@ -24,7 +24,7 @@ from symdiff.program.equations import (
     compose,
     substitute_operand,
 )
-from symdiff.program.patterns import Pattern, pattern, placeholder
+from symdiff.program.patterns import COPY, Pattern, pattern, placeholder
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Guard, Program, remove_dead_equations
 from symdiff.program.sizes import Extent, put_sizes
@@ -45,9 +45,6 @@ __all__ = [
     "simplify",
     "turn_outputs",
 ]
-
-
-COPY = pattern(placeholder(0), 1)
 
 
 def merge_equal_equations(program: Program) -> Program:

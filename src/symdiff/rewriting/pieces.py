@@ -31,13 +31,12 @@ from symdiff.program.equations import (
     substitute,
     substitute_operand,
 )
-from symdiff.program.patterns import Pattern, pattern, placeholder
+from symdiff.program.patterns import COPY, Pattern
 from symdiff.program.program import Program, remove_dead_equations
 from symdiff.program.sizes import Extent
 
 __all__ = ["compute_pieces"]
 
-COPY = pattern(placeholder(0), 1)
 MAX_PIECES = 128
 """An array of more pieces stays an array."""
 USEFUL = 0.8

@@ -11,12 +11,12 @@ import numpy as np
 from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.program.affine import index
 from symdiff.program.equations import IndexValue, Read
-from symdiff.program.patterns import Pattern
+from symdiff.program.patterns import COPY, Pattern
 from symdiff.program.sizes import Extent
 from symdiff.tracing.arguments import as_axes, as_axis, as_extent
 from symdiff.tracing.construction import concatenate, diag, filled, unshared
 from symdiff.tracing.indexing import compose_affine, getitem
-from symdiff.tracing.operations import COPY, UFUNCS
+from symdiff.tracing.operations import UFUNCS
 from symdiff.tracing.pointwise import where
 from symdiff.tracing.shapes import along, at_least, broadcast_to, moveaxis, ravel, reshape
 from symdiff.tracing.splitting import atleast_3d

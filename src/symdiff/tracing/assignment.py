@@ -13,13 +13,13 @@ from symdiff.program import functions as fn
 from symdiff.program.affine import Affine, constant, identity, index
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Index, IndexValue, Literal, Read, compose, is_plain
-from symdiff.program.patterns import pattern, placeholder
+from symdiff.program.patterns import COPY, pattern, placeholder
 from symdiff.program.sizes import Extent, evaluate
 from symdiff.tracing.buffers import Box, Part, box_of, uncovered
 from symdiff.tracing.context import Context, active_context
 from symdiff.tracing.indexing import from_end, getitem, select
 from symdiff.tracing.masked import Masked, is_same_value
-from symdiff.tracing.operations import COPY, SELECT
+from symdiff.tracing.operations import SELECT
 from symdiff.tracing.pointwise import where
 from symdiff.tracing.rules import TracedRule, apply_block, named_block
 from symdiff.tracing.shapes import broadcast_to, ravel, reshape

@@ -15,6 +15,7 @@ import numpy as np
 from symdiff.errors import TracingError, at_user_line
 from symdiff.program.equations import WHOLE
 from symdiff.program.nested import Nested, nested_block
+from symdiff.program.patterns import COPY
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, symbol
 from symdiff.program.splicing import size_symbols
@@ -22,7 +23,6 @@ from symdiff.tracing.buffers import Buffer
 from symdiff.tracing.context import Context, active_context
 from symdiff.tracing.finishing import finish
 from symdiff.tracing.local_array import LocalArray, root_of
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.rules import block_read
 from symdiff.tracing.shapes import broadcast_to
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, elementwise

@@ -12,6 +12,7 @@ from symdiff.program.affine import identity
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Read
 from symdiff.program.nested import Branch
+from symdiff.program.patterns import COPY
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 from symdiff.program.splicing import Binding, splice
@@ -43,7 +44,6 @@ from symdiff.tracing.bodies import (
 from symdiff.tracing.context import Context, active_context
 from symdiff.tracing.finishing import finish
 from symdiff.tracing.local_array import LocalArray, make_traced, root_of
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.selection import where
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 from symdiff.trees import Tree, flatten, unflatten

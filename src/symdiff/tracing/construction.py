@@ -10,11 +10,11 @@ import numpy as np
 from symdiff.errors import ShapeError, at_user_line
 from symdiff.program.affine import index
 from symdiff.program.equations import IndexValue, Literal
+from symdiff.program.patterns import COPY
 from symdiff.program.sizes import Extent
 from symdiff.tracing.adjacent import merged
 from symdiff.tracing.arguments import as_axis, check_casting, refuse_keywords, refuse_layout
 from symdiff.tracing.context import Context, check_dtype
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.shapes import at_least, broadcast_to, diagonal, expand_dims, ravel
 from symdiff.tracing.tracer import TracedArray, as_traced, astype, elementwise
 

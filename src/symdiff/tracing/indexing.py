@@ -11,12 +11,11 @@ from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.program import functions as fn
 from symdiff.program.affine import Affine, constant, index
 from symdiff.program.equations import Index, IndexValue, Read, compose
-from symdiff.program.patterns import pattern, placeholder
+from symdiff.program.patterns import COPY, pattern, placeholder
 from symdiff.program.sizes import Extent, evaluate
 from symdiff.tracing.buffers import ROW
 from symdiff.tracing.context import Context
 from symdiff.tracing.masked import Masked
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, elementwise
 
 __all__ = ["compose_affine", "from_end", "getitem", "select"]

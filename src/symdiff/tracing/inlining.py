@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symdiff.program.affine import identity, index
+from symdiff.program.patterns import COPY
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, put_sizes
 from symdiff.program.splicing import Binding, splice
 from symdiff.tracing.context import Context, active_context
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.trace import Trace
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 

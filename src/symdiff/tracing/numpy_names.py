@@ -24,6 +24,7 @@ from symdiff.errors import ShapeError, at_user_line
 from symdiff.locks import global_lock
 from symdiff.program.affine import index
 from symdiff.program.equations import IndexValue, Literal
+from symdiff.program.patterns import COPY
 from symdiff.program.sizes import Extent
 from symdiff.tracing.arguments import as_extent
 from symdiff.tracing.construction import copy
@@ -33,7 +34,6 @@ from symdiff.tracing.dispatch import FUNCTIONS
 from symdiff.tracing.linear_algebra import SCIPY_LINEAR_ALGEBRA
 from symdiff.tracing.local_array import current_tree, has_traced, localize
 from symdiff.tracing.matrices import identity_matrix
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.shapes import broadcast_to
 from symdiff.tracing.special_functions import SPECIAL_TABLE
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced, astype, stack_nested

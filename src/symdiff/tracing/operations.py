@@ -17,11 +17,10 @@ import sympy as sp
 
 from symdiff.program import functions as fn
 from symdiff.program import whole_numbers as whole
-from symdiff.program.patterns import Pattern, pattern, placeholder
+from symdiff.program.patterns import COPY, Pattern, pattern, placeholder
 from symdiff.program.special_functions import NAMES, ORDERS, SPECIAL
 
 __all__ = [
-    "COPY",
     "EXPONENTS",
     "NATURAL",
     "PRODUCT",
@@ -41,7 +40,6 @@ __all__ = [
 
 p0, p1, p2 = (placeholder(i) for i in range(3))
 
-COPY = pattern(p0, 1)
 PRODUCT = pattern(p0 * p1, 2)
 SQUARE = pattern(p0**2, 1)
 RECIPROCAL = pattern(1 / p0, 1)

@@ -9,9 +9,9 @@ import numpy as np
 
 from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.program.affine import index
+from symdiff.program.patterns import COPY
 from symdiff.tracing.arguments import as_axis
 from symdiff.tracing.construction import concatenate, unshared
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.reductions import reduce_max, reduce_mean, reduce_min
 from symdiff.tracing.shapes import along, broadcast_to
 from symdiff.tracing.spacing import linspace

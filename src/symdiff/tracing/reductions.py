@@ -9,14 +9,15 @@ import numpy as np
 
 from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.program.affine import index
+from symdiff.program.patterns import COPY
+from symdiff.program.sizes import product
 from symdiff.tracing.arguments import as_axes, is_given, refuse_keywords
 from symdiff.tracing.construction import concatenate, full_like
 from symdiff.tracing.indexing import getitem
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.pointwise import stop_gradient
 from symdiff.tracing.pointwise import where as select
 from symdiff.tracing.shapes import broadcast_to, diagonal
-from symdiff.tracing.traced_size import as_size, total_extent
+from symdiff.tracing.traced_size import as_size
 from symdiff.tracing.tracer import TracedArray, as_traced, astype
 
 __all__ = [
@@ -107,7 +108,7 @@ def count_elements(x: TracedArray, axis: Any, where: Any = None, keepdims: Any =
     if is_masked(where):
         mask = broadcast_to(astype(where, "bool"), x.shape)
         return reduce_sum(mask, axis, keepdims=keepdims)
-    return as_size(x.context, total_extent([x.shape_[a] for a in reduced_axes(axis, x.ndim)]))
+    return as_size(x.context, product([x.shape_[a] for a in reduced_axes(axis, x.ndim)]))
 
 
 def is_masked(where: Any) -> bool:

@@ -15,11 +15,11 @@ from symdiff.errors import TracingError
 from symdiff.program.affine import Affine, index
 from symdiff.program.blocks import Block, Rule, core_ranks, core_shape, result_dtype
 from symdiff.program.equations import WHOLE, ArrayType, Index, Read
+from symdiff.program.patterns import COPY
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, evaluate
 from symdiff.tracing.context import Context, active_context
 from symdiff.tracing.finishing import finish
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 
 __all__ = ["TracedRule", "apply_block", "block_read", "named_block"]

@@ -9,7 +9,8 @@ import numpy as np
 
 from symdiff.errors import ShapeError, at_user_line
 from symdiff.program.affine import Affine, constant, index
-from symdiff.program.sizes import Extent, Size
+from symdiff.program.patterns import COPY
+from symdiff.program.sizes import Extent, Size, product
 from symdiff.tracing.arguments import (
     as_axes,
     as_axis,
@@ -18,8 +19,6 @@ from symdiff.tracing.arguments import (
     refuse_layout,
 )
 from symdiff.tracing.indexing import compose_affine, getitem
-from symdiff.tracing.operations import COPY
-from symdiff.tracing.traced_size import total_extent
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 
 __all__ = [
@@ -183,9 +182,9 @@ def reshape(
 def _fill_in(x: TracedArray, extents: Sequence[Extent]) -> Shape:
     """Put a size in for -1, and check that the sizes fit the array."""
     context = x.context
-    total = total_extent(x.shape_)
+    total = product(x.shape_)
     unknown = [n for n, e in enumerate(extents) if isinstance(e, int) and e == -1]
-    known = total_extent([e for n, e in enumerate(extents) if n not in unknown])
+    known = product([e for n, e in enumerate(extents) if n not in unknown])
     if len(unknown) == 1:
         (n,) = unknown
         return (*extents[:n], _divide(x, total, known), *extents[n + 1 :])
@@ -248,7 +247,7 @@ def _flat(x: TracedArray) -> TracedArray:
     offset = constant(0)
     for n, extent in enumerate(x.shape_):
         offset = offset.scaled(extent).plus(index(n))
-    total = total_extent(x.shape_)
+    total = product(x.shape_)
     name = context.emit(
         COPY,
         [context.read(x, x.shape_)],

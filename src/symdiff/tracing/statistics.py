@@ -10,9 +10,9 @@ import numpy as np
 from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.program.affine import index
 from symdiff.program.equations import Read
+from symdiff.program.patterns import COPY
 from symdiff.tracing.arguments import as_axes, is_given, refuse_keywords
 from symdiff.tracing.construction import concatenate, diag, filled
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.pointwise import where as choose
 from symdiff.tracing.products import dot
 from symdiff.tracing.reductions import (

@@ -11,6 +11,7 @@ import numpy as np
 
 from symdiff.errors import DTypeError, TracingError
 from symdiff.program.affine import identity
+from symdiff.program.patterns import COPY
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, evaluate
 from symdiff.tracing.assignment import add_at, setitem, settle, subtract_at
@@ -21,7 +22,6 @@ from symdiff.tracing.dispatch import FUNCTIONS, METHODS
 from symdiff.tracing.finishing import finish
 from symdiff.tracing.numpy_functions import FUNCTION_TABLE, UFUNC_METHODS
 from symdiff.tracing.numpy_names import imported_scipy, traced_names
-from symdiff.tracing.operations import COPY
 from symdiff.tracing.static_values import static_value
 from symdiff.tracing.tracer import TracedArray, as_traced, elementwise
 from symdiff.tracing.writing import WRITING

@@ -15,12 +15,12 @@ import numpy as np
 from symdiff.errors import DTypeError, TracingError, UnsupportedOperationError, at_user_line
 from symdiff.program.affine import identity
 from symdiff.program.equations import Index, compose
-from symdiff.program.sizes import Extent
+from symdiff.program.sizes import Extent, product
 from symdiff.tracing.buffers import DETACHED, ELEMENT, Buffer, box_of
 from symdiff.tracing.context import Context
 from symdiff.tracing.dispatch import FUNCTIONS
 from symdiff.tracing.operators import Operators
-from symdiff.tracing.traced_size import as_size, total_extent
+from symdiff.tracing.traced_size import as_size
 
 __all__ = ["TracedArray", "call_traced"]
 
@@ -184,7 +184,7 @@ class TracedArray(Operators):
     @property
     def size(self) -> Any:
         """The number of its elements."""
-        return as_size(self.context, total_extent(self.shape_))
+        return as_size(self.context, product(self.shape_))
 
     @property
     def example(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from symdiff.program.sizes import Extent, evaluate
 from symdiff.tracing.context import Context, active_context, keeps_sizes
 from symdiff.tracing.dispatch import FUNCTIONS
 
-__all__ = ["TracedSize", "as_size", "total_extent"]
+__all__ = ["TracedSize", "as_size"]
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -182,11 +182,3 @@ class TracedSize:
 def as_size(context: Context, extent: Extent) -> TracedSize | int:
     """Give an extent as user code sees it: a number where it is one."""
     return extent if isinstance(extent, int) else TracedSize(context, extent)
-
-
-def total_extent(extents: Iterable[Extent]) -> Extent:
-    """Multiply extents."""
-    total: Extent = 1
-    for extent in extents:
-        total = total * extent
-    return total

@@ -11,11 +11,11 @@ import numpy as np
 from symdiff.errors import DTypeError, ShapeError, TracingError, at_user_line
 from symdiff.program.affine import constant, identity, index
 from symdiff.program.equations import IndexValue, Literal, Operand, Read, substitute
-from symdiff.program.patterns import Pattern
+from symdiff.program.patterns import COPY, Pattern
 from symdiff.program.sizes import Extent
 from symdiff.tracing.adjacent import merged
 from symdiff.tracing.context import Context, active_context, check_dtype
-from symdiff.tracing.operations import COPY, NATURAL
+from symdiff.tracing.operations import NATURAL
 from symdiff.tracing.traced_array import TracedArray
 from symdiff.tracing.traced_size import TracedSize
 

@@ -5,13 +5,14 @@ Variables live in memory, which LLVM makes registers; so a function reads like t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
 from symdiff.compilation.cpu.vector_math import vector_attributes
+from symdiff.program.sizes import Extent
 
-__all__ = ["Assembler", "Declarer", "Variable"]
+__all__ = ["Assembler", "Declarer", "Lines", "Variable", "size_value"]
 
 
 class Declarer(Protocol):
@@ -20,6 +21,48 @@ class Declarer(Protocol):
     def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
         """Declare an external function once; return its name."""
         ...
+
+
+class Lines:
+    """Lines of one function."""
+
+    def __init__(self) -> None:
+        self.head: list[str] = []
+        self.lines: list[str] = []
+        self.counter = 0
+
+    def value(self, instruction: str) -> str:
+        """Append an instruction and name its value."""
+        self.counter += 1
+        self.lines.append(f"  %v{self.counter} = {instruction}")
+        return f"%v{self.counter}"
+
+    def stack(self, kind: str) -> str:
+        """Take memory on the stack, at the function's beginning."""
+        self.counter += 1
+        self.head.append(f"  %s{self.counter} = alloca {kind}, align 64")
+        return f"%s{self.counter}"
+
+    def add(self, line: str) -> None:
+        """Append an instruction without a value."""
+        self.lines.append(f"  {line}")
+
+    def label(self, name: str) -> None:
+        """Begin a block."""
+        self.lines.append(f"{name}:")
+
+
+def size_value(f: Lines, extent: Extent, sizes: Mapping[str, str]) -> str:
+    """Compute an extent, an ``i64``, from the names of the values of its symbols."""
+    if isinstance(extent, int):
+        return str(extent)
+    total = "0"
+    for monomial, coefficient in extent.terms:
+        term = str(coefficient)
+        for name in monomial:
+            term = f.value(f"mul i64 {term}, {sizes[name]}")
+        total = f.value(f"add i64 {total}, {term}")
+    return total
 
 
 class Variable:
@@ -39,16 +82,14 @@ class Variable:
         self.code.add(f"store {self.kind} {value}, ptr {self.slot}")
 
 
-class Assembler:
+class Assembler(Lines):
     """Writes one function, ``i32 name(arguments)``, which gives a status."""
 
     def __init__(self, name: str, arguments: Sequence[str], declarer: Declarer) -> None:
+        super().__init__()
         self.name = name
         self.arguments = arguments
         self.declarer = declarer
-        self.head: list[str] = []
-        self.lines: list[str] = []
-        self.counter = 0
 
     def text(self) -> str:
         """The function; what has not returned gives 0."""
@@ -63,22 +104,6 @@ class Assembler:
                 "}",
             ]
         )
-
-    def add(self, instruction: str) -> None:
-        """Append an instruction without a value."""
-        self.lines.append(f"  {instruction}")
-
-    def value(self, instruction: str) -> str:
-        """Append an instruction and name its value."""
-        self.counter += 1
-        self.lines.append(f"  %v{self.counter} = {instruction}")
-        return f"%v{self.counter}"
-
-    def stack(self, kind: str) -> str:
-        """Take memory for one value."""
-        self.counter += 1
-        self.head.append(f"  %s{self.counter} = alloca {kind}")
-        return f"%s{self.counter}"
 
     def variable(self, kind: str, value: str) -> Variable:
         """Make a variable."""

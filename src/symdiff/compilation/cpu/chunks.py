@@ -24,7 +24,7 @@ from symdiff.compilation.cpu.pool import PARALLEL_FOR, WORKERS
 from symdiff.compilation.parallel import GRAIN, MAX_CHUNKS, MAX_SUMMED_CHUNKS, Parallel
 from symdiff.compilation.schedule import Loop
 from symdiff.compilation.status import MEMORY
-from symdiff.program.sizes import Extent, symbol
+from symdiff.program.sizes import product, symbol
 
 if TYPE_CHECKING:
     from symdiff.compilation.cpu.lowering import KernelFunction
@@ -64,7 +64,7 @@ class _Divided:
         f.module.functions.append(self.chunk_text())
         self.given = [f.register(name) for name in self.parallel.given]
         for name in (*dict(self.parallel.summed), *self.parallel.private):
-            f.size(_count(self.storage[name].shape))  # here, for whatever follows the loop too
+            f.size(product(self.storage[name].shape))  # here, for whatever follows the loop too
         most = MAX_SUMMED_CHUNKS if self.parallel.summed or self.n_numbers else MAX_CHUNKS
         # One loop after the other uses these: a stack has no room for as many as there are loops.
         self.sums = f.shared_slots("chunk_sums", self.n_numbers * most)
@@ -139,7 +139,7 @@ class _Divided:
             storage = self.storage[name]
             pointers[name] = g.emit(f"getelementptr i8, ptr {base}, i64 {offset}")
             kind = memory_type(storage.dtype)
-            count = g.size(_count(storage.shape))
+            count = g.size(product(storage.shape))
             start = start_value(operator, storage.dtype)
 
             def fill(i: str, name: str = name, kind: str = kind, start: Value = start) -> None:
@@ -174,7 +174,7 @@ class _Divided:
         if self.parallel.summed:  # making and adding the sums must not take as long as the work
             elements = "0"
             for name, _ in self.parallel.summed:
-                elements = f.sum(elements, f.size(_count(self.storage[name].shape)))
+                elements = f.sum(elements, f.size(product(self.storage[name].shape)))
             count = f.smaller(
                 count, f.emit(f"udiv i64 {total}, {f.sum(f.product(elements, '16'), '1')}")
             )
@@ -300,7 +300,7 @@ class _Divided:
             values = [f.load((p, kind), dtype) for p in (mine, theirs)]
             f.save((mine, kind), STEPS[COMBINE[operator]](f, dtype, values))
 
-        f.counted_any("e", f.size(_count(storage.shape)), add)
+        f.counted_any("e", f.size(product(storage.shape)), add)
 
     def stride(self, names: tuple[str, ...] | list[str]) -> str:
         """How many bytes some arrays take."""
@@ -312,7 +312,7 @@ class _Divided:
     def bytes(self, g: KernelFunction, name: str) -> str:
         """How many bytes an array takes, with what is left free behind it."""
         storage = self.storage[name]
-        count = g.size(_count(storage.shape))
+        count = g.size(product(storage.shape))
         return g.rounded_up(g.product(count, str(ITEM_SIZES[storage.dtype])), ALIGNMENT)
 
 
@@ -335,10 +335,3 @@ class _Table:
     def put(self, kind: str, value: str) -> None:
         """Write the next one."""
         self.g.lines.append(f"  store {kind} {value}, ptr {self.place()}")
-
-
-def _count(shape: tuple[Extent, ...]) -> Extent:
-    count: Extent = 1
-    for extent in shape:
-        count = count * extent
-    return count

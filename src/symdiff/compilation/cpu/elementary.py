@@ -26,7 +26,9 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-__all__ = ["INLINED", "POLYNOMIALS", "inlined_function"]
+from symdiff.config import config
+
+__all__ = ["INLINED", "POLYNOMIALS", "inlined_function", "is_inlined"]
 
 INLINED = frozenset({"exp", "tanh"})
 
@@ -167,6 +169,11 @@ def _tanh(w: _Writer) -> str:
     ratio = w.emit(f"fdiv {w.kind} {m}, {w.add(m, w.number(2.0))}")
     signed = w.integer("or", w.bits(ratio), sign)
     return w.emit(f"bitcast {f.integer} {signed} to {w.kind}")
+
+
+def is_inlined(name: str) -> bool:
+    """Whether loops have a function of the C library as code of their own."""
+    return name in INLINED and not config.precise_math
 
 
 def inlined_function(name: str, kind: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ and answers ``NotImplemented`` when it is given anything else.
 
 from __future__ import annotations
 
+from symdiff.compilation.cpu.assembler import Lines, size_value
 from symdiff.compilation.cpu.duration import has_loops
 from symdiff.compilation.cpu.lowering import (
     MAX_ON_STACK,
@@ -18,7 +19,7 @@ from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import ITEM_SIZES, memory_type
 from symdiff.compilation.schedule import Schedule
 from symdiff.compilation.status import MEMORY
-from symdiff.program.sizes import Extent, Size
+from symdiff.program.sizes import product
 
 __all__ = [
     "add_array_entry",
@@ -30,48 +31,6 @@ _LINE = 64
 """Bytes of a line of the processor's caches, to which arrays are aligned."""
 DATA_OFFSET, DIMENSIONS_OFFSET = 16, 32
 """Where ``PyArrayObject_fields`` of numpy/ndarraytypes.h has the data and the dimensions."""
-
-
-class Lines:
-    """Lines of one function."""
-
-    def __init__(self) -> None:
-        self.head: list[str] = []
-        self.lines: list[str] = []
-        self.counter = 0
-
-    def value(self, instruction: str) -> str:
-        """Append an instruction and name its value."""
-        self.counter += 1
-        self.lines.append(f"  %v{self.counter} = {instruction}")
-        return f"%v{self.counter}"
-
-    def stack(self, kind: str) -> str:
-        """Take memory on the stack, at the function's beginning."""
-        self.counter += 1
-        self.head.append(f"  %s{self.counter} = alloca {kind}, align 64")
-        return f"%s{self.counter}"
-
-    def add(self, line: str) -> None:
-        """Append an instruction without a value."""
-        self.lines.append(f"  {line}")
-
-    def label(self, name: str) -> None:
-        """Begin a block."""
-        self.lines.append(f"{name}:")
-
-
-def size_value(f: Lines, extent: Extent, sizes: dict[str, str]) -> str:
-    if isinstance(extent, int):
-        return str(extent)
-    assert isinstance(extent, Size)
-    total = "0"
-    for monomial, coefficient in extent.terms:
-        term = str(coefficient)
-        for name in monomial:
-            term = f.value(f"mul i64 {term}, {sizes[name]}")
-        total = f.value(f"add i64 {total}, {term}")
-    return total
 
 
 def call_kernel(
@@ -87,9 +46,7 @@ def call_kernel(
     on_stack = 0
     for name in schedule.scratch:
         storage = schedule.storage[name]
-        count: Extent = 1
-        for extent in storage.shape:
-            count = count * extent
+        count = product(storage.shape)
         if isinstance(count, int) and count <= STACK_LIMIT and on_stack < MAX_ON_STACK:
             on_stack += count
             scratch[name] = f.stack(f"[{count} x {memory_type(storage.dtype)}]")
@@ -183,9 +140,7 @@ def _spoil_outputs(
         shape, dtype = schedule.program.types[name]
         if kind != "output" or not dtype.startswith("float"):
             continue
-        count: Extent = ITEM_SIZES[dtype]
-        for extent in shape:
-            count = count * extent
+        count = ITEM_SIZES[dtype] * product(shape)
         size = size_value(f, count, sizes)
         f.value(f"call ptr @memset(ptr {pointer}, i32 255, i64 {size})")
     f.add("br label %finished")

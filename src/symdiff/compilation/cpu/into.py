@@ -11,18 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from symdiff.compilation.cpu.assembler import size_value
 from symdiff.compilation.cpu.calls import Call, Given
-from symdiff.compilation.cpu.entry import (
-    declare_python,
-    finish,
-    return_object,
-    size_value,
-)
+from symdiff.compilation.cpu.entry import declare_python, finish, return_object
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.objects import DATA, DIMENSIONS, FLAGS, Writer
 from symdiff.compilation.cpu.operations import ITEM_SIZES
 from symdiff.program.program import Program
-from symdiff.program.sizes import Extent
+from symdiff.program.sizes import Extent, product
 
 __all__ = ["add_into_entry", "can_enter_into"]
 
@@ -147,8 +143,6 @@ class _IntoWriter(Writer):
 
     def _span(self, array: _Array) -> tuple[str, str]:
         """Where an array begins and ends."""
-        count: Extent = ITEM_SIZES[array.dtype]
-        for extent in array.shape:
-            count = count * extent
+        count = ITEM_SIZES[array.dtype] * product(array.shape)
         size = size_value(self.f, count, self.sizes)
         return array.start, self.f.value(f"getelementptr i8, ptr {array.start}, i64 {size}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from symdiff.compilation.cpu.blocks import FUNCTIONS, block_function
 from symdiff.compilation.cpu.chunks import divided
-from symdiff.compilation.cpu.elementary import INLINED
+from symdiff.compilation.cpu.elementary import is_inlined
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import (
     COMBINE,
@@ -40,10 +40,10 @@ from symdiff.compilation.schedule import (
     Storage,
     Store,
     Unpack,
+    group_of,
 )
 from symdiff.compilation.status import INDEX, MEMORY
 from symdiff.compilation.tiles import is_row_of
-from symdiff.config import config
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
 from symdiff.program.equations import (
@@ -58,7 +58,7 @@ from symdiff.program.equations import (
     map_sizes,
 )
 from symdiff.program.nested import Loop as LoopBlock
-from symdiff.program.nested import Nested, group_key, nested_of, result_number
+from symdiff.program.nested import Nested, nested_of, result_number
 from symdiff.program.sizes import Extent, Size, symbol
 
 __all__ = ["KernelFunction", "lower"]
@@ -237,7 +237,7 @@ class KernelFunction(Writer):
 
     def _nodes(self, nodes: Sequence[Node]) -> None:
         done: set[int] = set()
-        for position, node in enumerate(nodes):
+        for node in nodes:
             if isinstance(node, Loop):
                 self._loop(node)
             elif isinstance(node, Statement):
@@ -247,7 +247,7 @@ class KernelFunction(Writer):
                 if nested is None:
                     self._statement(node)
                 else:
-                    group = _group(nodes, position)
+                    group = group_of(nodes, node)
                     self._nested(nested, group)
                     done.update(id(s) for s in group)
             elif isinstance(node, Fill):
@@ -724,7 +724,7 @@ def _calls_function(equation: Equation, extent: int) -> bool:
     if isinstance(pattern, Block):
         return False
     called = {step.name for step in pattern.steps} & LIBRARY_STEPS
-    return bool(called - INLINED if extent < MASKED and not config.precise_math else called)
+    return any(extent >= MASKED or not is_inlined(name) for name in called)
 
 
 def literal_value(value: float | bool, dtype: str) -> Value:
@@ -734,22 +734,6 @@ def literal_value(value: float | bool, dtype: str) -> Value:
     if dtype == "bool":
         return constant(value, "int64" if isinstance(value, int) else "float64")
     return constant(value, dtype)
-
-
-def _group(nodes: Sequence[Node], start: int) -> list[Statement]:
-    """The statements from a place on that are results of the same loop, branch or run."""
-    first = nodes[start]
-    assert isinstance(first, Statement)
-    key = group_key(first.equation)
-    group = [first]
-    for node in nodes[start + 1 :]:
-        if isinstance(node, Store):  # of a result that is a number
-            continue
-        if not isinstance(node, Statement) or nested_of(node.equation.pattern) is None:
-            break
-        if group_key(node.equation) == key and node.loops == first.loops:
-            group.append(node)
-    return group
 
 
 def statements(nodes: Sequence[Node]) -> list[Statement]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symdiff.compilation.cpu.assembler import Assembler, Variable
+from symdiff.compilation.cpu.assembler import Assembler, Variable, size_value
 from symdiff.compilation.cpu.operations import memory_type
 from symdiff.compilation.cpu.planning import planned
 from symdiff.compilation.schedule import Schedule, Statement, is_swapped, walk
@@ -25,7 +25,7 @@ from symdiff.compilation.status import MEMORY
 from symdiff.program.equations import ArrayType
 from symdiff.program.nested import Branch, Loop, Nested, Run, nested_of
 from symdiff.program.program import Program
-from symdiff.program.sizes import Extent, Size
+from symdiff.program.sizes import Extent, product
 
 if TYPE_CHECKING:
     from symdiff.compilation.cpu.module import Module
@@ -73,15 +73,7 @@ class _Sized(Assembler):
 
     def size(self, extent: Extent) -> str:
         """An ``i64`` for an extent inside."""
-        if not isinstance(extent, Size):
-            return str(extent)
-        total = "0"
-        for monomial, coefficient in extent.terms:
-            term = str(coefficient)
-            for symbol in monomial:
-                term = self.value(f"mul i64 {term}, {self.sizes[symbol]}")
-            total = self.value(f"add i64 {total}, {term}")
-        return total
+        return size_value(self, extent, self.sizes)
 
     def rounded_bytes(self, kind: str, count: Extent) -> str:
         """How many bytes so many elements take, up to the next line of the caches."""
@@ -155,16 +147,9 @@ class _Code(_Sized):
         head = f"define internal i64 @{self.name}_bytes({arguments}) memory(none) {{"
         return [head, "entry:", *code.head, *code.lines, f"  ret i64 {total}", "}"]
 
-    def count(self, array_type: ArrayType) -> Extent:
-        """The number of elements, a number where it is known."""
-        total: Extent = 1
-        for extent in array_type.shape:
-            total = total * extent
-        return total
-
     def memory(self, array_type: ArrayType) -> str:
         """Take memory for an array, on the stack if it is small."""
-        count = self.count(array_type)
+        count = product(array_type.shape)
         kind = memory_type(array_type.dtype)
         if isinstance(count, int) and count <= STACK_LIMIT and self.on_stack < MAX_ON_STACK:
             self.on_stack += count
@@ -204,7 +189,7 @@ class _Code(_Sized):
         if not array_type.shape:
             self.store(kind, self.load(kind, source), target)
         else:
-            self.copy(kind, target, source, self.size(self.count(array_type)))
+            self.copy(kind, target, source, self.size(product(array_type.shape)))
 
     def or_own(self, pointer: str, array_type: ArrayType) -> str:
         """Take memory of its own for a result that nobody wants."""
@@ -249,7 +234,7 @@ class _LoopCode:
         self.others = [self._place(p, t) for p, t in zip(self.next, self.carried, strict=True)]
         self.scratch = c.scratch(self.body)
         self.rows = [c.memory(t) for t in self.stacked]
-        self.strides = [c.size(c.count(t)) for t in self.stacked]
+        self.strides = [c.size(product(t.shape)) for t in self.stacked]
         self.limit = "%count" if loop.count is not None else None
         if loop.has_limit:
             self.limit = c.load("i64", "%x0")

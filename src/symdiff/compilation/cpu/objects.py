@@ -18,22 +18,16 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.compilation.cpu.assembler import Lines, size_value
 from symdiff.compilation.cpu.calls import Call, Given
 from symdiff.compilation.cpu.duration import has_loops, has_steps
-from symdiff.compilation.cpu.entry import (
-    Lines,
-    call_kernel,
-    declare_python,
-    finish,
-    return_object,
-    size_value,
-)
+from symdiff.compilation.cpu.entry import call_kernel, declare_python, finish, return_object
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import ITEM_SIZES, llvm_type
 from symdiff.compilation.cpu.results import NEW_ARRAY
 from symdiff.compilation.schedule import Schedule
 from symdiff.program.program import Program
-from symdiff.program.sizes import Extent, Size
+from symdiff.program.sizes import Extent, Size, product
 from symdiff.trees import Tree
 
 __all__ = ["DATA", "DIMENSIONS", "FLAGS", "Writer", "add_object_entry", "numpy_functions"]
@@ -285,9 +279,7 @@ class Writer:
         descr = self.object(np.dtype(dtype))
         declare_python(self.module, "Py_IncRef")
         f.add(f"call void @Py_IncRef(ptr {descr})")  # a reference that is taken over
-        size: Extent = ITEM_SIZES[dtype]
-        for extent in shape:
-            size = size * extent
+        size = ITEM_SIZES[dtype] * product(shape)
         self.module.declare(NEW_ARRAY, "ptr", "ptr, i32, ptr, ptr, i64", pure=False)
         table = f.value("load ptr, ptr @numpy_functions")
         array = f.value(

@@ -13,9 +13,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from symdiff.compilation.cpu.elementary import INLINED, inlined_function
+from symdiff.compilation.cpu.elementary import inlined_function, is_inlined
 from symdiff.compilation.cpu.special import data_symbol, function_symbol, loop_symbol
-from symdiff.config import config
 from symdiff.errors import UnsupportedOperationError
 from symdiff.program.special_functions import NAMES, SPECIAL
 
@@ -216,7 +215,7 @@ def _call(name: str, *, integer_is_identity: bool = False) -> Row:
         kind = llvm_type(dtype)
         values = [convert(e, x, dtype).name for x in arguments]
         e.n_functions += 1
-        if e.in_loop and name in INLINED and not config.precise_math:
+        if e.in_loop and is_inlined(name):
             symbol = e.define(*inlined_function(name, kind))
         else:
             full = name + ("f" if dtype == "float32" else "")

@@ -7,8 +7,8 @@ import pytest
 
 import symdiff as sd
 from symdiff.compilation.cpu import engine
+from symdiff.compilation.ordering import rows_of
 from symdiff.compilation.products import with_products
-from symdiff.compilation.schedule import rows_of
 from symdiff.program.blocks import Block
 
 rng = np.random.default_rng(6)

@@ -4,7 +4,7 @@ import numpy as np
 
 import symdiff as sd
 from symdiff.compilation.cpu.planning import planned
-from symdiff.compilation.schedule import Loop, walk
+from symdiff.compilation.nests import Loop, walk
 from symdiff.program.nested import nested_of
 
 

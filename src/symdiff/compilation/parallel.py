@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symdiff.compilation.schedule import (
+from symdiff.compilation.nests import (
     ROW,
     Fill,
     Loop,

@@ -13,16 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.schedule import (
-    Fill,
-    Loop,
-    Node,
-    Statement,
-    Storage,
-    Store,
-    group_of,
-    schedule,
-)
+from symdiff.compilation.nests import Fill, Loop, Node, Statement, Storage, Store, group_of
+from symdiff.compilation.schedule import schedule
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import BLOCKS, Block
 from symdiff.program.equations import Equation, Operand, Read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symdiff.compilation.schedule import Node, Schedule, Statement, Storage, Store
+from symdiff.compilation.nests import Node, Schedule, Statement, Storage, Store
 from symdiff.program.equations import IndexValue
 from symdiff.program.program import Program
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from symdiff.compilation.schedule import (
+from symdiff.compilation.nests import (
     ROW,
     Fill,
     Loop,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symdiff.compilation.schedule import Fill, Loop, Node, Schedule, Statement, Store
+from symdiff.compilation.nests import Fill, Loop, Node, Schedule, Statement, Store
 from symdiff.program.blocks import Block
 
 __all__ = ["unroll_short"]

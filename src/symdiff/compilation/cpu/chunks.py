@@ -21,8 +21,8 @@ from symdiff.compilation.cpu.operations import (
     start_value,
 )
 from symdiff.compilation.cpu.pool import PARALLEL_FOR, WORKERS
+from symdiff.compilation.nests import Loop
 from symdiff.compilation.parallel import GRAIN, MAX_CHUNKS, MAX_SUMMED_CHUNKS, Parallel
-from symdiff.compilation.schedule import Loop
 from symdiff.compilation.status import MEMORY
 from symdiff.program.sizes import product, symbol
 

@@ -17,7 +17,7 @@ from symdiff.compilation.cpu.lowering import (
 )
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import ITEM_SIZES, memory_type
-from symdiff.compilation.schedule import Schedule
+from symdiff.compilation.nests import Schedule
 from symdiff.compilation.status import MEMORY
 from symdiff.program.sizes import product
 

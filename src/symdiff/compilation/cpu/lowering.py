@@ -27,8 +27,7 @@ from symdiff.compilation.cpu.operations import (
 from symdiff.compilation.cpu.rows import copy_function
 from symdiff.compilation.cpu.vector_math import preferred_width, vector_attributes
 from symdiff.compilation.cpu.writer import Writer
-from symdiff.compilation.parallel import Parallel, parallel
-from symdiff.compilation.schedule import (
+from symdiff.compilation.nests import (
     ROW,
     Fill,
     Loop,
@@ -42,6 +41,7 @@ from symdiff.compilation.schedule import (
     Unpack,
     group_of,
 )
+from symdiff.compilation.parallel import Parallel, parallel
 from symdiff.compilation.status import INDEX, MEMORY
 from symdiff.compilation.tiles import is_row_of
 from symdiff.program.affine import Affine

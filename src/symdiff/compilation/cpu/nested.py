@@ -20,7 +20,8 @@ import numpy as np
 from symdiff.compilation.cpu.assembler import Assembler, Variable, size_value
 from symdiff.compilation.cpu.operations import memory_type
 from symdiff.compilation.cpu.planning import planned
-from symdiff.compilation.schedule import Schedule, Statement, is_swapped, walk
+from symdiff.compilation.nests import Schedule, Statement, walk
+from symdiff.compilation.placement import is_swapped
 from symdiff.compilation.status import MEMORY
 from symdiff.program.equations import ArrayType
 from symdiff.program.nested import Branch, Loop, Nested, Run, nested_of

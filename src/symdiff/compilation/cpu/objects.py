@@ -25,7 +25,7 @@ from symdiff.compilation.cpu.entry import call_kernel, declare_python, finish, r
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import ITEM_SIZES, llvm_type
 from symdiff.compilation.cpu.results import NEW_ARRAY
-from symdiff.compilation.schedule import Schedule
+from symdiff.compilation.nests import Schedule
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, product
 from symdiff.trees import Tree

@@ -25,7 +25,7 @@ from symdiff.compilation.cpu.operations import (
     promote,
 )
 from symdiff.compilation.cpu.vector_math import vector_attributes
-from symdiff.compilation.schedule import Schedule, Statement
+from symdiff.compilation.nests import Schedule, Statement
 from symdiff.compilation.status import MEMORY
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Equation, Literal, Read

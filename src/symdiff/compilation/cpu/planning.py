@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from symdiff.compilation.gathers import with_gathers
+from symdiff.compilation.nests import Schedule
+from symdiff.compilation.ordering import rows_of
 from symdiff.compilation.products import with_products
-from symdiff.compilation.schedule import Schedule, rows_of, schedule
+from symdiff.compilation.schedule import schedule
 from symdiff.compilation.slices import with_slices
 from symdiff.compilation.straight_line import is_straight_line, straight_line_schedule
 from symdiff.compilation.tiles import tile

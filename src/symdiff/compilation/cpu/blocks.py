@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from symdiff.compilation.cpu.assembler import Assembler, Declarer
-from symdiff.compilation.cpu.operations import llvm_type
 from symdiff.compilation.cpu.pool import FREE_BLAS, PARALLEL_FOR, QUIET_BLAS, WORKERS
+from symdiff.compilation.cpu.values import llvm_type
 from symdiff.compilation.status import INDEX, MEMORY, NOT_CONVERGED, NOT_POSITIVE, SINGULAR
 from symdiff.program.blocks import BLOCKS, Block
 

@@ -11,16 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symdiff.compilation.cpu.operations import (
-    COMBINE,
-    ITEM_SIZES,
-    STEPS,
-    Value,
-    llvm_type,
-    memory_type,
-    start_value,
-)
+from symdiff.compilation.cpu.operations import COMBINE, STEPS, start_value
 from symdiff.compilation.cpu.pool import PARALLEL_FOR, WORKERS
+from symdiff.compilation.cpu.values import ITEM_SIZES, Value, llvm_type, memory_type
 from symdiff.compilation.nests import Loop
 from symdiff.compilation.parallel import GRAIN, MAX_CHUNKS, MAX_SUMMED_CHUNKS, Parallel
 from symdiff.compilation.status import MEMORY

@@ -16,7 +16,7 @@ from symdiff.compilation.cpu.lowering import (
     arguments_of,
 )
 from symdiff.compilation.cpu.module import Module
-from symdiff.compilation.cpu.operations import ITEM_SIZES, memory_type
+from symdiff.compilation.cpu.values import ITEM_SIZES, memory_type
 from symdiff.compilation.nests import Schedule
 from symdiff.compilation.status import MEMORY
 from symdiff.program.sizes import product

@@ -22,14 +22,15 @@ from symdiff.compilation.cpu.engine import (
 )
 from symdiff.compilation.cpu.instructions import ARITIES, HALT, OPCODES, TRUTH, Table
 from symdiff.compilation.cpu.module import Module
-from symdiff.compilation.cpu.operations import STEPS, Value, convert
+from symdiff.compilation.cpu.operations import STEPS
+from symdiff.compilation.cpu.values import Value, convert
 from symdiff.program.program import Program
 
 __all__ = ["Interpreted", "interpreter_text"]
 
 
 class _Case:
-    """Writes what one instruction does; implements `operations.Emitter`."""
+    """Writes what one instruction does; implements `values.Emitter`."""
 
     in_loop, n_functions = False, 0
 

@@ -16,7 +16,7 @@ from symdiff.compilation.cpu.calls import Call, Given
 from symdiff.compilation.cpu.entry import declare_python, finish, return_object
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.objects import DATA, DIMENSIONS, FLAGS, Writer
-from symdiff.compilation.cpu.operations import ITEM_SIZES
+from symdiff.compilation.cpu.values import ITEM_SIZES
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, product
 

@@ -12,19 +12,9 @@ from symdiff.compilation.cpu.blocks import FUNCTIONS, block_function
 from symdiff.compilation.cpu.chunks import divided
 from symdiff.compilation.cpu.elementary import is_inlined
 from symdiff.compilation.cpu.module import Module
-from symdiff.compilation.cpu.operations import (
-    COMBINE,
-    LIBRARY_STEPS,
-    STEPS,
-    Value,
-    constant,
-    convert,
-    llvm_type,
-    memory_type,
-    promote,
-    start_value,
-)
+from symdiff.compilation.cpu.operations import COMBINE, LIBRARY_STEPS, STEPS, start_value
 from symdiff.compilation.cpu.rows import copy_function
+from symdiff.compilation.cpu.values import Value, constant, convert, llvm_type, memory_type, promote
 from symdiff.compilation.cpu.vector_math import preferred_width, vector_attributes
 from symdiff.compilation.cpu.writer import Writer
 from symdiff.compilation.nests import (

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symdiff.compilation.cpu.assembler import Assembler, Variable, size_value
-from symdiff.compilation.cpu.operations import memory_type
 from symdiff.compilation.cpu.planning import planned
+from symdiff.compilation.cpu.values import memory_type
 from symdiff.compilation.nests import Schedule, Statement, walk
 from symdiff.compilation.placement import is_swapped
 from symdiff.compilation.status import MEMORY

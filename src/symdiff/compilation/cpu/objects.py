@@ -23,8 +23,8 @@ from symdiff.compilation.cpu.calls import Call, Given
 from symdiff.compilation.cpu.duration import has_loops, has_steps
 from symdiff.compilation.cpu.entry import call_kernel, declare_python, finish, return_object
 from symdiff.compilation.cpu.module import Module
-from symdiff.compilation.cpu.operations import ITEM_SIZES, llvm_type
 from symdiff.compilation.cpu.results import NEW_ARRAY
+from symdiff.compilation.cpu.values import ITEM_SIZES, llvm_type
 from symdiff.compilation.nests import Schedule
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size, product

@@ -7,155 +7,35 @@ are declared free of side effects, so that LLVM merges and moves calls of them.
 from __future__ import annotations
 
 import math
-import struct
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
-
-import numpy as np
 
 from symdiff.compilation.cpu.elementary import inlined_function, is_inlined
-from symdiff.compilation.cpu.special import data_symbol, function_symbol, loop_symbol
+from symdiff.compilation.cpu.special_rows import (
+    given_values,
+    special,
+    special_loop,
+    special_rows,
+)
+from symdiff.compilation.cpu.values import (
+    INTEGERS,
+    UNSIGNED,
+    Emitter,
+    Row,
+    Value,
+    constant,
+    convert,
+    is_float,
+    llvm_type,
+    promote,
+)
 from symdiff.errors import UnsupportedOperationError
-from symdiff.program.special_functions import NAMES, SPECIAL
 
-__all__ = [
-    "COMBINE",
-    "ITEM_SIZES",
-    "LIBRARY_STEPS",
-    "STEPS",
-    "Emitter",
-    "Value",
-    "constant",
-    "convert",
-    "llvm_type",
-    "memory_type",
-    "promote",
-    "start_value",
-]
-
-
-class Value(NamedTuple):
-    """An LLVM value and the dtype it has; Booleans are ``i1``."""
-
-    name: str
-    dtype: str
-
-
-class Emitter(Protocol):
-    """Where instructions go.
-
-    Attributes
-    ----------
-    in_loop : bool
-        Whether they are repeated for the elements of an array, by lanes if LLVM finds that it can.
-    n_functions : int
-        How many of them are mathematical functions.
-    """
-
-    in_loop: bool
-    n_functions: int
-
-    def emit(self, instruction: str) -> str:
-        """Append an instruction and name its result."""
-        ...
-
-    def define(self, name: str, text: str) -> str:
-        """Add a function of our own once; return its name."""
-        ...
-
-    def declare(self, name: str, result: str, arguments: str, *, pure: bool = True) -> str:
-        """Declare an external function once; return its name."""
-        ...
-
-
-_INTEGERS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
-_UNSIGNED = {"uint8": 8, "uint16": 16, "uint32": 32, "uint64": 64}
-_RANK = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"]
-_RANK += ["float32", "float64"]
-
-
-def llvm_type(dtype: str) -> str:
-    """Name the LLVM type of values of a dtype."""
-    if dtype == "float64":
-        return "double"
-    if dtype == "float32":
-        return "float"
-    if dtype == "bool":
-        return "i1"
-    return f"i{_INTEGERS.get(dtype) or _UNSIGNED[dtype]}"
-
-
-def memory_type(dtype: str) -> str:
-    """Name the LLVM type of elements in memory: a Boolean is a byte there."""
-    return "i8" if dtype == "bool" else llvm_type(dtype)
-
-
-ITEM_SIZES = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4}
-ITEM_SIZES |= {"uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8}
-"""Bytes of an element in memory."""
-
-
-def promote(*dtypes: str) -> str:
-    """The dtype in which values of several dtypes are compared."""
-    return np.result_type(*dtypes).name
-
-
-def constant(value: float | bool, dtype: str) -> Value:
-    """Write a number as an LLVM constant."""
-    if dtype == "bool":
-        return Value("true" if value else "false", dtype)
-    if not dtype.startswith("float"):
-        return Value(str(int(value)), dtype)
-    number = float(value)
-    if dtype == "float32":
-        number = _round_to_single(number)
-    (bits,) = struct.unpack("<Q", struct.pack("<d", number))
-    return Value(f"0x{bits:016X}", dtype)
-
-
-def _round_to_single(number: float) -> float:
-    try:
-        return struct.unpack("<f", struct.pack("<f", number))[0]
-    except OverflowError:
-        return math.copysign(math.inf, number)
-
-
-def convert(e: Emitter, value: Value, dtype: str) -> Value:
-    """Convert a value to a dtype as C does; to Boolean by comparison with zero."""
-    if value.dtype == dtype:
-        return value
-    source, target = llvm_type(value.dtype), llvm_type(dtype)
-    from_float, to_float = value.dtype.startswith("float"), dtype.startswith("float")
-    if dtype == "bool":
-        zero = constant(0, value.dtype).name
-        compare = f"fcmp une {source}" if from_float else f"icmp ne {source}"
-        return Value(e.emit(f"{compare} {value.name}, {zero}"), dtype)
-    from_unsigned = value.dtype == "bool" or value.dtype in _UNSIGNED
-    if from_float and to_float:
-        opcode = "fpext" if dtype == "float64" else "fptrunc"
-    elif from_float:
-        opcode = "fptoui" if dtype in _UNSIGNED else "fptosi"
-    elif to_float:
-        opcode = "uitofp" if from_unsigned else "sitofp"
-    else:
-        wide, narrow = int(target[1:]), int(source[1:])
-        if wide == narrow:
-            return Value(value.name, dtype)
-        opcode = "trunc" if wide < narrow else "zext" if from_unsigned else "sext"
-    return Value(e.emit(f"{opcode} {source} {value.name} to {target}"), dtype)
-
-
-Row = Callable[[Emitter, str, list[Value]], Value]
-
-
-def _is_float(dtype: str) -> bool:
-    return dtype.startswith("float")
+__all__ = ["COMBINE", "LIBRARY_STEPS", "STEPS", "start_value"]
 
 
 def _arithmetic(float_opcode: str, int_opcode: str, bool_opcode: str | None = None) -> Row:
     def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
         a, b = (convert(e, x, dtype).name for x in arguments)
-        if _is_float(dtype):
+        if is_float(dtype):
             opcode = float_opcode
         else:
             opcode = bool_opcode if dtype == "bool" and bool_opcode else int_opcode
@@ -167,7 +47,7 @@ def _arithmetic(float_opcode: str, int_opcode: str, bool_opcode: str | None = No
 def _neg(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     a = convert(e, arguments[0], dtype).name
     kind = llvm_type(dtype)
-    return Value(e.emit(f"fneg {kind} {a}" if _is_float(dtype) else f"sub {kind} 0, {a}"), dtype)
+    return Value(e.emit(f"fneg {kind} {a}" if is_float(dtype) else f"sub {kind} 0, {a}"), dtype)
 
 
 def _compare(ordered: str, signed: str) -> Row:
@@ -175,11 +55,11 @@ def _compare(ordered: str, signed: str) -> Row:
         common = promote(*[x.dtype for x in arguments])
         a, b = (convert(e, x, common).name for x in arguments)
         kind = llvm_type(common)
-        if _is_float(common):
+        if is_float(common):
             return Value(e.emit(f"fcmp {ordered} {kind} {a}, {b}"), "bool")
         relation = signed
         if relation not in ("eq", "ne"):
-            relation = ("u" if common in _UNSIGNED or common == "bool" else "s") + signed
+            relation = ("u" if common in UNSIGNED or common == "bool" else "s") + signed
         return Value(e.emit(f"icmp {relation} {kind} {a}, {b}"), "bool")
 
     return emit
@@ -208,7 +88,7 @@ def _call(name: str, *, integer_is_identity: bool = False) -> Row:
     """A function of the C library; the float32 one has an ``f`` behind its name."""
 
     def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        if not _is_float(dtype):
+        if not is_float(dtype):
             if integer_is_identity:
                 return convert(e, arguments[0], dtype)
             raise UnsupportedOperationError(f"{name} of {dtype} values is not supported")
@@ -230,7 +110,7 @@ def _intrinsic(name: str, *, integer_is_identity: bool = False) -> Row:
     """One of LLVM's own functions, which becomes an instruction or two."""
 
     def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        if integer_is_identity and not _is_float(dtype):
+        if integer_is_identity and not is_float(dtype):
             return convert(e, arguments[0], dtype)
         kind = llvm_type(dtype)
         values = [convert(e, x, dtype).name for x in arguments]
@@ -249,7 +129,7 @@ def _extremum(float_name: str, relation: str) -> Row:
     compare = _compare("", relation)
 
     def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        if _is_float(dtype):
+        if is_float(dtype):
             return floating(e, dtype, arguments)
         a, b = (convert(e, x, dtype) for x in arguments)
         return _select(e, dtype, [compare(e, dtype, [a, b]), a, b])
@@ -258,9 +138,9 @@ def _extremum(float_name: str, relation: str) -> Row:
 
 
 def _abs(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    if _is_float(dtype):
+    if is_float(dtype):
         return _intrinsic("fabs")(e, dtype, arguments)
-    if dtype in _UNSIGNED or dtype == "bool":
+    if dtype in UNSIGNED or dtype == "bool":
         return convert(e, arguments[0], dtype)
     a = convert(e, arguments[0], dtype)
     is_negative = STEPS["lt"](e, dtype, [a, constant(0, dtype)])
@@ -270,7 +150,7 @@ def _abs(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
 def _sign(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     a = convert(e, arguments[0], dtype)
     zero, one, minus = constant(0, dtype), constant(1, dtype), constant(-1, dtype)
-    if dtype in _UNSIGNED or dtype == "bool":
+    if dtype in UNSIGNED or dtype == "bool":
         return _select(e, dtype, [STEPS["gt"](e, dtype, [a, zero]), one, zero])
     kept = _select(e, dtype, [STEPS["eq"](e, dtype, [a, zero]), zero, a])
     low = _select(e, dtype, [STEPS["lt"](e, dtype, [a, zero]), minus, kept])
@@ -278,7 +158,7 @@ def _sign(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
 
 
 def _divide(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    if not _is_float(dtype):
+    if not is_float(dtype):
         raise UnsupportedOperationError(f"division in {dtype} is not supported")
     return _arithmetic("fdiv", "sdiv")(e, dtype, arguments)
 
@@ -287,16 +167,16 @@ def _remainder(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     """The remainder with the divisor's sign; of integers by zero, zero, as NumPy gives."""
     a, b = (convert(e, x, dtype) for x in arguments)
     zero = constant(0, dtype)
-    if _is_float(dtype):
+    if is_float(dtype):
         rest = Value(e.emit(f"frem {llvm_type(dtype)} {a.name}, {b.name}"), dtype)
     else:
         rest = _integer_division(e, dtype, a, b)[1]
-    if dtype in _UNSIGNED:
+    if dtype in UNSIGNED:
         return rest
     is_wrong = _has_wrong_sign(e, dtype, rest, b)
     moved = STEPS["add"](e, dtype, [rest, b])
     result = _select(e, dtype, [is_wrong, moved, rest])
-    if not _is_float(dtype):
+    if not is_float(dtype):
         return result
     is_zero = STEPS["eq"](e, dtype, [rest, zero])
     return _select(e, dtype, [is_zero, STEPS["copysign"](e, dtype, [zero, b]), result])
@@ -311,7 +191,7 @@ def _has_wrong_sign(e: Emitter, dtype: str, rest: Value, b: Value) -> Value:
 
 def _integer_division(e: Emitter, dtype: str, a: Value, b: Value) -> tuple[Value, Value]:
     """Quotient towards zero and remainder; a divisor of zero or -1 must not trap."""
-    kind, prefix = llvm_type(dtype), "u" if dtype in _UNSIGNED else "s"
+    kind, prefix = llvm_type(dtype), "u" if dtype in UNSIGNED else "s"
     zero, one = constant(0, dtype), constant(1, dtype)
     is_zero = STEPS["eq"](e, dtype, [b, zero])
     safe = _select(e, dtype, [is_zero, one, b])
@@ -333,9 +213,9 @@ def _floor_divide(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     """Round the quotient down, as NumPy's ``npy_divmod`` does."""
     a, b = (convert(e, x, dtype) for x in arguments)
     zero, one = constant(0, dtype), constant(1, dtype)
-    if not _is_float(dtype):
+    if not is_float(dtype):
         quotient, rest = _integer_division(e, dtype, a, b)
-        if dtype in _UNSIGNED:
+        if dtype in UNSIGNED:
             return quotient
         lower = STEPS["sub"](e, dtype, [quotient, one])
         return _select(e, dtype, [_has_wrong_sign(e, dtype, rest, b), lower, quotient])
@@ -356,7 +236,7 @@ def _floor_divide(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
 
 def _fmod(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     a, b = (convert(e, x, dtype) for x in arguments)
-    if _is_float(dtype):
+    if is_float(dtype):
         return Value(e.emit(f"frem {llvm_type(dtype)} {a.name}, {b.name}"), dtype)
     return _integer_division(e, dtype, a, b)[1]
 
@@ -364,7 +244,7 @@ def _fmod(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
 def _classify(kind: str) -> Row:
     def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
         (x,) = arguments
-        if not _is_float(x.dtype):
+        if not is_float(x.dtype):
             return constant(kind == "isfinite", "bool")
         size = _intrinsic("fabs")(e, x.dtype, [x])
         infinity = constant(math.inf, x.dtype)
@@ -378,7 +258,7 @@ def _classify(kind: str) -> Row:
 
 def _signbit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     (x,) = arguments
-    if not _is_float(x.dtype):
+    if not is_float(x.dtype):
         return STEPS["lt"](e, x.dtype, [x, constant(0, x.dtype)])
     bits = "i64" if x.dtype == "float64" else "i32"
     cast = e.emit(f"bitcast {llvm_type(x.dtype)} {x.name} to {bits}")
@@ -406,84 +286,6 @@ def _logaddexp(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     return STEPS["add"](e, dtype, [top, rest])
 
 
-def _special(name: str, kinds: str) -> Row:
-    """A function of SciPy's compiled library, in double precision."""
-
-    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        values = _given(e, kinds, arguments)
-        types = ["i64" if k == "l" else "double" for k in kinds]
-        # Cython's functions take two more arguments, which only Python's calls have a use for.
-        declared = ", ".join([*types, "i32", "ptr"])
-        symbol = e.declare(function_symbol(name, kinds), "double", declared)
-        call = f"call double @{symbol}({', '.join([*values, 'i32 0', 'ptr null'])})"
-        return convert(e, Value(e.emit(call), "float64"), dtype)
-
-    return emit
-
-
-def _given(e: Emitter, kinds: str, arguments: list[Value]) -> list[str]:
-    """Convert arguments and write them as a call does."""
-    values = [
-        convert(e, x, "int64" if k == "l" else "float64")
-        for k, x in zip(kinds, arguments, strict=True)
-    ]
-    return [f"{llvm_type(v.dtype)} {v.name}" for v in values]
-
-
-def _special_result(name: str, number: int) -> Row:
-    """One of two results that a function of SciPy's writes to pointers."""
-
-    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        symbol = e.declare(function_symbol(name, "dpp"), "void", "double, ptr, ptr", pure=False)
-        head = f"define internal double @symdiff_{name}_{number}(double %x)"
-        text = f"""{head} noinline memory(none) {{
-  %r0 = alloca double
-  %r1 = alloca double
-  call void @{symbol}(double %x, ptr %r0, ptr %r1)
-  %r = load double, ptr %r{number}
-  ret double %r
-}}"""
-        own = e.define(f"symdiff_{name}_{number}", text)
-        (given,) = _given(e, "d", arguments)
-        return convert(e, Value(e.emit(f"call double @{own}({given})"), "float64"), dtype)
-
-    return emit
-
-
-def _special_loop(name: str, kinds: str) -> Row:
-    """A function that SciPy has as a ufunc only: its inner loop, over one element."""
-    n = len(kinds)
-    types = ["i64" if k == "l" else "double" for k in kinds]
-
-    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        loop = e.declare(loop_symbol(name, kinds), "void", "ptr, ptr, ptr, ptr", pure=False)
-        data = e.declare(data_symbol(name, kinds), "void", "", pure=False)
-        taken = ", ".join(f"{t} %x{k}" for k, t in enumerate(types))
-        lines = [f"define internal double @symdiff{name}({taken}) noinline memory(none) {{"]
-        lines += [f"  %a{k} = alloca {t}" for k, t in enumerate([*types, "double"])]
-        lines += [f"  %args = alloca [{n + 1} x ptr]", f"  %steps = alloca [{n + 1} x i64]"]
-        lines += ["  %count = alloca i64", "  store i64 1, ptr %count"]
-        lines += [f"  store {t} %x{k}, ptr %a{k}" for k, t in enumerate(types)]
-        for k in range(n + 1):
-            lines += [
-                f"  %p{k} = getelementptr ptr, ptr %args, i64 {k}",
-                f"  store ptr %a{k}, ptr %p{k}",
-                f"  %s{k} = getelementptr i64, ptr %steps, i64 {k}",
-                f"  store i64 8, ptr %s{k}",
-            ]
-        lines += [
-            f"  call void @{loop}(ptr %args, ptr %count, ptr %steps, ptr @{data})",
-            f"  %r = load double, ptr %a{n}",
-            "  ret double %r",
-            "}",
-        ]
-        own = e.define(f"symdiff{name}", "\n".join(lines))
-        given = ", ".join(_given(e, kinds, arguments))
-        return convert(e, Value(e.emit(f"call double @{own}({given})"), "float64"), dtype)
-
-    return emit
-
-
 def _reflected(row: Row) -> Row:
     """``f_n(-x) = (-1)^n f_n(x)``, where SciPy's compiled functions give NaN."""
 
@@ -498,7 +300,7 @@ def _reflected(row: Row) -> Row:
     return emit
 
 
-_zeta = _special_loop("_zeta", "dd")
+_zeta = special_loop("_zeta", "dd")
 
 
 def _polygamma(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
@@ -578,7 +380,7 @@ def _taken_apart(number: int) -> Row:
   ret {kind} {result}
 }}"""
         own = e.define(f"symdiff_frexp_{number}", text)
-        (given,) = _given(e, "d", arguments)
+        (given,) = given_values(e, "d", arguments)
         made = e.emit(f"call {kind} @{own}({given})")
         return convert(e, Value(made, "float64" if number == 0 else "int32"), dtype)
 
@@ -635,7 +437,7 @@ def _shift(direction: str) -> Row:
         kind, zero = llvm_type(dtype), constant(0, dtype)
         is_inside = Value(e.emit(f"icmp ult {kind} {b.name}, {kind[1:]}"), "bool")
         by = _select(e, dtype, [is_inside, b, zero])
-        signed = direction == "right" and dtype in _INTEGERS
+        signed = direction == "right" and dtype in INTEGERS
         opcode = "shl" if direction == "left" else "ashr" if signed else "lshr"
         moved = Value(e.emit(f"{opcode} {kind} {a.name}, {by.name}"), dtype)
         gone = zero
@@ -720,7 +522,7 @@ _float_pow = _call("pow")
 
 def _pow(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     """A power; that of whole numbers modulo the width, with what is whole of a negative power."""
-    if _is_float(dtype):
+    if is_float(dtype):
         return _float_pow(e, dtype, arguments)
     a, b = (convert(e, x, dtype) for x in arguments)
     base, exponent = convert(e, a, "int64"), convert(e, b, "int64")
@@ -730,7 +532,7 @@ def _pow(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     parity = Value(e.emit(f"and i64 {exponent.name}, 1"), "int64")
     is_one = STEPS["eq"](e, dtype, [a, one])
     is_unit = is_one
-    if dtype in _INTEGERS:
+    if dtype in INTEGERS:
         is_unit = STEPS["or"](e, "bool", [is_one, STEPS["eq"](e, dtype, [a, constant(-1, dtype)])])
     exponent = _select(e, "int64", [is_negative, parity, exponent])
     made = Value(e.emit(f"call i64 @{own}(i64 {base.name}, i64 {exponent.name})"), "int64")
@@ -744,19 +546,6 @@ def _normal_distribution(e: Emitter, dtype: str, arguments: list[Value]) -> Valu
     scaled = STEPS["mul"](e, dtype, [arguments[0], constant(-math.sqrt(0.5), dtype)])
     half = constant(0.5, dtype)
     return STEPS["mul"](e, dtype, [half, STEPS["erfc"](e, dtype, [scaled])])
-
-
-def _special_rows() -> dict[str, Row]:
-    """A row for each of SciPy's functions, by its name and the kinds of its arguments."""
-    rows: dict[str, Row] = {}
-    for step, function in SPECIAL.items():
-        name, _, result = NAMES[function].partition("[")
-        if result:
-            rows[step] = _special_result(name, int(result[0]))
-            continue
-        first = "l" if step.startswith("int_") else "d"
-        rows[step] = _special(name, first + "d" * (len(function.rules) - 1))
-    return rows
 
 
 _LIBRARY = [
@@ -804,14 +593,14 @@ STEPS: dict[str, Row] = {
     "gap": _gap,
     "logaddexp": _logaddexp,
     "gamma": _call("tgamma"),
-    "digamma": _special("psi", "d"),
+    "digamma": special("psi", "d"),
     "polygamma": _polygamma,
-    **_special_rows(),
+    **special_rows(),
     "ndtr": _normal_distribution,
-    "int_spherical_jn": _reflected(_special("spherical_jn", "ld")),
-    "int_spherical_in": _reflected(_special("spherical_in", "ld")),
+    "int_spherical_jn": _reflected(special("spherical_jn", "ld")),
+    "int_spherical_in": _reflected(special("spherical_in", "ld")),
     "zeta": _zeta,
-    "riemann_zeta": _special_loop("_riemann_zeta", "d"),
+    "riemann_zeta": special_loop("_riemann_zeta", "d"),
     "xlogy": _product_with_log("log"),
     "xlog1py": _product_with_log("log1p"),
     "log_expit": _log_sigmoid,

@@ -15,15 +15,8 @@ from typing import NamedTuple
 
 from symdiff.compilation.cpu.lowering import arguments_of, literal_value
 from symdiff.compilation.cpu.module import Module
-from symdiff.compilation.cpu.operations import (
-    COMBINE,
-    STEPS,
-    Value,
-    constant,
-    convert,
-    memory_type,
-    promote,
-)
+from symdiff.compilation.cpu.operations import COMBINE, STEPS
+from symdiff.compilation.cpu.values import Value, constant, convert, memory_type, promote
 from symdiff.compilation.cpu.vector_math import vector_attributes
 from symdiff.compilation.nests import Schedule, Statement
 from symdiff.compilation.status import MEMORY
@@ -69,7 +62,7 @@ class _Template(NamedTuple):
 
 
 class _Recorder:
-    """Writes an equation with places for names; implements `operations.Emitter`."""
+    """Writes an equation with places for names; implements `values.Emitter`."""
 
     in_loop, n_functions = False, 0
 

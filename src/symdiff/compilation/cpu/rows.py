@@ -8,7 +8,7 @@ number with one bit of the lane's. What is left at the edges is copied element b
 from __future__ import annotations
 
 from symdiff.compilation.cpu.assembler import Assembler, Declarer
-from symdiff.compilation.cpu.operations import llvm_type
+from symdiff.compilation.cpu.values import llvm_type
 
 __all__ = ["copy_function"]
 

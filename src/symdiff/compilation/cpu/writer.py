@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from symdiff.compilation.cpu.module import Module
-from symdiff.compilation.cpu.operations import Value
+from symdiff.compilation.cpu.values import Value
 
 __all__ = ["Writer"]
 
@@ -14,7 +14,7 @@ MAX_INTERLEAVED = 400
 
 
 class Writer:
-    """The text of one function; implements `operations.Emitter`.
+    """The text of one function; implements `values.Emitter`.
 
     Attributes
     ----------

@@ -1,7 +1,14 @@
-"""Calls in machine code give back every reference that they take, on their error paths too."""
+"""Calls in machine code give back every reference that they take, on their error paths too.
+
+They are counted in a process of its own: what other tests began (a compilation in the background, a
+checkpoint that is written) may end meanwhile, and gives back references to `None` and `False`.
+"""
 
 import gc
+import json
+import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -78,16 +85,12 @@ def assert_nothing_stays(call, args, n):
     assert resident_kib() - memory < n / 100 + 512  # a float is 24 bytes: 100,000 are 2344 KiB
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("name", KINDS)
-def test_calls(name):
+def plain_call(name):
     f, args = KINDS[name]
     assert_nothing_stays(lambda: f(*args), args, N)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("name", ["two floats", "array", "long array", "dict", "not contiguous"])
-def test_calls_with_out(name):
+def call_with_out(name):
     f, args = KINDS[name]
     result = f(*args)
     if name == "dict":
@@ -131,15 +134,69 @@ FAILURES = {
 }
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("name", FAILURES)
-def test_calls_that_fail(name):
+def call_that_fails(name):
     kind, f, args, kwargs = FAILURES[name]
     if name == "index":
         f(X, 1)
     if name.endswith("status"):
         f(np.eye(3), **kwargs)
     assert_nothing_stays(must_raise(kind, f, *args, **kwargs), args, 2000)
+
+
+def call_that_keeps(_):
+    kept = []
+    assert_nothing_stays(lambda: kept.append(None), [], 1000)
+
+
+def serve():
+    """Answer each line, the names of a function above and of its case, with what went wrong."""
+    for line in sys.stdin:
+        check, name = json.loads(line)
+        try:
+            globals()[check](name)
+            answer = ""
+        except Exception:  # noqa: BLE001 - which fails in the process that asked
+            answer = traceback.format_exc()
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Run a check in the process where nothing else goes on."""
+    if sys.platform != "linux":
+        pytest.skip("reads /proc")
+    pipe = subprocess.PIPE
+    command = [sys.executable, __file__]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, encoding="utf-8") as process:
+
+        def check(function, name):
+            print(json.dumps([function.__name__, name]), file=process.stdin, flush=True)
+            failure = json.loads(process.stdout.readline())
+            assert not failure, failure
+
+        yield check
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_calls(alone, name):
+    alone(plain_call, name)
+
+
+@pytest.mark.parametrize("name", ["two floats", "array", "long array", "dict", "not contiguous"])
+def test_calls_with_out(alone, name):
+    alone(call_with_out, name)
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_calls_that_fail(alone, name):
+    alone(call_that_fails, name)
+
+
+def test_a_reference_that_stays_is_found(alone):
+    with pytest.raises(AssertionError, match="grown"):
+        alone(call_that_keeps, "")
 
 
 def test_results_are_references_of_their_own():
@@ -158,3 +215,7 @@ def test_arguments_are_not_kept():
     references = sys.getrefcount(x)
     assert references == 2
     assert not np.shares_memory(x, result[1])
+
+
+if __name__ == "__main__":
+    serve()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import symdiff as sd
-from symdiff.optimizers import checkpoints, loop
+from symdiff.optimizers import checkpoints, loop, training
 
 RNG = np.random.default_rng(6)
 X = RNG.standard_normal((40, 3)).astype(np.float32)
@@ -143,3 +143,28 @@ def test_an_interruption_is_saved(tmp_path):
     header, arrays = checkpoints.read(path)
     assert header["step"] == 5
     assert arrays["losses"].shape == (1,)
+
+
+def test_an_interruption_within_a_validation_loses_no_epoch(tmp_path, monkeypatch):
+    path = tmp_path / "run.npz"
+    options = {"validation": (X, 0 * Y), "patience": 8}
+    whole = fit(**options)
+    validation_of = training._validation
+
+    def interrupted(*arguments):
+        validate, calls = validation_of(*arguments), []
+
+        def interrupt(params):
+            calls.append(params)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return validate(params)
+
+        return interrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_validation", interrupted)
+        first = fit(checkpoint=path, **options)
+    assert first.status is sd.TrainStatus.INTERRUPTED
+    assert len(first.history["loss"]) == len(first.history["validation"]) == 2
+    same(fit(resume=path, **options), whole)

@@ -274,14 +274,12 @@ def test_an_error_in_a_callback_is_the_user_s():
         sd.minimize(rosenbrock, [-1.2, 1.0], callback=look)
 
 
-def slow(x):
-    y = x
-    for _ in range(2000):
-        y = np.sin(y) + x
-    return np.sum((y - 1) ** 2) + 1e-6 * np.sum(np.sin(1e5 * x))
+def test_a_stop_iteration_of_the_function_is_an_error():
+    with pytest.raises(StopIteration):
+        sd.minimize(lambda x: np.sum(x**2) + next(iter(())), [1.0, 2.0])
 
 
-def test_an_interrupt_keeps_what_there_is(monkeypatch):
+def test_an_interrupt_keeps_what_there_is():
     def look(_):
         raise KeyboardInterrupt
 

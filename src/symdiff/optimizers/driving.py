@@ -39,7 +39,7 @@ class Task(NamedTuple):
     args: tuple[Any, ...]
     report: Callable[[Any], None] | None = None
     every: int = 1
-    is_stopped: Callable[[], bool] | None = None
+    is_stopped: Callable[[], bool] = lambda: False
 
 
 class Ending(NamedTuple):
@@ -77,14 +77,13 @@ def drive(task: Task) -> Ending:
                 kept += steps - done
             if kernels.run.n_compiled == compiled:  # or else the time is not the kernel's
                 pace = _next_pace(pace, int(state.evaluations) - before, elapsed)
-            if task.report is not None and (steps >= last_step or state.status != _RUNNING):
-                task.report(state)
-            if steps >= task.max_steps:
-                break
-            if task.is_stopped is not None and task.is_stopped():
+            is_seen = steps >= last_step or state.status != MinimizeStatus.RUNNING
+            if (is_seen and _is_ended_by(task.report, state)) or task.is_stopped():
                 status = MinimizeStatus.INTERRUPTED
                 break
-    except (KeyboardInterrupt, StopIteration):
+            if steps >= task.max_steps:
+                break
+    except KeyboardInterrupt:
         status = MinimizeStatus.INTERRUPTED
     kernels.set_pace(sizes, pace)
     if status is None:
@@ -95,7 +94,15 @@ def drive(task: Task) -> Ending:
     return Ending(status, state, history)
 
 
-_RUNNING = MinimizeStatus.RUNNING
+def _is_ended_by(report: Callable[[Any], None] | None, state: Any) -> bool:
+    """Whether a callback wants no more; a `StopIteration` of the function's own is an error."""
+    if report is None:
+        return False
+    try:
+        report(state)
+    except StopIteration:
+        return True
+    return False
 
 
 def _next_pace(pace: int, done: int, elapsed: float) -> int:

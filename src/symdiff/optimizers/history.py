@@ -32,9 +32,18 @@ class Done:
     waited: int = 0
     """Epochs since the best."""
 
-    def add(self, params: Any, state: Any, losses: np.ndarray, per_epoch: int) -> None:
-        """Take over what some steps gave."""
+    def add(
+        self,
+        params: Any,
+        state: Any,
+        losses: np.ndarray,
+        per_epoch: int,
+        validation: float | None = None,
+    ) -> None:
+        """Take over what some steps gave, and the validation loss where they end an epoch."""
         self.params, self.state = params, state
+        if validation is not None:
+            self.validation.append(validation)
         while losses.size:
             room = per_epoch - self.step % per_epoch
             now, losses = losses[:room], losses[room:]
@@ -44,12 +53,11 @@ class Done:
                 self.losses.append(float(np.mean(np.concatenate(self.pending))))
                 self.pending = []
 
-    def judge(self, loss: float, is_kept: bool) -> None:
+    def judge(self, loss: float) -> None:
         """Compare an epoch with the best so far."""
         if loss < self.best_loss:
             self.best_loss, self.waited = loss, 0
-            if is_kept:
-                self.best = (self.params, self.state)
+            self.best = (self.params, self.state)
         else:
             self.waited += 1
 

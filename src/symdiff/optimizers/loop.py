@@ -42,6 +42,11 @@ class Plan:
     writer: Writer | None
     header: dict[str, Any]
 
+    @property
+    def per_epoch(self) -> int:
+        """How many steps make an epoch."""
+        return int(self.order.per_epoch)
+
 
 def run(plan: Plan, done: Done, bar: Bar) -> TrainStatus:
     """Train on from what is done, which is brought up to date."""
@@ -71,9 +76,12 @@ def _run(plan: Plan, done: Done, bar: Bar) -> TrainStatus:
         losses = losses[:count]
         if not np.isfinite(losses).all():
             return TrainStatus.NOT_FINITE
-        done.add(params, state, losses, int(plan.order.per_epoch))
+        # Before anything is taken over: whoever is interrupted here has the epoch still before him.
+        validation = _validation(plan, first + count, params)
+        done.add(params, state, losses, plan.per_epoch, validation)
+        if plan.patience is not None and done.step % plan.per_epoch == 0:
+            done.judge((done.validation or done.losses)[-1])
         bar.show(done.step, float(losses[-1]))
-        _end_epoch(plan, done)
         if plan.callback is not None:
             seen.append(losses)
             if done.step % plan.callback_every == 0 or done.step == plan.total:
@@ -107,27 +115,23 @@ class _Pace:
 
 def _to_boundary(plan: Plan, step: int) -> int:
     """How many steps there are to where somebody wants to look at the parameters."""
-    per_epoch = int(plan.order.per_epoch)
     left = plan.total - step
     if plan.validate is not None or plan.patience is not None:
-        left = min(left, per_epoch - step % per_epoch)
+        left = min(left, plan.per_epoch - step % plan.per_epoch)
     if plan.callback is not None:
         left = min(left, plan.callback_every - step % plan.callback_every)
     return left
 
 
-def _end_epoch(plan: Plan, done: Done) -> None:
-    """Validate and compare, where an epoch is at its end."""
-    if done.step % int(plan.order.per_epoch):
-        return
-    if plan.validate is not None:
-        done.validation.append(plan.validate(done.params))
-    if plan.patience is not None:
-        done.judge((done.validation or done.losses)[-1], is_kept=True)
+def _validation(plan: Plan, step: int, params: Any) -> float | None:
+    """Give the validation loss where an epoch is at its end, if there are such data."""
+    if plan.validate is None or step % plan.per_epoch:
+        return None
+    return plan.validate(params)
 
 
 def _progress(plan: Plan, done: Done, losses: np.ndarray) -> TrainProgress:
     validation = done.validation[-1] if done.validation else None
-    epoch = done.step // int(plan.order.per_epoch)
+    epoch = done.step // plan.per_epoch
     params = map_leaves(np.copy, done.params)
     return TrainProgress(epoch, done.step, float(np.mean(losses)), validation, params)

@@ -121,9 +121,10 @@ def train(
     checked = check_validation(validation, arrays)
     start = as_params(params)
     n = len(arrays[0])
-    order = _order(n, _batch_size(batch_size, n), seed)
+    size = _batch_size(batch_size, n)
+    order = _order(n, size, seed)
     per_epoch = int(order.per_epoch)
-    kernel = compiled_steps(loss, optimizer, int(batch_size), bool(shuffle))
+    kernel = compiled_steps(loss, optimizer, size, bool(shuffle))
     total = check_count(epochs, "epochs", 0) * per_epoch
     every = per_epoch if callback_every is None else check_count(callback_every, "callback_every")
     if patience is not None:
@@ -191,12 +192,15 @@ def _validation(
 def _header(
     kernel: Any, example: tuple[Any, ...], n: int, seed: int, per_epoch: int
 ) -> dict[str, Any]:
-    """Say what a checkpoint is of; the Program names loss, rule, structure and batches."""
+    """Say what a checkpoint is of, in what JSON gives back as it was.
+
+    The Program names loss, rule, structure and batches.
+    """
     return {
         "samples": n,
         "steps an epoch": per_epoch,
         "seed": seed,
-        "shapes of params": [np.shape(p) for p in flatten(example[0])[0]],
+        "shapes of params": [[*np.shape(p)] for p in flatten(example[0])[0]],
         "loss, optimizer, batch_size, shuffle, or the version of symdiff": digest(
             kernel.program(*example)
         ),
@@ -205,23 +209,13 @@ def _header(
 
 def _resumed(path: Path, header: dict[str, Any], done: Done) -> Done:
     found, arrays = checkpoints.read(path)
-    wanted = {name: _as_read(value) for name, value in header.items()}
-    other = [name for name, value in wanted.items() if found.get(name) != value]
+    other = [name for name, value in header.items() if found.get(name) != value]
     if other:
         raise CacheError(
             f"{path} is a checkpoint of another training: it differs in {'; '.join(other)}. Resume "
             "with the arguments it was written with, or leave resume out to start anew"
         )
     return done.resumed(found, arrays)
-
-
-def _as_read(value: Any) -> Any:
-    """Give a value as it comes back from JSON."""
-    return (
-        [list(v) if isinstance(v, tuple) else v for v in value]
-        if isinstance(value, list)
-        else value
-    )
 
 
 def _result(

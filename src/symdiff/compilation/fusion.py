@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from symdiff.compilation.nests import Loop, Node, Statement, position_of
-from symdiff.compilation.ordering import loop_orders
+from symdiff.compilation.ordering import element_loops, element_order, loop_orders
 from symdiff.program.affine import Affine
 from symdiff.program.equations import Equation, Read
 from symdiff.program.program import Program
@@ -21,12 +21,26 @@ SHORT = 8
 
 
 class Builder:
-    """Builds the tree of loops, equation by equation."""
+    """Builds the tree of loops, equation by equation.
 
-    def __init__(self, program: Program, changed: AbstractSet[str], rows: Extent | None) -> None:
+    With `by_element` a nest is for the elements of arrays of one shape: sums stand innermost, and
+    an equation joins a nest only with all loops of its target.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        changed: AbstractSet[str],
+        rows: Extent | None,
+        *,
+        by_element: bool = False,
+    ) -> None:
         self.program = program
         self.changed = changed
         self.rows = rows
+        self.by_element = by_element
+        self.n_outer: dict[int, int] = {}
+        """For each nest by its place, how many loops of it run over elements."""
         self.body: list[Node] = []
         self.writes: dict[str, list[Statement]] = {}
         self.reads: dict[str, list[tuple[Statement, Read]]] = {}
@@ -57,7 +71,7 @@ class Builder:
 
     def place(self, equation: Equation) -> None:
         """Put an equation into a nest that exists, or into a new one behind all others."""
-        orders = loop_orders(equation, self.program, self.rows)
+        orders = self._orders(equation)
         if orders[0]:
             first = max((self._place_of.get(r.array, -1) for r in equation.reads), default=-1)
             if equation.array in self.changed:  # whose first write takes over what was there
@@ -71,6 +85,8 @@ class Builder:
             for place, order in itertools.product(candidates[:MAX_CANDIDATES], orders):
                 node = self.body[place]
                 assert isinstance(node, Loop)
+                if self.by_element and self.n_outer[place] != len(element_loops(equation)):
+                    continue
                 if node.extent == equation.extents[order[0]]:
                     loops: dict[int, Loop] = {}
                     if self._fuse(node, equation, order, 0, loops, (node,)):
@@ -81,7 +97,13 @@ class Builder:
         place = len(self.body) - 1
         if isinstance(self.body[place], Loop):
             self._loop_places.append(place)
+            self.n_outer[place] = len(element_loops(equation))
         self._note(equation, place)
+
+    def _orders(self, equation: Equation) -> Sequence[Sequence[int]]:
+        if self.by_element:
+            return [element_order(equation)]
+        return loop_orders(equation, self.program, self.rows)
 
     def _note(self, equation: Equation, place: int) -> None:
         name = equation.array
@@ -112,6 +134,8 @@ class Builder:
                 continue
             if self._fuse(node, equation, order, depth + 1, loops, (*path, node)):
                 return True
+        if self.by_element and depth + 1 < len(element_loops(equation)):
+            return False
         self._append(loop.body, equation, order, depth + 1, loops, path)
         return True
 

@@ -14,7 +14,15 @@ from symdiff.program.nested import group_key, group_members, nested_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
-__all__ = ["MIN_BATCH", "grouped", "loop_orders", "numbers_first", "rows_of"]
+__all__ = [
+    "MIN_BATCH",
+    "element_loops",
+    "element_order",
+    "grouped",
+    "loop_orders",
+    "numbers_first",
+    "rows_of",
+]
 
 MIN_BATCH = 128
 """An axis of known length is taken for that of a batch if it is at least so long."""
@@ -75,6 +83,22 @@ def loop_order(equation: Equation) -> list[int]:
                 score[k] += 1 if axis == len(indices) - 1 else -1
     in_target = {k for i in equation.target if isinstance(i, Affine) for k, _ in i.terms}
     return sorted(range(len(score)), key=lambda k: (score[k], k not in in_target, k))
+
+
+def element_loops(equation: Equation) -> list[int]:
+    """The loops over the elements of the target; of a number, those over what is summed."""
+    found = [k for i in equation.target if isinstance(i, Affine) for k, _ in i.terms]
+    if found:
+        return list(dict.fromkeys(found))
+    known = [e for e in equation.extents if isinstance(e, int)]
+    longest = max(known, default=0)
+    return sorted(loop_order(equation), key=lambda k: equation.extents[k] in known and equation.extents[k] != longest)
+
+
+def element_order(equation: Equation) -> list[int]:
+    """Order the loops of an equation so that each element is computed for itself: sums innermost."""
+    outer = element_loops(equation)
+    return outer + [k for k in loop_order(equation) if k not in outer]
 
 
 def loop_orders(

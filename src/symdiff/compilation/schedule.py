@@ -22,7 +22,11 @@ __all__ = ["schedule"]
 
 
 def schedule(
-    program: Program, carried: Mapping[str, str] | None = None, rows: Extent | None = None
+    program: Program,
+    carried: Mapping[str, str] | None = None,
+    rows: Extent | None = None,
+    *,
+    by_element: bool = False,
 ) -> Schedule:
     """Place the equations of an optimised Program.
 
@@ -32,9 +36,11 @@ def schedule(
         For inputs that nobody needs afterwards: the outputs that may take over their memory.
     rows : size, optional
         The size of the batch, if the Program is one; found by `rows_of` otherwise.
+    by_element : bool
+        Whether nests are for a thread for each element, instead of one for each row.
     """
     program, changed = prepared(program, carried or {})
-    builder = Builder(program, changed, rows or rows_of(program))
+    builder = Builder(program, changed, rows or rows_of(program), by_element=by_element)
     for equation in grouped(numbers_first(program.equations, changed)):
         builder.place(equation)
     placement = Placement(program, builder, carried or {})

@@ -1,0 +1,262 @@
+"""numba.cuda, which nothing else imports: source to machine code, devices, and the simulator."""
+
+from __future__ import annotations
+
+import linecache
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symdiff.compilation.cuda import library
+from symdiff.compilation.cuda.code import THREADS
+from symdiff.compilation.cuda.module import Module
+from symdiff.errors import DeviceError
+
+__all__ = ["Cubin", "compiled", "cubin", "cuda", "is_simulated", "require_device", "threads"]
+
+HINT = "pip install 'symdiff-jit[cuda]'"
+
+
+@cache
+def cuda() -> Any:
+    """Import numba.cuda.
+
+    Raises
+    ------
+    DeviceError
+        It is not installed, or does not work with what is.
+    """
+    if not hasattr(np, "row_stack"):  # gone in NumPy 2.5, wanted by numba-cuda 0.30
+        np.row_stack = np.vstack  # type: ignore[attr-defined]
+    try:
+        from numba import cuda  # noqa: PLC0415
+    except Exception as error:
+        raise DeviceError(
+            f"target 'cuda' needs numba-cuda, which cannot be imported ({error}): {HINT}"
+        ) from error
+    return cuda
+
+
+def is_simulated() -> bool:
+    """Whether kernels run in numba's simulator (``NUMBA_ENABLE_CUDASIM=1``)."""
+    cuda()
+    from numba.core import config  # noqa: PLC0415
+
+    return bool(config.ENABLE_CUDASIM)
+
+
+def require_device() -> None:
+    """Make sure that there is a GPU.
+
+    Raises
+    ------
+    DeviceError
+        There is none, or no driver.
+    """
+    if not is_simulated() and not cuda().is_available():
+        raise DeviceError(
+            "target 'cuda': there is no NVIDIA GPU, or no driver for it; use target='cpu'"
+        )
+
+
+@contextmanager
+def quiet():  # noqa: ANN201 - a context
+    """Let the simulator divide by zero as a GPU does: without a word."""
+    if not is_simulated():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+
+
+def most_blocks(kernel: Any, n_threads: int) -> int:
+    """Give the number of blocks that can wait for each other."""
+    (overload,) = kernel.overloads.values()
+    return overload.max_cooperative_grid_blocks(n_threads)
+
+
+def threads() -> int:
+    """Give the number of threads in a block."""
+    return 32 if is_simulated() else 256
+
+
+def compiled(module: Module) -> Any:
+    """Give the kernel of a module, which is compiled for the device when it is first launched."""
+    return cuda().jit(_function(module))
+
+
+def _function(module: Module) -> Callable[..., None]:
+    filename = f"<symdiff {module.name} for CUDA {id(module):x}>"
+    linecache.cache[filename] = (
+        len(module.text),
+        None,
+        module.text.splitlines(keepends=True),
+        filename,
+    )
+    namespace: dict[str, Any] = {"cuda": cuda(), THREADS: threads()}
+    for name in module.needed:
+        if name != THREADS:
+            namespace[name] = _named(name)
+    exec(compile(module.text, filename, "exec"), namespace)  # noqa: S102 - of names made here
+    return namespace[module.name]
+
+
+@cache
+def _named(name: str) -> Any:
+    """Find what a name in the source stands for."""
+    ours = library.FUNCTIONS.get(name) or library.BLOCKS.get(name)
+    if ours is not None:
+        return cuda().jit(device=True)(ours)
+    if name in ("nan", "inf"):
+        return float(name)
+    if hasattr(np, name) and isinstance(getattr(np, name), type):
+        return getattr(np, name)
+    if is_simulated():
+        return _SIMULATED[name.removesuffix("f") if name not in _SIMULATED else name]
+    from numba.cuda import libdevice  # noqa: PLC0415
+
+    return getattr(libdevice, name)
+
+
+def _gamma(x: Any) -> Any:
+    from scipy import special  # noqa: PLC0415
+
+    return special.gamma(x)
+
+
+def _special(name: str) -> Callable[[Any], Any]:
+    def function(x: Any) -> Any:
+        from scipy import special  # noqa: PLC0415
+
+        return getattr(special, name)(x)
+
+    return function
+
+
+_SIMULATED: dict[str, Callable[..., Any]] = {
+    **{
+        name: getattr(np, name)
+        for name in (
+            *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan"),
+            *("sinh", "cosh", "tanh", "hypot", "cbrt", "sqrt", "copysign", "nextafter"),
+            *("floor", "ceil", "trunc", "rint", "fmod", "fabs", "frexp"),
+        )
+    },
+    **{
+        f"a{name}": getattr(np, f"arc{name}")
+        for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")
+    },
+    "pow": np.power,
+    "erf": _special("erf"),
+    "erfc": _special("erfc"),
+    "lgamma": _special("gammaln"),
+    "tgamma": _special("gamma"),
+    "signbitd": np.signbit,
+    "signbitf": np.signbit,
+}
+"""What the simulator calls for functions of libdevice: NumPy gives inf where ``math`` raises."""
+
+
+class Cubin(NamedTuple):
+    """Machine code for a kind of GPU, and what the assembler says of it.
+
+    Attributes
+    ----------
+    code : bytes
+    registers : int
+        Of each thread.
+    stack, spills : int
+        Bytes of each thread.
+    ptx : str
+    """
+
+    code: bytes
+    registers: int
+    stack: int
+    spills: int
+    ptx: str
+
+
+def cubin(module: Module, capability: tuple[int, int] = (9, 0)) -> Cubin:
+    """Compile a module for a compute capability, without a GPU."""
+    import re  # noqa: PLC0415
+
+    from cuda.core import Linker, LinkerOptions, ObjectCode  # noqa: PLC0415
+
+    numba_cuda = cuda()
+    options = {"device": False, "abi": "numba", "cc": capability}
+    function, signature = _function(module), _signature(module)
+    with _capability(capability):
+        code, _ = numba_cuda.compile(function, signature, output="ltoir", **options)
+        ptx, _ = numba_cuda.compile(function, signature, output="ptx", **options)
+    objects = [ObjectCode.from_ltoir(code)]
+    if "grid.sync" in module.text:
+        objects.append(ObjectCode.from_library(str(_device_runtime())))
+    arch = f"sm_{capability[0]}{capability[1]}"
+    linker = Linker(
+        *objects,
+        options=LinkerOptions(arch=arch, link_time_optimization=True, ptxas_options=["-v"]),
+    )
+    made = linker.link("cubin")
+    log = linker.get_info_log()
+
+    def figure(pattern: str) -> int:
+        return max((int(n) for n in re.findall(pattern, log)), default=0)
+
+    return Cubin(
+        bytes(made.code),
+        figure(r"Used (\d+) registers"),
+        figure(r"(\d+) bytes stack frame"),
+        figure(r"(\d+) bytes spill"),
+        ptx if isinstance(ptx, str) else ptx.decode(),
+    )
+
+
+def _signature(module: Module) -> tuple[Any, ...]:
+    from numba import types  # noqa: PLC0415
+
+    def array(dtype: str) -> Any:
+        return types.Array(getattr(types, "boolean" if dtype == "bool" else dtype), 1, "C")
+
+    program = module.program
+    found: list[Any] = []
+    for name in program.inputs:
+        shape, dtype = program.types[name]
+        number = getattr(types, "boolean" if dtype == "bool" else dtype)
+        found.append(array(dtype) if shape else number)
+    found += [array(program.types[name].dtype) for name in program.outputs]
+    found += [array(data.dtype.name) for data in module.constants.values()]
+    found += [array(w.dtype) for w in module.workspaces]
+    found += [array("int32"), *[types.int64] * len(module.sizes)]
+    return tuple(found)
+
+
+@contextmanager
+def _capability(capability: tuple[int, int]):  # noqa: ANN202 - a context
+    """Let device functions be compiled where there is no driver that knows the capability."""
+    from numba.cuda import dispatcher  # noqa: PLC0415
+
+    before = dispatcher.get_current_device
+    dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
+    try:
+        yield
+    finally:
+        dispatcher.get_current_device = before
+
+
+def _device_runtime() -> Any:
+    """Find the library that barriers of all blocks need."""
+    from pathlib import Path  # noqa: PLC0415
+
+    import nvidia  # noqa: PLC0415
+
+    for folder in nvidia.__path__:
+        for found in Path(folder).rglob("libcudadevrt.a"):
+            return found
+    raise DeviceError(f"libcudadevrt.a, of the CUDA runtime, is not there: {HINT}")

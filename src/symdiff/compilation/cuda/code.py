@@ -1,0 +1,210 @@
+"""The lines of a kernel, the names in it, and the memory it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from symdiff.compilation.cuda.values import Row, Value, scalar_name
+from symdiff.compilation.nests import Schedule
+from symdiff.compilation.schedule import schedule
+from symdiff.program.printing import fresh_name
+from symdiff.program.program import Program
+from symdiff.program.sizes import Extent, Size, symbol
+
+__all__ = ["BLOCKS", "MAX_LOCAL", "THREADS", "Code", "Place", "Workspace"]
+
+BLOCKS, THREADS = "BLOCKS", "THREADS"
+"""The size symbol of the number of blocks, and the constant of the threads in each."""
+
+MAX_LOCAL = 1024
+"""Elements that an array may have in a thread's own memory."""
+
+
+class Place(NamedTuple):
+    """Where the elements of an array lie, one after the other.
+
+    Attributes
+    ----------
+    base : str
+        A variable.
+    offset : str
+        Where in it the array begins; empty for its beginning.
+    """
+
+    base: str
+    offset: str = ""
+
+    def at(self, flat: str) -> str:
+        """Write an element."""
+        if self.offset and flat != "0":
+            return f"{self.base}[{self.offset} + {flat}]"
+        return f"{self.base}[{self.offset or flat}]"
+
+    def moved(self, by: str) -> Place:
+        """Begin further on."""
+        if by == "0":
+            return self
+        return Place(self.base, f"{self.offset} + {by}" if self.offset else by)
+
+
+class Workspace(NamedTuple):
+    """Memory that a launch brings: `count` elements, for each thread if so."""
+
+    name: str
+    dtype: str
+    count: Extent
+    is_per_thread: bool
+
+
+@dataclass
+class Code:
+    """What is written of one kernel."""
+
+    sizes: Mapping[str, str]
+    """The variables of the kernel's sizes."""
+    taken: set[str]
+    lines: list[str] = field(default_factory=list)
+    needed: dict[str, None] = field(default_factory=dict)
+    workspaces: list[Workspace] = field(default_factory=list)
+    depth: int = 1
+    barrier: str = "cuda.syncthreads"
+    written: set[str] = field(default_factory=set)
+    """Variables of memory to which some thread may still write, since all waited last."""
+    read: set[str] = field(default_factory=set)
+    """The same for reading."""
+    fixed: set[str] = field(default_factory=set)
+    """Variables of memory that is never written to, or is for one thread alone."""
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    head: list[str] = field(default_factory=list)
+    """Lines in front of all others."""
+    plan: Callable[[Program], Schedule] = schedule
+    """How Programs are scheduled that all threads run together."""
+    extents: list[Extent] = field(default_factory=list)
+    """The iterations of each nest that is divided."""
+    boxes: dict[str, Place] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
+
+    def add(self, line: str) -> None:
+        """Append a line."""
+        self.lines.append("    " * self.depth + line)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """Write a compound statement: what is written inside is its body."""
+        self.add(head)
+        self.depth += 1
+        start = len(self.lines)
+        yield
+        if len(self.lines) == start:
+            self.add("pass")
+        self.depth -= 1
+
+    def fresh(self, wanted: str) -> str:
+        """Take a name that nothing has."""
+        name = fresh_name(wanted if wanted.isidentifier() else "t", self.taken)
+        self.taken.add(name)
+        return name
+
+    def need(self, name: str) -> str:
+        """Note that a name has to be given to the source."""
+        name = scalar_name(name)
+        self.needed[name] = None
+        return name
+
+    def hold(self, value: Value) -> Value:
+        """Compute a value once, in a variable."""
+        name = self.fresh("t")
+        self.add(f"{name} = {value.text}")
+        return Value(name, value.dtype)
+
+    def extent(self, extent: Extent) -> str:
+        """Write a size."""
+        if not isinstance(extent, Size):
+            return str(extent)
+        text = ""
+        for monomial, coefficient in extent.terms:
+            factors = [self.sizes[name] for name in monomial]
+            if abs(coefficient) != 1 or not factors:
+                factors.insert(0, str(abs(coefficient)))
+            text += f" {'-' if coefficient < 0 else '+'} {'*'.join(factors)}"
+        text = text[3:] if text.startswith(" + ") else f"-{text[3:]}"
+        return f"({text})" if " " in text else text
+
+    def memory(self, name: str, dtype: str, count: Extent, *, is_per_thread: bool) -> Place:
+        """Make room for an array: a thread's own if it is small and for one thread alone."""
+        own = self.fresh(name)
+        if is_per_thread:
+            self.fixed.add(own)
+        if is_per_thread and isinstance(count, int) and count <= MAX_LOCAL:
+            self.head.append(f"{own} = cuda.local.array({max(count, 1)}, {self.need(dtype)})")
+            return Place(own)
+        self.workspaces.append(Workspace(own, dtype, count, is_per_thread))
+        if not is_per_thread:
+            return Place(own)
+        return Place(own, f"me*{self.extent(count)}" if count != 1 else "me")
+
+    def constant(self, name: str, data: np.ndarray) -> Place:
+        """Give a place to a constant."""
+        for own, known in self.constants.items():
+            if known is data:
+                return Place(own)
+        own = self.fresh(name)
+        self.constants[own] = data
+        self.fixed.add(own)
+        return Place(own)
+
+    def box(self, name: str, dtype: str) -> Place:
+        """Give a place to a number that the first thread hands to the others."""
+        if name not in self.boxes:
+            self.boxes[name] = self.memory(f"{name}_given", dtype, 1, is_per_thread=False)
+        return self.boxes[name]
+
+    # numbers to which all threads contribute
+
+    def reduced(self, register: str, dtype: str, start: str, combine: Row) -> Value:
+        """Combine a number of each thread to one, which all get, in an order that is fixed."""
+        total = self._reduced_in_block(register, dtype, combine)
+        if self.barrier != "cuda.syncthreads":
+            parts = self.fresh(f"{register}_parts")
+            self.workspaces.append(Workspace(parts, dtype, symbol(BLOCKS), is_per_thread=False))
+            self.add("if cuda.threadIdx.x == 0:")
+            self.add(f"    {parts}[cuda.blockIdx.x] = {total}")
+            self.add(f"{self.barrier}()")
+            part, k = self.fresh("part"), self.fresh("k")
+            self.add(f"{part} = {start}")
+            with self.block(f"for {k} in range(cuda.threadIdx.x, cuda.gridDim.x, {self.need(THREADS)}):"):
+                made = combine(self, dtype, [Value(part, dtype), Value(f"{parts}[{k}]", dtype)])
+                self.add(f"{part} = {made.text}")
+            total = self._reduced_in_block(part, dtype, combine)
+            self.written.clear()
+            self.read.clear()
+            self.read.add(parts)
+        return Value(total, dtype)
+
+    def _reduced_in_block(self, register: str, dtype: str, combine: Row) -> str:
+        box = self._shared_array(dtype)
+        width, total, here = self.fresh("width"), self.fresh("total"), "cuda.threadIdx.x"
+        self.add(f"{box}[{here}] = {register}")
+        self.add("cuda.syncthreads()")
+        self.add(f"{width} = {self.need(THREADS)} // 2")
+        with self.block(f"while {width} > 0:"):
+            with self.block(f"if {here} < {width}:"):
+                pair = [Value(f"{box}[{here}]", dtype), Value(f"{box}[{here} + {width}]", dtype)]
+                self.add(f"{box}[{here}] = {combine(self, dtype, pair).text}")
+            self.add("cuda.syncthreads()")
+            self.add(f"{width} = {width} // 2")
+        self.add(f"{total} = {box}[0]")
+        self.add("cuda.syncthreads()")
+        return total
+
+    def _shared_array(self, dtype: str) -> str:
+        if dtype not in self.shared:
+            name = self.shared[dtype] = self.fresh("box")
+            made = f"cuda.shared.array({self.need(THREADS)}, {self.need(dtype)})"
+            self.head.append(f"{name} = {made}")
+        return self.shared[dtype]

@@ -1,0 +1,132 @@
+"""`CudaKernel`: a Program compiled for a GPU, called with arrays of either side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from symdiff.compilation.cuda import backend
+from symdiff.compilation.cuda.code import BLOCKS
+from symdiff.compilation.cuda.memory import empty, flat, is_on_device, put
+from symdiff.compilation.cuda.module import Module, write
+from symdiff.compilation.status import error_of
+from symdiff.program.program import Program
+from symdiff.program.sizes import evaluate
+
+__all__ = ["CudaKernel"]
+
+MAX_ALONE = 2048
+"""Iterations up to which one block does better than many, which wait for each other longer."""
+
+
+class CudaKernel:
+    """A Program for a GPU.
+
+    Arrays of the device are taken as they are; NumPy's are copied there, and if all arguments are
+    NumPy's, so are the results.
+
+    Attributes
+    ----------
+    program : Program
+    """
+
+    native = None
+
+    def __init__(self, program: Program) -> None:
+        backend.require_device()
+        self.program = program
+        self._launches: dict[bool, _Launch] = {}
+
+    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+        """Run on arrays of the right dtypes and shapes; outputs are new arrays."""
+        results = self._run(inputs)
+        if any(is_on_device(x) for x in inputs):
+            return results
+        return [x.copy_to_host() for x in results]
+
+    def run(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """Run on such arrays, and write to others like the results."""
+        for output, made in zip(outputs, self(inputs), strict=True):
+            output[...] = made
+
+    def shapes(self, inputs: Sequence[Any]) -> Sequence[tuple[Any, str]]:
+        """Give shape and dtype of each output."""
+        sizes = self._sizes(inputs)
+        types = [self.program.types[name] for name in self.program.outputs]
+        return [(tuple([evaluate(e, sizes) for e in shape]), dtype) for shape, dtype in types]
+
+    def _sizes(self, inputs: Sequence[Any]) -> dict[str, int]:
+        return {
+            name: inputs[self.program.inputs.index(source)].shape[axis]
+            for name, (source, axis) in self.program.size_sources.items()
+        }
+
+    def _run(self, inputs: Sequence[Any]) -> list[Any]:
+        sizes = self._sizes(inputs)
+        launch = self._launch(sizes)
+        arguments: list[Any] = []
+        for name, x in zip(self.program.inputs, inputs, strict=True):
+            shape, dtype = self.program.types[name]
+            if shape:
+                arguments.append(flat(put(x)))
+            else:
+                value = x.copy_to_host() if is_on_device(x) else x
+                arguments.append(np.dtype(dtype).type(np.asarray(value)[()]))
+        outputs = [empty(shape, dtype) for shape, dtype in self.shapes(inputs)]
+        status = launch([*arguments, *map(flat, outputs)], sizes)
+        if status:
+            raise error_of(status, self.program.name)
+        return outputs
+
+    def _launch(self, sizes: dict[str, int]) -> _Launch:
+        """Choose how many blocks there are, and compile for it."""
+        alone = self._launches.get(False)
+        if alone is None:
+            alone = self._launches[False] = _Launch(write(self.program))
+        if not alone.module.has_barriers or backend.is_simulated():
+            return alone
+        if alone.work(sizes) <= MAX_ALONE:
+            return alone
+        if True not in self._launches:
+            self._launches[True] = _Launch(write(self.program, is_grid=True))
+        return self._launches[True]
+
+
+class _Launch:
+    """A kernel with what it needs from call to call."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.kernel = backend.compiled(module)
+        self.constants = [flat(put(data)) for data in module.constants.values()]
+
+    def work(self, sizes: dict[str, int]) -> int:
+        """Count the iterations of the longest nest."""
+        return max((evaluate(e, sizes) for e in self.module.extents), default=1)
+
+    def __call__(self, arguments: Sequence[Any], sizes: dict[str, int]) -> int:
+        """Launch, wait, and give the status."""
+        threads = backend.threads()
+        blocks = self._blocks(threads, sizes)
+        known = {**sizes, BLOCKS: blocks}
+        memory = [
+            flat(empty((evaluate(w.count, known) * (blocks * threads if w.is_per_thread else 1),), w.dtype))
+            for w in self.module.workspaces
+        ]
+        status = put(np.zeros(8, np.int32))
+        given = [*arguments, *self.constants, *memory, flat(status)]
+        given += [np.int64(sizes[name]) for name in self.module.sizes]
+        with backend.quiet():
+            self.kernel[blocks, threads](*given)
+        bits = status.copy_to_host()
+        return sum(1 << k for k, bit in enumerate(bits.tolist()) if bit)
+
+    def _blocks(self, threads: int, sizes: dict[str, int]) -> int:
+        if self.module.has_barriers and "grid.sync" not in self.module.text:
+            return 1
+        wanted = -(-self.work(sizes) // threads)
+        if self.module.has_barriers:
+            return max(1, min(wanted, backend.most_blocks(self.kernel, threads)))
+        return max(1, min(wanted, 4 if backend.is_simulated() else 65535))

@@ -1,0 +1,325 @@
+"""Functions that kernels for CUDA call, in the part of Python that numba compiles for a GPU.
+
+They are plain functions of numbers and of flat arrays with a place to begin at; matrices lie row
+by row. What they compute is said by `symdiff.compilation.reference`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["BLOCKS", "FUNCTIONS"]
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """Give the greater of two, NaN if either is."""
+    return a if a > b or a != a else b
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """Give the smaller of two, NaN if either is."""
+    return a if a < b or a != a else b
+
+
+def greater_number(a: Any, b: Any) -> Any:
+    """Give the greater of two, ignoring a NaN."""
+    return a if a >= b or b != b else b
+
+
+def lesser_number(a: Any, b: Any) -> Any:
+    """Give the smaller of two, ignoring a NaN."""
+    return a if a <= b or b != b else b
+
+
+def integer_floor_divide(a: Any, b: Any) -> Any:
+    """Divide, rounding down; by zero gives zero, and nothing overflows."""
+    if b == 0:
+        return a - a
+    return a // b if b > 0 or b != b - b - 1 else -a
+
+
+def integer_remainder(a: Any, b: Any) -> Any:
+    """Give the remainder with the divisor's sign; of a division by zero it is zero."""
+    if b == 0 or b == b - b - 1:
+        return a - a
+    return a % b
+
+
+def integer_fmod(a: Any, b: Any) -> Any:
+    """Give the remainder with the sign of what is divided."""
+    if b == 0 or b == b - b - 1:
+        return a - a
+    rest = a % b
+    return rest - b if rest != 0 and (a < 0) != (b < 0) else rest
+
+
+def integer_power(base: Any, exponent: Any) -> Any:
+    """Give a power modulo the width; of a negative exponent what is whole of it."""
+    if exponent < 0:
+        if base == 1 or (base == -1 and exponent % 2 == 0):
+            return base * base
+        return base if base == -1 else base - base
+    product = base - base + 1
+    while exponent > 0:
+        if exponent % 2 == 1:
+            product = product * base
+        base = base * base
+        exponent = exponent // 2
+    return product
+
+
+def gcd(a: Any, b: Any) -> Any:
+    """Give the greatest common divisor."""
+    while b != 0:
+        rest = a % b
+        a = b
+        b = rest
+    return a
+
+
+def lcm(a: Any, b: Any) -> Any:
+    """Give the least common multiple."""
+    x = a
+    y = b
+    while y != 0:
+        rest = x % y
+        x = y
+        y = rest
+    return a // x * b if x != 0 else x
+
+
+def bit_count(x: Any) -> int:
+    """Count the bits that are set."""
+    count = 0
+    while x != 0:
+        x = x & (x - x // x)
+        count += 1
+    return count
+
+
+def shifted_left(a: Any, by: int, width: int) -> Any:
+    """Move bits to the left; by the width or more, or by a negative number, none is left."""
+    return a << by if 0 <= by < width else a - a
+
+
+def shifted_right(a: Any, by: int, width: int) -> Any:
+    """Move bits to the right; by the width or more, or by a negative number, the sign is left."""
+    if 0 <= by < width:
+        return a >> by
+    return a >> (width - 1) if a < 0 else a - a
+
+
+def scaled(x: float, n: int) -> float:
+    """Give ``x * 2**n``."""
+    n = 4096 if n > 4096 else n
+    n = -4096 if n < -4096 else n
+    while n > 1000:
+        x = x * 2.0**1000
+        n -= 1000
+    while n < -1000:
+        x = x * 2.0**-1000
+        n += 1000
+    return x * 2.0**n
+
+
+def argsort(out: Any, o: int, x: Any, p: int, n: int) -> int:
+    """Sort indices stably, NaN last: a merge sort within the result would need memory of its own."""
+    for i in range(n):
+        v = x[p + i]
+        j = i
+        while j > 0 and (x[p + out[o + j - 1]] > v or (x[p + out[o + j - 1]] != x[p + out[o + j - 1]] and v == v)):
+            out[o + j] = out[o + j - 1]
+            j -= 1
+        out[o + j] = i
+    return 0
+
+
+def searchsorted(x: Any, p: int, v: Any, n: int, right: bool) -> int:
+    """Find a place."""
+    low = 0
+    high = n
+    while low < high:
+        middle = (low + high) // 2
+        m = x[p + middle]
+        is_before = m <= v if right else m < v
+        if v != v:
+            is_before = m == m or right
+        elif m != m:
+            is_before = False
+        if is_before:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def cumsum(out: Any, o: int, x: Any, p: int, n: int, is_reversed: bool) -> int:
+    """Add up."""
+    if n > 0:
+        first = n - 1 if is_reversed else 0
+        total = x[p + first]
+        out[o + first] = total
+        for k in range(1, n):
+            i = n - 1 - k if is_reversed else k
+            total = total + x[p + i]
+            out[o + i] = total
+    return 0
+
+
+def recurrence(out: Any, o: int, a: Any, p: int, b: Any, q: int, n: int, is_reversed: bool) -> int:
+    """Do ``y[i] = a[i] * y[i-1] + b[i]``."""
+    if n > 0:
+        first = n - 1 if is_reversed else 0
+        y = b[q + first]
+        out[o + first] = y
+        for k in range(1, n):
+            i = n - 1 - k if is_reversed else k
+            y = a[p + i] * y + b[q + i]
+            out[o + i] = y
+    return 0
+
+
+def lu(out: Any, o: int, a: Any, p: int, n: int) -> int:
+    """Factor the transpose with row pivoting; the last row holds the pivots, as numbers."""
+    for i in range(n * n):
+        out[o + i] = a[p + i]
+    status = 0
+    for k in range(n):
+        best = k
+        size = abs(out[o + k * n + k])
+        for i in range(k + 1, n):  # column k of the transpose lies in row k
+            other = abs(out[o + k * n + i])
+            if other > size:
+                best = i
+                size = other
+        out[o + n * n + k] = best
+        if best != k:
+            for j in range(n):
+                t = out[o + j * n + k]
+                out[o + j * n + k] = out[o + j * n + best]
+                out[o + j * n + best] = t
+        pivot = out[o + k * n + k]
+        if pivot != 0:
+            for i in range(k + 1, n):
+                factor = out[o + k * n + i] / pivot
+                out[o + k * n + i] = factor
+                for j in range(k + 1, n):
+                    out[o + j * n + i] = out[o + j * n + i] - factor * out[o + j * n + k]
+    return status
+
+
+def lu_solve(out: Any, o: int, f: Any, p: int, b: Any, q: int, n: int, m: int, transposed: bool) -> int:
+    """Solve for each of `m` rows; a zero pivot is a status of 4."""
+    status = 0
+    for k in range(n):
+        if f[p + k * n + k] == 0:
+            status = 4
+    for r in range(m):
+        y = o + r * n
+        for i in range(n):
+            out[y + i] = b[q + r * n + i]
+        if transposed:
+            # a.T x = b, where f holds a.T = P L U.
+            for k in range(n):
+                s = int(f[p + n * n + k])
+                t = out[y + k]
+                out[y + k] = out[y + s]
+                out[y + s] = t
+            for k in range(n):
+                for i in range(k + 1, n):
+                    out[y + i] = out[y + i] - f[p + k * n + i] * out[y + k]
+            for d in range(n):
+                k = n - 1 - d
+                out[y + k] = out[y + k] / f[p + k * n + k]
+                for i in range(k):
+                    out[y + i] = out[y + i] - f[p + k * n + i] * out[y + k]
+        else:
+            for k in range(n):
+                for i in range(k):
+                    out[y + k] = out[y + k] - f[p + k * n + i] * out[y + i]
+                out[y + k] = out[y + k] / f[p + k * n + k]
+            for d in range(n):
+                k = n - 1 - d
+                for i in range(k + 1, n):
+                    out[y + k] = out[y + k] - f[p + k * n + i] * out[y + i]
+            for d in range(n):
+                k = n - 1 - d
+                s = int(f[p + n * n + k])
+                t = out[y + k]
+                out[y + k] = out[y + s]
+                out[y + s] = t
+    return status
+
+
+def lu_sign(f: Any, p: int, n: int) -> int:
+    """Give the sign of the permutation."""
+    sign = 1
+    for k in range(n):
+        if f[p + n * n + k] != k:
+            sign = -sign
+    return sign
+
+
+def cholesky(out: Any, o: int, a: Any, p: int, n: int) -> int:
+    """Factor the lower triangle; what is not positive definite is a status of 8."""
+    status = 0
+    for i in range(n):
+        for j in range(n):
+            out[o + i * n + j] = a[p + i * n + j]
+    for j in range(n):
+        d = out[o + j * n + j]
+        for k in range(j):
+            d = d - out[o + j * n + k] * out[o + j * n + k]
+        if d > 0:
+            d = d**0.5
+        else:
+            status = 8
+        out[o + j * n + j] = d
+        for i in range(j + 1, n):
+            t = out[o + i * n + j]
+            for k in range(j):
+                t = t - out[o + i * n + k] * out[o + j * n + k]
+            out[o + i * n + j] = t / d
+    return status
+
+
+def solve_triangular(
+    out: Any, o: int, a: Any, p: int, b: Any, q: int, n: int, m: int, upper: bool, transposed: bool
+) -> int:
+    """Solve with a triangle for each of `m` rows; a zero on the diagonal is a status of 4."""
+    status = 0
+    for k in range(n):
+        if a[p + k * n + k] == 0:
+            status = 4
+    is_backward = upper != transposed
+    for r in range(m):
+        y = o + r * n
+        for i in range(n):
+            out[y + i] = b[q + r * n + i]
+        for d in range(n):
+            k = n - 1 - d if is_backward else d
+            t = out[y + k]
+            for c in range(d):
+                i = n - 1 - c if is_backward else c
+                t = t - (a[p + i * n + k] if transposed else a[p + k * n + i]) * out[y + i]
+            out[y + k] = t / a[p + k * n + k]
+    return status
+
+
+FUNCTIONS = {
+    f.__name__: f
+    for f in (
+        *(maximum, minimum, greater_number, lesser_number, integer_floor_divide),
+        *(integer_remainder, integer_fmod, integer_power, gcd, lcm, bit_count),
+        *(shifted_left, shifted_right, scaled),
+    )
+}
+"""Functions of numbers."""
+BLOCKS = {
+    f.__name__: f
+    for f in (
+        *(argsort, searchsorted, cumsum, recurrence, lu, lu_solve, lu_sign, cholesky),
+        solve_triangular,
+    )
+}
+"""Blocks; those that give an array take it, and where it begins, first, and give a status."""

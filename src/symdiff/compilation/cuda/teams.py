@@ -1,0 +1,247 @@
+"""What all threads of a launch do together, as source.
+
+Every thread goes through the same nodes. The iterations of a loop are divided among them; numbers
+that no loop computes are computed by each thread for itself; what only one may do, the first does,
+and the others wait. A loop over steps (a ``while`` of training) runs in step. Where a thread needs
+what others have written, all wait for each other: `Team.wait`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from symdiff.compilation.cuda.code import Code, Place
+from symdiff.compilation.cuda.operations import COMBINE, STEPS, start_value
+from symdiff.compilation.cuda.parallel import Division, divided
+from symdiff.compilation.cuda.threads import Scope, Threads
+from symdiff.compilation.cuda.values import Value
+from symdiff.compilation.nests import Fill, Loop, Node, Schedule, Statement, Storage, Store, walk
+from symdiff.program.blocks import Block
+from symdiff.program.nested import Loop as LoopBlock
+from symdiff.program.program import Program
+from symdiff.program.sizes import Extent, product
+
+__all__ = ["Team"]
+
+
+class Access(NamedTuple):
+    """The bases that a node reads and writes."""
+
+    reads: frozenset[str]
+    writes: frozenset[str]
+
+
+class Team(Threads):
+    """Writes the nodes of a Program for all threads."""
+
+    def __init__(self, code: Code, scope: Scope) -> None:
+        super().__init__(code, scope)
+        self.divisions: dict[int, Division] = {}
+        for node in scope.plan.body:
+            if isinstance(node, Loop):
+                division = divided(scope.plan, node)
+                if division is not None:
+                    self.divisions[id(node)] = division
+
+    # memory
+
+    def is_own(self, name: str, storage: Storage) -> bool:
+        return len(storage.axes) < len(self.scope.program.types[name].shape)
+
+    def carried_memory(self, name: str, dtype: str, count: Extent) -> Place:
+        return self.code.memory(name, dtype, count, is_per_thread=False)
+
+    # nodes
+
+    def node(self, node: Node, group: Sequence[Statement]) -> None:
+        if group:
+            self.nested(group)
+            return
+        self.await_all(self._access(node))
+        if isinstance(node, Loop):
+            division = self.divisions.get(id(node))
+            if division is None:
+                self._alone(node)
+            else:
+                self._divide(division)
+        elif isinstance(node, Statement):
+            self._statement(node)
+        elif isinstance(node, Fill):
+            self.fill(node)
+        else:
+            assert isinstance(node, Store)
+            with self.first():
+                self.store(node)
+
+    def _access(self, node: Node) -> Access:
+        """Find the arrays in memory that a node reads and writes."""
+        reads: set[str] = set()
+        writes: set[str] = set()
+        for each in walk([node]):
+            if isinstance(each, Statement):
+                writes.add(each.equation.array)
+                reads.update(r.array for r in each.equation.reads)
+            elif isinstance(each, (Fill, Store)):
+                writes.add(each.array)
+        return Access(self._bases(reads), self._bases(writes))
+
+    def _bases(self, arrays: set[str]) -> frozenset[str]:
+        found = (self.scope.places[a].base for a in arrays if a in self.scope.places)
+        return frozenset(base for base in found if base not in self.code.fixed)
+
+    def await_all(self, access: Access) -> None:
+        """Wait for the others if a node needs, or overwrites, what they still work on."""
+        written, read = self.code.written, self.code.read
+        if access.reads & written or access.writes & (written | read):
+            self.wait()
+        self.code.written |= access.writes
+        self.code.read |= access.reads
+
+    def wait(self) -> None:
+        """Let all threads wait for each other."""
+        self.code.add(f"{self.code.barrier}()")
+        self.code.written.clear()
+        self.code.read.clear()
+
+    @contextmanager
+    def first(self):  # noqa: ANN201 - a context
+        """Write what the first thread alone does."""
+        with self.code.block("if me == 0:"):
+            yield
+
+    def once(self, line: str) -> None:
+        with self.first():
+            self.code.add(line)
+
+    def over(self, variable: str, count: Extent):  # noqa: ANN201 - a context
+        return self.code.block(f"for {variable} in range(me, {self.code.extent(count)}, team):")
+
+    def copy(self, target: Place, source: Place, count: Extent) -> None:
+        bases = [frozenset([p.base]) - self.code.fixed for p in (source, target)]
+        self.await_all(Access(*bases))
+        super().copy(target, source, count)
+
+    def _statement(self, statement: Statement) -> None:
+        """Write an equation that no loop is around."""
+        equation = statement.equation
+        storage = self.plan.storage[equation.array]
+        is_number = storage.has_register or storage.kind == "register"
+        if isinstance(equation.pattern, Block):
+            if equation.pattern.name in ("product", "put"):
+                self.statement(statement)
+            else:
+                self._alone(statement)
+        elif is_number:
+            self.statement(statement)
+        else:
+            value = self.value(statement)
+            with self.first():
+                self.finish(statement, value)
+
+    def _alone(self, node: Node) -> None:
+        """Let the first thread do what cannot be divided, and hand its numbers to the others."""
+        numbers = self._numbers(node)
+        alone = Threads(self.code, self.scope)
+        with self.first():
+            alone.node(node, [])
+            for name in numbers:
+                box = self.code.box(name, self.plan.storage[name].dtype)
+                self.code.add(f"{box.at('0')} = {self.scope.registers[name]}")
+        if numbers:
+            self.wait()
+            for name in numbers:
+                box = self.code.box(name, self.plan.storage[name].dtype)
+                self.code.add(f"{self.scope.registers[name]} = {box.at('0')}")
+                self.code.read.add(box.base)
+
+    def _numbers(self, node: Node) -> list[str]:
+        """Find the numbers outside of all loops that a node computes."""
+        found: dict[str, None] = {}
+        for each in walk([node]):
+            if isinstance(each, Statement):
+                storage = self.plan.storage[each.equation.array]
+                is_number = storage.has_register or storage.kind == "register"
+                if is_number and not storage.level:
+                    found[each.equation.array] = None
+        return list(found)
+
+    def _divide(self, division: Division) -> None:
+        """Divide the iterations of a nest among the threads."""
+        code, scope = self.code, self.scope
+        before: dict[str, str] = {}
+        for name, operator in division.numbers:
+            register = scope.registers[name]
+            before[name] = code.hold(Value(register, scope.dtype(name))).text
+            start = start_value(code, operator, scope.dtype(name)).text
+            code.add(f"{register} = {start}")
+        extents = [scope.extent(loop.extent) for loop in division.loops]
+        code.extents.append(product(extents))
+        q = code.fresh("q" if len(extents) > 1 else "i")
+        with self.over(q, product(extents)):
+            rest = q
+            for loop, inner in zip(division.loops[:-1], range(1, len(extents)), strict=True):
+                name = scope.loops[loop.variable] = code.fresh("i")
+                size = code.extent(product(extents[inner:]))
+                code.add(f"{name} = {rest} // {size}")
+                left = code.fresh("i")
+                code.add(f"{left} = {rest} - {name}*{size}")
+                rest = left
+            scope.loops[division.loops[-1].variable] = rest
+            Threads(code, scope).nodes(division.body)
+        for name, operator in division.numbers:
+            self._reduce(name, operator, before[name])
+
+    def _reduce(self, name: str, operator: str, before: str) -> None:
+        """Combine what the threads have found, in a fixed order."""
+        code = self.code
+        dtype = self.scope.dtype(name)
+        register = self.scope.registers[name]
+        combine = STEPS[COMBINE[operator]]
+        start = start_value(code, operator, dtype).text
+        total = code.reduced(register, dtype, start, combine)
+        code.add(f"{register} = {combine(code, dtype, [Value(before, dtype), total]).text}")
+
+    # loops and branches
+
+    def inner_plan(self, program: Program) -> Schedule:
+        return self.code.plan(program)
+
+    def nested(self, group: Sequence[Statement]) -> None:
+        access = [self._access(s) for s in group]
+        reads = frozenset().union(*(a.reads for a in access))
+        writes = frozenset().union(*(a.writes for a in access))
+        self.await_all(Access(reads, frozenset()))
+        self.code.read |= reads
+        super().nested(group)
+        self.code.written |= writes
+
+    def loop(self, loop: LoopBlock, given, results) -> None:  # noqa: ANN001
+        self.wait_if_busy()
+        super().loop(loop, given, results)
+
+    def wait_if_busy(self) -> None:
+        """Wait for whatever is still going on."""
+        if self.code.written or self.code.read:
+            self.wait()
+
+    def carry(self, loop: LoopBlock, carried) -> None:  # noqa: ANN001
+        super().carry(loop, carried)
+        self.wait_if_busy()
+
+    def branch(self, branch, given, results) -> None:  # noqa: ANN001
+        self.wait_if_busy()
+        super().branch(branch, given, results)
+
+    def give(self, numbers, results) -> None:  # noqa: ANN001
+        super().give(numbers, results)
+        self.wait_if_busy()
+
+    def copy_output(self, name: str, to: Place) -> None:
+        if not self.scope.shape(name):
+            self.await_all(Access(frozenset(), frozenset([to.base])))
+            with self.first():
+                super().copy_output(name, to)
+        else:
+            super().copy_output(name, to)

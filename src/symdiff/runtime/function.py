@@ -11,7 +11,10 @@ import numpy as np
 
 from symdiff.collector import collection_paused
 from symdiff.compilation.cpu.kernel import Call, Given, Kernel
-from symdiff.compilation.cpu.tiers import start_program
+from symdiff.compilation.cpu.tiers import Tiered, start_program
+from symdiff.compilation.cuda.arrays import is_on_device, prepared_on_device
+from symdiff.compilation.cuda.kernel import CudaKernel
+from symdiff.compilation.cuda.module import cuda_source
 from symdiff.compilation.source import to_source
 from symdiff.errors import DeviceError, ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.locks import LocalLock
@@ -42,20 +45,13 @@ MAX_ENTRIES = 4
 
 
 def check_target(target: str) -> None:
-    """Refuse a target that is not there.
+    """Refuse what is no target.
 
     Raises
     ------
-    DeviceError
-        For ``"cuda"``: this release compiles for the CPU.
     ValueError
-        For anything that is no target.
     """
-    if target == "cuda":
-        raise DeviceError(
-            at_user_line("target 'cuda' is not available in this release; use target='cpu'")
-        )
-    if target not in ("cpu", "auto"):
+    if target not in ("cpu", "cuda", "auto"):
         raise ValueError(f"target {target!r} is unknown; allowed are 'auto', 'cpu' and 'cuda'")
 
 
@@ -63,7 +59,12 @@ class _Compiled:
     """One traced, optimised and compiled variant of a function."""
 
     def __init__(
-        self, signature: Signature, leaves: Sequence[Any], trace: Trace, program: Program
+        self,
+        signature: Signature,
+        leaves: Sequence[Any],
+        trace: Trace,
+        program: Program,
+        target: str,
     ) -> None:
         self.out_tree = trace.out_tree
         self.program = program
@@ -77,11 +78,15 @@ class _Compiled:
             else 0
         )
         self.call = None
-        arguments, named = signature.tree.children
-        if not named.children:
-            given = self._given(signature, leaves)
-            self.call = Call(arguments, given, trace.out_tree, self.is_plain)
-        self.kernel = start_program(program, self.call)
+        self.kernel: Kernel | Tiered | CudaKernel
+        if target == "cuda":
+            self.kernel = CudaKernel(program)
+        else:
+            arguments, named = signature.tree.children
+            if not named.children:
+                given = self._given(signature, leaves)
+                self.call = Call(arguments, given, trace.out_tree, self.is_plain)
+            self.kernel = start_program(program, self.call)
         self.has_entered = False
         self.enter_into: Callable[..., Any] | None = None
 
@@ -98,7 +103,7 @@ class _Compiled:
             for described, x in zip(signature.leaves, leaves, strict=True)
         ]
 
-    def _inputs(self, leaves: Sequence[Any]) -> list[np.ndarray]:
+    def _inputs(self, leaves: Sequence[Any]) -> list[Any]:
         return [
             _prepared(leaves[n], dtype)
             for n, dtype in zip(self.positions, self.dtypes, strict=True)
@@ -117,7 +122,7 @@ class _Compiled:
     def __call__(self, leaves: Sequence[Any]) -> Any:
         outputs: list[Any] = self.kernel(self._inputs(leaves))
         for n, output in enumerate(outputs):
-            if not output.ndim:
+            if not output.ndim and type(output) is np.ndarray:
                 outputs[n] = output.item() if self.is_plain else output[()]
         if self.out_tree.kind is None:
             return outputs[0]
@@ -148,12 +153,14 @@ def _as_given(described: Spec | Static, value: Any, dtype: str) -> Given | None:
     return Given("scalar", dtype) if kind is np.dtype(dtype).type else None
 
 
-def _prepared(value: Any, dtype: np.dtype) -> np.ndarray:
+def _prepared(value: Any, dtype: np.dtype) -> Any:
     """A contiguous, aligned array of a dtype: the argument itself wherever that is one."""
     if type(value) is np.ndarray and value.dtype == dtype:
         flags = value.flags
         if flags.c_contiguous and flags.aligned:
             return value
+    if is_on_device(value):
+        return prepared_on_device(value, dtype)
     array = np.asarray(value, dtype=dtype, order="C")
     return array if array.flags.aligned else array.copy()
 
@@ -197,6 +204,7 @@ class Function:
         target: str = "auto",
     ) -> None:
         check_target(target)
+        self.target = target
         self._build = build
         self._enters: tuple[Callable[..., Any], ...] = ()
         self._enters_into: tuple[Callable[..., Any], ...] = ()
@@ -235,9 +243,7 @@ class Function:
         if active_context() is not None:
             return self.inline(args, kwargs)
         signature, leaves = sign(args, kwargs)
-        compiled = self._known.get(signature)
-        if compiled is None:
-            compiled = self._compiled(signature, leaves)
+        compiled = self._variant(signature, leaves)
         if not compiled.has_entered and compiled.native is not None:
             self._add_enter(compiled)
         return compiled(leaves)
@@ -266,7 +272,7 @@ class Function:
                 )
             )
         signature, leaves = sign(args, kwargs)
-        compiled = self._known.get(signature) or self._compiled(signature, leaves)
+        compiled = self._variant(signature, leaves)
         compiled.write(leaves, out)
         if compiled.enter_into is None and compiled.native is not None:
             with self._lock:
@@ -282,10 +288,25 @@ class Function:
         if enter is not _no_entry:
             self._enters_into = (enter, *self._enters_into[: MAX_ENTRIES - 1])
 
-    def _compiled(self, signature: Signature, leaves: Sequence[Any]) -> _Compiled:
-        """Find or make the variant for a signature."""
+    def _variant(self, signature: Signature, leaves: Sequence[Any]) -> _Compiled:
+        """Find or make the variant for a signature, where the arguments or the target want it."""
+        target = "cuda" if self.target == "cuda" else "cpu"
+        if any(map(is_on_device, leaves)):
+            if self.target == "cpu":
+                raise DeviceError(
+                    at_user_line(
+                        f"{self.__name__}: an argument lies on a GPU, but the target is 'cpu'; copy "
+                        "it to the host, or leave target='auto'"
+                    )
+                )
+            target = "cuda"
+        found = self._known.get((target, signature))
+        return self._compiled(signature, leaves, target) if found is None else found
+
+    def _compiled(self, signature: Signature, leaves: Sequence[Any], target: str) -> _Compiled:
+        """Make the variant for a signature, or find one for other sizes that will do."""
         with self._lock, collection_paused():
-            general = _without_sizes(signature)
+            general = target, _without_sizes(signature)
             variants = self._variants.setdefault(general, [])
             specs = [s for s in signature.leaves if isinstance(s, Spec)]
             for variant in variants:
@@ -303,12 +324,18 @@ class Function:
                             f"{str(trace.program).splitlines()[0]}"
                         )
                     )
-                variant = _Compiled(signature, leaves, trace, optimize(trace.program))
+                program = optimize(trace.program)
+                variant = _Compiled(signature, leaves, trace, program, target)
                 variants.append(variant)
             if len(self._known) >= MAX_KNOWN_CALLS:
                 self._known.clear()
-            self._known[signature] = variant
+            self._known[target, signature] = variant
             return variant
+
+    def with_target(self, target: str) -> Function:
+        """Give the same function for another target."""
+        primal = self.primal
+        return Function(self._build, self.__name__, self.__wrapped__, primal=primal, target=target)
 
     @property
     def n_compiled(self) -> int:
@@ -389,6 +416,8 @@ class Function:
     def source(self, *args: Any, target: str = "cpu", **kwargs: Any) -> str:
         """Give the kernel's loop nests as Python source, to read and to step through.
 
+        With ``target="cuda"`` it is the source that numba compiles for a GPU, of all threads.
+
         Examples
         --------
         >>> import symdiff as sd
@@ -398,7 +427,8 @@ class Function:
             return dx
         """
         check_target(target)
-        return to_source(self.program(*args, **kwargs))
+        program = self.program(*args, **kwargs)
+        return cuda_source(program) if target == "cuda" else to_source(program)
 
     def cost(self, *args: Any, **kwargs: Any) -> CostReport:
         """Count operations and memory traffic, also against the function differentiated.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from symdiff.compilation.cuda.arrays import dtype_of, is_on_device
 from symdiff.errors import DTypeError, at_user_line
 from symdiff.tracing.context import check_dtype
 from symdiff.tracing.trace import Spec, Static
@@ -65,6 +66,8 @@ def describe(value: Any) -> Spec | Static:
         return value
     if isinstance(value, float):
         return FLOAT
+    if is_on_device(value):
+        return Spec(tuple(value.shape), check_dtype(dtype_of(value)))
     if hasattr(value, "__array__"):
         array = np.asarray(value)
         return Spec(array.shape, check_dtype(array.dtype))

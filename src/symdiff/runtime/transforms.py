@@ -35,9 +35,9 @@ Argnums = int | Sequence[int]
 
 
 def as_function(f: Callable[..., Any], target: str) -> Function:
-    """Take a Function as it is; trace anything else."""
+    """Take a Function as it is, unless it has another target; trace anything else."""
     if isinstance(f, Function):
-        return f
+        return f if target in ("auto", f.target) else f.with_target(target)
     if not callable(f):
         raise DTypeError(at_user_line(f"expected a function, got {type(f).__name__}"))
 

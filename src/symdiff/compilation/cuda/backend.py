@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,7 +112,7 @@ def _named(name: str) -> Any:
     """Find what a name in the source stands for."""
     ours = library.FUNCTIONS.get(name) or library.BLOCKS.get(name)
     if ours is not None:
-        return cuda().jit(device=True)(ours)
+        return _device(ours)
     if name in ("nan", "inf"):
         return float(name)
     if hasattr(np, name) and isinstance(getattr(np, name), type):
@@ -124,10 +124,11 @@ def _named(name: str) -> Any:
     return getattr(libdevice, name)
 
 
-def _gamma(x: Any) -> Any:
-    from scipy import special  # noqa: PLC0415
-
-    return special.gamma(x)
+def _device(function: Any) -> Any:
+    """Compile a function of the library for a GPU, with those that it calls."""
+    called = {n: _named(n) for n in function.__code__.co_names if n in library.FUNCTIONS}
+    bound = FunctionType(function.__code__, {**function.__globals__, **called}, function.__name__)
+    return cuda().jit(device=True)(bound)
 
 
 def _special(name: str) -> Callable[[Any], Any]:

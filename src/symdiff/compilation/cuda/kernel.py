@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from symdiff.compilation.cuda import backend
+from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.code import BLOCKS
-from symdiff.compilation.cuda.memory import empty, flat, is_on_device, put
+from symdiff.compilation.cuda.memory import empty, flat, put
 from symdiff.compilation.cuda.module import Module, write
 from symdiff.compilation.status import error_of
 from symdiff.program.program import Program

@@ -6,6 +6,7 @@ by row. What they compute is said by `symdiff.compilation.reference`.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 __all__ = ["BLOCKS", "FUNCTIONS"]
@@ -122,12 +123,67 @@ def scaled(x: float, n: int) -> float:
     return x * 2.0**n
 
 
+def digamma(x: float) -> float:
+    """Give the derivative of the logarithm of the gamma function; Abramowitz & Stegun 6.3."""
+    total = 0.0
+    if x <= 0.0:
+        if x == math.floor(x):
+            return math.nan
+        total = -math.pi / math.tan(math.pi * x)
+        x = 1.0 - x
+    while x < 12.0:
+        total -= 1.0 / x
+        x += 1.0
+    r = 1.0 / (x * x)
+    series = r * (1.0 / 12 - r * (1.0 / 120 - r * (1.0 / 252 - r * (1.0 / 240 - r * (1.0 / 132)))))
+    return total + math.log(x) - 0.5 / x - series
+
+
+def hurwitz_zeta(s: float, q: float) -> float:
+    """Sum ``(q + k)**-s`` over all k, by Euler and Maclaurin's formula."""
+    if q <= 0.0 and q == math.floor(q):
+        return math.inf
+    total = 0.0
+    while q < 12.0:
+        total += q**-s
+        q += 1.0
+    power = q**-s
+    total += power * (q / (s - 1.0) + 0.5)
+    # Bernoulli numbers over factorials: B2 / 2!, B4 / 4!, ...
+    factor = power * s / q
+    total += factor / 12.0
+    factor *= (s + 1.0) * (s + 2.0) / (q * q)
+    total -= factor / 720.0
+    factor *= (s + 3.0) * (s + 4.0) / (q * q)
+    total += factor / 30240.0
+    factor *= (s + 5.0) * (s + 6.0) / (q * q)
+    total -= factor / 1209600.0
+    factor *= (s + 7.0) * (s + 8.0) / (q * q)
+    total += factor / 47900160.0
+    factor *= (s + 9.0) * (s + 10.0) / (q * q)
+    return total - factor * 691.0 / 1307674368000.0
+
+
+def polygamma(n: float, x: float) -> float:
+    """``(-1)^(n+1) n! zeta(n+1, x)``; Abramowitz & Stegun 6.4.10."""
+    factorial = 1.0
+    k = 2.0
+    while k <= n:
+        factorial *= k
+        k += 1.0
+    size = factorial * hurwitz_zeta(n + 1.0, x)
+    return size if n % 2.0 == 1.0 else -size
+
+
 def argsort(out: Any, o: int, x: Any, p: int, n: int) -> int:
-    """Sort indices stably, NaN last: a merge sort within the result would need memory of its own."""
+    """Sort indices stably, NaN last, by insertion, which needs no memory of its own."""
     for i in range(n):
         v = x[p + i]
         j = i
-        while j > 0 and (x[p + out[o + j - 1]] > v or (x[p + out[o + j - 1]] != x[p + out[o + j - 1]] and v == v)):
+        while j > 0:
+            before = x[p + out[o + j - 1]]
+            if not (before > v or (before != before and v == v)):
+                break
             out[o + j] = out[o + j - 1]
             j -= 1
         out[o + j] = i
@@ -311,7 +367,7 @@ FUNCTIONS = {
     for f in (
         *(maximum, minimum, greater_number, lesser_number, integer_floor_divide),
         *(integer_remainder, integer_fmod, integer_power, gcd, lcm, bit_count),
-        *(shifted_left, shifted_right, scaled),
+        *(shifted_left, shifted_right, scaled, digamma, hurwitz_zeta, polygamma),
     )
 }
 """Functions of numbers."""

@@ -6,14 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.backend import cuda
 
-__all__ = ["empty", "flat", "is_on_device", "put"]
-
-
-def is_on_device(x: Any) -> bool:
-    """Whether an array lies in the memory of a GPU."""
-    return hasattr(x, "__cuda_array_interface__") or type(x).__module__.startswith("numba.cuda")
+__all__ = ["empty", "flat", "prepared", "put"]
 
 
 def put(x: Any) -> Any:
@@ -21,6 +17,14 @@ def put(x: Any) -> Any:
     if not is_on_device(x):
         return cuda().to_device(np.ascontiguousarray(x))
     return x if hasattr(x, "copy_to_host") else cuda().as_cuda_array(x, sync=False)
+
+
+def prepared(x: Any, dtype: np.dtype) -> Any:
+    """Give a contiguous array of a dtype; what is not so goes through the host."""
+    array = put(x)
+    if array.dtype == dtype and array.is_c_contiguous():
+        return array
+    return put(np.ascontiguousarray(array.copy_to_host(), dtype))
 
 
 def empty(shape: tuple[int, ...], dtype: str) -> Any:

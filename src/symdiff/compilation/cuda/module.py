@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place, Workspace
+from symdiff.compilation.cuda.operations import RESERVED
 from symdiff.compilation.cuda.teams import Team
 from symdiff.compilation.cuda.threads import Scope
 from symdiff.compilation.nests import Schedule
@@ -17,7 +19,7 @@ from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, symbol
 
-__all__ = ["Module", "write"]
+__all__ = ["Module", "cuda_source", "write"]
 
 
 class Module(NamedTuple):
@@ -74,9 +76,8 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
 
     outer = schedule(program, rows=rows_of(program)) if by_row else plan(program)
     program = outer.program
-    taken = {*keyword.kwlist, "cuda", "me", "team", "grid", "status", "range", "abs", THREADS}
-    taken |= {"nan", "inf", "int", "min", "max", "wait"}
-    name = program.name if program.name.isidentifier() else "f"
+    taken = {*keyword.kwlist, *RESERVED, "cuda", "me", "team", "grid", "status", "range", THREADS}
+    name = fresh_name(program.name if program.name.isidentifier() else "f", taken)
     taken.add(name)
     sizes: dict[str, str] = {BLOCKS: "cuda.gridDim.x"}
     for size in program.size_sources:
@@ -128,6 +129,40 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
         tuple(code.extents),
         uses_barrier,
     )
+
+
+def cuda_source(program: Program) -> str:
+    """Write a Program's kernel as source, with what it imports, to read.
+
+    Examples
+    --------
+    >>> import symdiff as sd
+    >>> print(sd.grad(lambda x: x**2).source(1.0, target="cuda"))
+    from numba import cuda
+    <BLANKLINE>
+    <BLANKLINE>
+    def grad_f(x, dx, status):
+        me = cuda.grid(1)
+        team = cuda.gridsize(1)
+        dx_1 = (2.0 * x)
+        if me == 0:
+            dx[0] = dx_1
+    """
+    module = write(program)
+    ours = {**library.FUNCTIONS, **library.BLOCKS}
+    groups: dict[str, list[str]] = {}
+    for name in sorted(module.needed):
+        if name in ours:
+            groups.setdefault("symdiff.compilation.cuda.library", []).append(name)
+        elif name in ("nan", "inf") or hasattr(np.dtypes, f"{name.rstrip('_').title()}DType"):
+            groups.setdefault("numpy", []).append(name)
+        elif name != THREADS:
+            groups.setdefault("numba.cuda.libdevice", []).append(name)
+    head = ["from numba import cuda"]
+    head += [f"from {source} import {', '.join(names)}" for source, names in groups.items()]
+    if THREADS in module.needed:
+        head += ["", f"{THREADS} = 256"]
+    return "\n".join([*head, "", "", module.text.rstrip()])
 
 
 def _stored(plan: Schedule) -> set[str]:

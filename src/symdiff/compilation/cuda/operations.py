@@ -6,8 +6,12 @@ Functions of the mathematical library are libdevice's, under their names in C: `
 
 from __future__ import annotations
 
+import numpy as np
+
 from symdiff.compilation.compositions import Target, compositions
+from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.values import (
+    DTYPES,
     Emitter,
     Row,
     Value,
@@ -15,11 +19,12 @@ from symdiff.compilation.cuda.values import (
     convert,
     is_float,
     kept,
+    scalar_name,
     typed,
 )
 from symdiff.errors import UnsupportedOperationError
 
-__all__ = ["COMBINE", "STEPS", "start_value"]
+__all__ = ["COMBINE", "RESERVED", "STEPS", "promote", "start_value"]
 
 
 def _infix(operator: str, of_bools: str | None = None) -> Row:
@@ -56,8 +61,6 @@ def promote(*dtypes: str) -> str:
     """Name the dtype in which values of several dtypes are compared."""
     if len(set(dtypes)) == 1:
         return dtypes[0]
-    import numpy as np  # noqa: PLC0415
-
     return np.result_type(*dtypes).name
 
 
@@ -224,12 +227,7 @@ _LIBRARY = [
     *("asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "atan2"),
     *("hypot", "cbrt", "erf", "erfc", "lgamma", "sqrt", "copysign", "nextafter"),
 ]
-_SPECIAL = {
-    "bessel_j0": "j0",
-    "bessel_j1": "j1",
-    "bessel_y0": "y0",
-    "bessel_y1": "y1",
-}
+_ROUNDING = ("floor", "ceil", "trunc", "rint")
 
 STEPS: dict[str, Row] = {
     "copy": lambda e, dtype, a: convert(e, a[0], dtype),
@@ -238,9 +236,7 @@ STEPS: dict[str, Row] = {
     "mul": _infix("*", "and"),
     "div": _divide,
     "neg": _neg,
-    **{
-        name: _library(name, integer_is_identity=True) for name in ("floor", "ceil", "trunc", "rint")
-    },
+    **{name: _library(name, integer_is_identity=True) for name in _ROUNDING},
     "maximum": _extremum("maximum", ">"),
     "minimum": _extremum("minimum", "<"),
     "fmax": _extremum("greater_number", ">"),
@@ -263,6 +259,8 @@ STEPS: dict[str, Row] = {
     "signbit": _signbit,
     "gamma": _library("tgamma"),
     "digamma": _helper("digamma", "float64"),
+    "polygamma": _helper("polygamma", "float64"),
+    "zeta": _helper("hurwitz_zeta", "float64"),
     "pow": _by_kind(_library("pow"), _integer_power),
     "bit_and": _bits("&"),
     "bit_or": _bits("|"),
@@ -298,6 +296,17 @@ STEPS |= {name: _composed(row) for name, row in _COMPOSITIONS.items()}
 STEPS["abs"] = _by_kind(_library("fabs"), STEPS["integer_abs"])
 STEPS["remainder"] = _by_kind(STEPS["remainder"], _helper("integer_remainder"))
 STEPS["floor_divide"] = _by_kind(STEPS["floor_divide"], _helper("integer_floor_divide"))
+
+RESERVED = frozenset(
+    [
+        *(name + end for name in (*_LIBRARY, *_ROUNDING, "tgamma", "fabs", "fmod", "pow") for end in ("", "f")),
+        *("signbitd", "signbitf", "frexp", "nan", "inf"),
+        *(scalar_name(d) for d in DTYPES),
+        *library.FUNCTIONS,
+        *library.BLOCKS,
+    ]
+)
+"""The names that a kernel's source may refer to."""
 
 COMBINE = {
     "=": "add",

@@ -12,7 +12,19 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-__all__ = ["Emitter", "Row", "Value", "constant", "convert", "is_atom", "is_float", "kept", "typed"]
+__all__ = [
+    "DTYPES",
+    "Emitter",
+    "Row",
+    "Value",
+    "constant",
+    "convert",
+    "is_atom",
+    "is_float",
+    "kept",
+    "scalar_name",
+    "typed",
+]
 
 
 class Value(NamedTuple):
@@ -55,17 +67,15 @@ def is_atom(text: str) -> bool:
     """
     inner = text.removeprefix("-")
     head, bracket, argument = inner.partition("(")
-    if bracket and head in _SCALARS and argument.endswith(")"):
+    if bracket and head in DTYPES and argument.endswith(")"):
         inner = argument[:-1].removeprefix("-")
         return inner.isidentifier() is False and inner.replace(".", "").replace("e", "").isalnum()
     return inner.isidentifier() or inner.replace(".", "").isdigit()
 
 
-_SCALARS = frozenset(
-    [
-        *("bool_", "float32", "float64", "int8", "int16", "int32", "int64"),
-        *("uint8", "uint16", "uint32", "uint64"),
-    ]
+DTYPES = (
+    *("bool", "float32", "float64", "int8", "int16", "int32", "int64"),
+    *("uint8", "uint16", "uint32", "uint64"),
 )
 
 

@@ -235,6 +235,8 @@ def _signature(module: Module) -> tuple[Any, ...]:
     found += [array(data.dtype.name) for data in module.constants.values()]
     found += [array(w.dtype) for w in module.workspaces]
     found += [array("int32"), *[types.int64] * len(module.sizes)]
+    if module.room:
+        found += [array("int64"), *[types.int64] * len(module.room)]
     return tuple(found)
 
 

@@ -65,8 +65,8 @@ class Workspace(NamedTuple):
 class Code:
     """What is written of one kernel."""
 
-    sizes: Mapping[str, str]
-    """The variables of the kernel's sizes."""
+    sizes: dict[str, str]
+    """The variables of sizes."""
     taken: set[str]
     lines: list[str] = field(default_factory=list)
     needed: dict[str, None] = field(default_factory=dict)
@@ -86,6 +86,8 @@ class Code:
     """How Programs are scheduled that all threads run together."""
     extents: list[Extent] = field(default_factory=list)
     """The iterations of each nest that is divided."""
+    room: dict[str, str] = field(default_factory=dict)
+    """For each size that is computed, the parameter that says for how much there is memory."""
     boxes: dict[str, Place] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
 
@@ -122,13 +124,14 @@ class Code:
         self.add(f"{name} = {value.text}")
         return Value(name, value.dtype)
 
-    def extent(self, extent: Extent) -> str:
-        """Write a size."""
+    def extent(self, extent: Extent, *, is_room: bool = False) -> str:
+        """Write a size; with `is_room` the one for which there is memory."""
         if not isinstance(extent, Size):
             return str(extent)
+        sizes = {**self.sizes, **self.room} if is_room else self.sizes
         text = ""
         for monomial, coefficient in extent.terms:
-            factors = [self.sizes[name] for name in monomial]
+            factors = [sizes[name] for name in monomial]
             if abs(coefficient) != 1 or not factors:
                 factors.insert(0, str(abs(coefficient)))
             text += f" {'-' if coefficient < 0 else '+'} {'*'.join(factors)}"
@@ -146,7 +149,20 @@ class Code:
         self.workspaces.append(Workspace(own, dtype, count, is_per_thread))
         if not is_per_thread:
             return Place(own)
-        return Place(own, f"me*{self.extent(count)}" if count != 1 else "me")
+        size = self.extent(count, is_room=True)
+        return Place(own, "me" if size == "1" else f"me*{size}")
+
+    def computed_size(self, name: str, value: Value) -> str:
+        """Make a size of a number, which is kept within what there is room for."""
+        own = self.fresh(name)
+        room = self.room[own] = self.fresh(f"most_{name}")
+        self.sizes[own] = own
+        self.add(f"{own} = {value.text}")
+        number = len(self.room) - 1
+        with self.block(f"if {own} > {room}:"):
+            self.add(f"cuda.atomic.max(wanted, {number}, {own})")
+            self.add(f"{own} = {room}")
+        return own
 
     def constant(self, name: str, data: np.ndarray) -> Place:
         """Give a place to a constant."""

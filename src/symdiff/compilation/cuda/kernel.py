@@ -18,6 +18,8 @@ from symdiff.program.sizes import evaluate
 
 __all__ = ["CudaKernel"]
 
+ROOM = 64
+"""For how much there is memory at first where a size is computed."""
 MAX_ALONE = 2048
 """Iterations up to which one block does better than many, which wait for each other longer."""
 
@@ -102,6 +104,7 @@ class _Launch:
         self.module = module
         self.kernel = backend.compiled(module)
         self.constants = [flat(put(data)) for data in module.constants.values()]
+        self.room = dict.fromkeys(module.room, ROOM)
 
     def work(self, sizes: dict[str, int]) -> int:
         """Count the iterations of the longest nest."""
@@ -109,20 +112,36 @@ class _Launch:
 
     def __call__(self, arguments: Sequence[Any], sizes: dict[str, int]) -> int:
         """Launch, wait, and give the status."""
-        threads = backend.threads()
+        while True:
+            status, wanted = self._launch(arguments, sizes)
+            short = {k: n for k, n in wanted.items() if n > self.room[k]}
+            if not short:
+                return status
+            self.room.update({k: 2 ** (n - 1).bit_length() for k, n in short.items()})
+
+    def _launch(
+        self, arguments: Sequence[Any], sizes: dict[str, int]
+    ) -> tuple[int, dict[str, int]]:
+        """Launch once; give the status, and how large computed sizes had to be."""
+        module, threads = self.module, backend.threads()
         blocks = self._blocks(threads, sizes)
-        known = {**sizes, BLOCKS: blocks}
-        memory = [
-            flat(empty((evaluate(w.count, known) * (blocks * threads if w.is_per_thread else 1),), w.dtype))
-            for w in self.module.workspaces
-        ]
+        known = {**sizes, **self.room, BLOCKS: blocks}
+        memory: list[Any] = []
+        for each in module.workspaces:
+            count = evaluate(each.count, known) * (blocks * threads if each.is_per_thread else 1)
+            memory.append(flat(empty((count,), each.dtype)))
         status = put(np.zeros(8, np.int32))
-        given = [*arguments, *self.constants, *memory, flat(status)]
-        given += [np.int64(sizes[name]) for name in self.module.sizes]
+        given = [*arguments, *self.constants, *memory, status]
+        given += [np.int64(sizes[name]) for name in module.sizes]
+        wanted = put(np.zeros(max(len(module.room), 1), np.int64))
+        if module.room:
+            given += [wanted, *[np.int64(self.room[name]) for name in module.room]]
         with backend.quiet():
             self.kernel[blocks, threads](*given)
-        bits = status.copy_to_host()
-        return sum(1 << k for k, bit in enumerate(bits.tolist()) if bit)
+        bits = sum(1 << k for k, bit in enumerate(status.copy_to_host().tolist()) if bit)
+        if not module.room:
+            return bits, {}
+        return bits, dict(zip(module.room, wanted.copy_to_host().tolist(), strict=True))
 
     def _blocks(self, threads: int, sizes: dict[str, int]) -> int:
         if self.module.has_barriers and "grid.sync" not in self.module.text:

@@ -26,7 +26,8 @@ class Module(NamedTuple):
     """The source of a kernel.
 
     Its parameters are the inputs (numbers as numbers, arrays flat), the outputs (flat; numbers as
-    arrays of one), the constants, the workspaces, ``status``, and the sizes.
+    arrays of one), the constants, the workspaces, ``status``, and the sizes; where sizes are
+    computed, ``wanted``, for how large they are, and for each how large there is room for.
 
     Attributes
     ----------
@@ -45,6 +46,8 @@ class Module(NamedTuple):
         The iterations of each nest that is divided.
     has_barriers : bool
         Whether threads wait for each other.
+    room : tuple of str
+        The size symbols that are computed, which workspaces may depend on.
     """
 
     program: Program
@@ -56,6 +59,7 @@ class Module(NamedTuple):
     sizes: tuple[str, ...]
     extents: tuple[Extent, ...]
     has_barriers: bool
+    room: tuple[str, ...]
 
 
 def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> Module:
@@ -76,7 +80,7 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
 
     outer = schedule(program, rows=rows_of(program)) if by_row else plan(program)
     program = outer.program
-    taken = {*keyword.kwlist, *RESERVED, "cuda", "me", "team", "grid", "status", "range", THREADS}
+    taken = {*keyword.kwlist, *RESERVED, "cuda", "me", "team", "grid", "status", "range", "wanted", THREADS}
     name = fresh_name(program.name if program.name.isidentifier() else "f", taken)
     taken.add(name)
     sizes: dict[str, str] = {BLOCKS: "cuda.gridDim.x"}
@@ -112,6 +116,8 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
         team.copy_output(array, place)
     parameters += [*code.constants, *[w.name for w in code.workspaces], "status"]
     parameters += [sizes[s] for s in program.size_sources]
+    if code.room:
+        parameters += ["wanted", *code.room.values()]
     body = [f"    {line}" for line in code.head] + code.lines
     uses_barrier = any(f"{code.barrier}()" in line for line in body)
     first = ["    me = cuda.grid(1)", "    team = cuda.gridsize(1)"]
@@ -128,6 +134,7 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
         tuple(program.size_sources),
         tuple(code.extents),
         uses_barrier,
+        tuple(code.room),
     )
 
 

@@ -59,7 +59,10 @@ class Team(Threads):
         if group:
             self.nested(group)
             return
-        self.await_all(self._access(node))
+        access = self._access(node)
+        if _is_put(node):  # whose parts wait for themselves
+            access = access._replace(writes=frozenset())
+        self.await_all(access)
         if isinstance(node, Loop):
             division = self.divisions.get(id(node))
             if division is None:
@@ -118,6 +121,10 @@ class Team(Threads):
     def over(self, variable: str, count: Extent):  # noqa: ANN201 - a context
         return self.code.block(f"for {variable} in range(me, {self.code.extent(count)}, team):")
 
+    def put_number(self, target: Place, flat: str, text: str) -> None:
+        self.await_all(Access(frozenset(), frozenset([target.base]) - self.code.fixed))
+        self.once(f"{target.at(flat)} = {text}")
+
     def copy(self, target: Place, source: Place, count: Extent) -> None:
         bases = [frozenset([p.base]) - self.code.fixed for p in (source, target)]
         self.await_all(Access(*bases))
@@ -126,14 +133,12 @@ class Team(Threads):
     def _statement(self, statement: Statement) -> None:
         """Write an equation that no loop is around."""
         equation = statement.equation
-        storage = self.plan.storage[equation.array]
-        is_number = storage.has_register or storage.kind == "register"
         if isinstance(equation.pattern, Block):
             if equation.pattern.name in ("product", "put"):
                 self.statement(statement)
             else:
                 self._alone(statement)
-        elif is_number:
+        elif self._is_number(statement):
             self.statement(statement)
         else:
             value = self.value(statement)
@@ -209,17 +214,20 @@ class Team(Threads):
         return self.code.plan(program)
 
     def nested(self, group: Sequence[Statement]) -> None:
-        access = [self._access(s) for s in group]
-        reads = frozenset().union(*(a.reads for a in access))
-        writes = frozenset().union(*(a.writes for a in access))
-        self.await_all(Access(reads, frozenset()))
-        self.code.read |= reads
-        super().nested(group)
-        self.code.written |= writes
-
-    def loop(self, loop: LoopBlock, given, results) -> None:  # noqa: ANN001
         self.wait_if_busy()
-        super().loop(loop, given, results)
+        super().nested(group)
+
+    def finish_result(self, statement: Statement, value: Value) -> None:
+        if self._is_number(statement):
+            self.finish(statement, value)
+            return
+        self.await_all(Access(frozenset(), self._access(statement).writes))
+        with self.first():
+            self.finish(statement, value)
+
+    def _is_number(self, statement: Statement) -> bool:
+        storage = self.plan.storage[statement.equation.array]
+        return storage.has_register or storage.kind == "register"
 
     def wait_if_busy(self) -> None:
         """Wait for whatever is still going on."""
@@ -229,10 +237,6 @@ class Team(Threads):
     def carry(self, loop: LoopBlock, carried) -> None:  # noqa: ANN001
         super().carry(loop, carried)
         self.wait_if_busy()
-
-    def branch(self, branch, given, results) -> None:  # noqa: ANN001
-        self.wait_if_busy()
-        super().branch(branch, given, results)
 
     def give(self, numbers, results) -> None:  # noqa: ANN001
         super().give(numbers, results)
@@ -245,3 +249,8 @@ class Team(Threads):
                 super().copy_output(name, to)
         else:
             super().copy_output(name, to)
+
+
+def _is_put(node: Node) -> bool:
+    pattern = node.equation.pattern if isinstance(node, Statement) else None
+    return isinstance(pattern, Block) and pattern.name == "put"

@@ -25,10 +25,10 @@ from symdiff.errors import UnsupportedOperationError
 from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Equation, Index, IndexValue, Literal, Operand, Read, Whole
-from symdiff.program.nested import Branch, Nested, nested_of, result_number
+from symdiff.program.nested import Branch, Nested, Run, nested_of, result_number
 from symdiff.program.nested import Loop as LoopBlock
 from symdiff.program.program import Program
-from symdiff.program.sizes import Extent, product, put_sizes
+from symdiff.program.sizes import Extent, product, put_sizes, symbol
 
 __all__ = ["Scope", "Threads"]
 
@@ -167,6 +167,10 @@ class Threads:
             step = STEPS[COMBINE[equation.operator]]
             value = step(self.code, storage.dtype, [old, value])
         self.code.add(f"{target} = {value.text}")
+
+    def finish_result(self, statement: Statement, value: Value) -> None:
+        """Put a number that a loop or branch has given to where its equation wants it."""
+        self.finish(statement, value)
 
     def fill(self, fill: Fill) -> None:
         """Start an array."""
@@ -416,11 +420,15 @@ class Threads:
             text = convert(
                 self.code, self.operand(value, statement), self.scope.dtype(equation.array)
             ).text
-            self.once(f"{target.at(flat)} = {text}")
+            self.put_number(target, flat, text)
             return
         assert isinstance(value, Read)
         inner = f"({flat})*{self.code.extent(count)}" if count != 1 else flat
         self.copy(target.moved(inner), self.view(value, statement), count)
+
+    def put_number(self, target: Place, flat: str, text: str) -> None:
+        """Set an element of an array that has just been copied."""
+        self.code.add(f"{target.at(flat)} = {text}")
 
     def once(self, line: str) -> None:
         """Write what is done once."""
@@ -480,9 +488,8 @@ class Threads:
         elif isinstance(nested, Branch):
             self.branch(nested, given, results)
         else:
-            raise UnsupportedOperationError(
-                _missing("a size that is computed", first.equation)
-            )
+            assert isinstance(nested, Run)
+            self.sized(nested, given, results)
         results.finish()
 
     def _given(self, operand: Operand, rank: int, statement: Statement) -> Value | Place:
@@ -491,9 +498,12 @@ class Threads:
         assert isinstance(operand, Read)
         return self.view(operand, statement)
 
-    def inner(self, nested: Nested, program: Program) -> Threads:
+    def inner(
+        self, nested: Nested, program: Program, computed: Mapping[str, Extent] | None = None
+    ) -> Threads:
         """Write a Program inside."""
         sizes = {name: self.scope.extent(extent) for name, extent in nested.sizes}
+        sizes.update(computed or {})
         made = type(self)(self.code, Scope(self.inner_plan(program), sizes))
         made.constants()
         return made
@@ -525,6 +535,19 @@ class Threads:
                 inside = self.inner(branch, program)
                 inside.take(program.inputs, inputs)
                 inside.give(list(range(len(program.outputs))), results)
+
+    def sized(self, run: Run, given: Sequence[Value | Place], results: _Results) -> None:
+        """Run a Program in which a size is a number that has been computed.
+
+        Memory is brought for as many as there is room for; how many are needed is noted, and the
+        launch is repeated with more if that is not enough.
+        """
+        size = given[0]
+        assert isinstance(size, Value)
+        name = self.code.computed_size(run.symbol, convert(self.code, size, "int64"))
+        inside = self.inner(run, run.program, {run.symbol: symbol(name)})
+        inside.take(run.program.inputs, given)
+        inside.give(list(range(len(run.program.outputs))), results)
 
     def give(self, numbers: Sequence[int], results: _Results) -> None:
         """Run the Program, and give its outputs as results."""
@@ -706,7 +729,7 @@ class _Results:
         """Put results that are numbers to where their equations want them."""
         for number, statement in self.statements.items():
             if number in self.values:
-                self.outside.finish(statement, self.values[number])
+                self.outside.finish_result(statement, self.values[number])
 
 
 _FLAGS: dict[str, tuple[str, ...]] = {

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from symdiff.compilation.cuda.values import Row, Value, scalar_name
+from symdiff.compilation.cuda.values import Value, scalar_name
 from symdiff.compilation.nests import Schedule
 from symdiff.compilation.schedule import schedule
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
-from symdiff.program.sizes import Extent, Size, symbol
+from symdiff.program.sizes import Extent, Size
 
 __all__ = ["BLOCKS", "MAX_LOCAL", "THREADS", "Code", "Place", "Workspace"]
 
@@ -86,10 +86,19 @@ class Code:
     """How Programs are scheduled that all threads run together."""
     extents: list[Extent] = field(default_factory=list)
     """The iterations of each nest that is divided."""
+    n_alone: int = 0
+    """How many nests one thread runs alone."""
+    n_local: int = 0
+    """Elements of arrays that each thread has in memory of its own."""
     room: dict[str, str] = field(default_factory=dict)
     """For each size that is computed, the parameter that says for how much there is memory."""
     boxes: dict[str, Place] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether several blocks wait for each other."""
+        return self.barrier != "cuda.syncthreads"
 
     def add(self, line: str) -> None:
         """Append a line."""
@@ -144,6 +153,7 @@ class Code:
         if is_per_thread:
             self.fixed.add(own)
         if is_per_thread and isinstance(count, int) and count <= MAX_LOCAL:
+            self.n_local += count
             self.head.append(f"{own} = cuda.local.array({max(count, 1)}, {self.need(dtype)})")
             return Place(own)
         self.workspaces.append(Workspace(own, dtype, count, is_per_thread))
@@ -180,45 +190,7 @@ class Code:
             self.boxes[name] = self.memory(f"{name}_given", dtype, 1, is_per_thread=False)
         return self.boxes[name]
 
-    # numbers to which all threads contribute
-
-    def reduced(self, register: str, dtype: str, start: str, combine: Row) -> Value:
-        """Combine a number of each thread to one, which all get, in an order that is fixed."""
-        total = self._reduced_in_block(register, dtype, combine)
-        if self.barrier != "cuda.syncthreads":
-            parts = self.fresh(f"{register}_parts")
-            self.workspaces.append(Workspace(parts, dtype, symbol(BLOCKS), is_per_thread=False))
-            self.add("if cuda.threadIdx.x == 0:")
-            self.add(f"    {parts}[cuda.blockIdx.x] = {total}")
-            self.add(f"{self.barrier}()")
-            part, k = self.fresh("part"), self.fresh("k")
-            self.add(f"{part} = {start}")
-            with self.block(f"for {k} in range(cuda.threadIdx.x, cuda.gridDim.x, {self.need(THREADS)}):"):
-                made = combine(self, dtype, [Value(part, dtype), Value(f"{parts}[{k}]", dtype)])
-                self.add(f"{part} = {made.text}")
-            total = self._reduced_in_block(part, dtype, combine)
-            self.written.clear()
-            self.read.clear()
-            self.read.add(parts)
-        return Value(total, dtype)
-
-    def _reduced_in_block(self, register: str, dtype: str, combine: Row) -> str:
-        box = self._shared_array(dtype)
-        width, total, here = self.fresh("width"), self.fresh("total"), "cuda.threadIdx.x"
-        self.add(f"{box}[{here}] = {register}")
-        self.add("cuda.syncthreads()")
-        self.add(f"{width} = {self.need(THREADS)} // 2")
-        with self.block(f"while {width} > 0:"):
-            with self.block(f"if {here} < {width}:"):
-                pair = [Value(f"{box}[{here}]", dtype), Value(f"{box}[{here} + {width}]", dtype)]
-                self.add(f"{box}[{here}] = {combine(self, dtype, pair).text}")
-            self.add("cuda.syncthreads()")
-            self.add(f"{width} = {width} // 2")
-        self.add(f"{total} = {box}[0]")
-        self.add("cuda.syncthreads()")
-        return total
-
-    def _shared_array(self, dtype: str) -> str:
+    def shared_array(self, dtype: str) -> str:
         if dtype not in self.shared:
             name = self.shared[dtype] = self.fresh("box")
             made = f"cuda.shared.array({self.need(THREADS)}, {self.need(dtype)})"

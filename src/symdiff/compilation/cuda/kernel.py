@@ -12,6 +12,7 @@ from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.code import BLOCKS
 from symdiff.compilation.cuda.memory import empty, flat, put
 from symdiff.compilation.cuda.module import Module, write
+from symdiff.compilation.ordering import rows_of
 from symdiff.compilation.status import error_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import evaluate
@@ -20,6 +21,8 @@ __all__ = ["CudaKernel"]
 
 ROOM = 64
 """For how much there is memory at first where a size is computed."""
+MIN_ROWS = 4096
+"""Rows of a batch from which on a thread takes a row: a GPU has some thousands of them."""
 MAX_ALONE = 2048
 """Iterations up to which one block does better than many, which wait for each other longer."""
 
@@ -40,7 +43,7 @@ class CudaKernel:
     def __init__(self, program: Program) -> None:
         backend.require_device()
         self.program = program
-        self._launches: dict[bool, _Launch] = {}
+        self._launches: dict[tuple[bool, bool], _Launch] = {}
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays of the right dtypes and shapes; outputs are new arrays."""
@@ -84,17 +87,30 @@ class CudaKernel:
         return outputs
 
     def _launch(self, sizes: dict[str, int]) -> _Launch:
-        """Choose how many blocks there are, and compile for it."""
-        alone = self._launches.get(False)
-        if alone is None:
-            alone = self._launches[False] = _Launch(write(self.program))
-        if not alone.module.has_barriers or backend.is_simulated():
+        """Choose how the work is divided, and compile for it."""
+        by_row = self._is_by_row(sizes)
+        alone = self._compiled(by_row, is_grid=False)
+        is_short = alone.work(sizes) <= MAX_ALONE
+        if not alone.module.has_barriers or is_short or backend.is_simulated():
             return alone
-        if alone.work(sizes) <= MAX_ALONE:
-            return alone
-        if True not in self._launches:
-            self._launches[True] = _Launch(write(self.program, is_grid=True))
-        return self._launches[True]
+        return self._compiled(by_row, is_grid=True)
+
+    def _is_by_row(self, sizes: dict[str, int]) -> bool:
+        """Whether a thread computes a row of the batch with all that belongs to it.
+
+        That keeps what is between in registers, where there are rows for all threads.
+        """
+        rows = rows_of(self.program)
+        if rows is None or evaluate(rows, sizes) < MIN_ROWS:
+            return False
+        return self._compiled(by_row=True, is_grid=False).module.is_lean
+
+    def _compiled(self, by_row: bool, is_grid: bool) -> _Launch:
+        key = by_row, is_grid
+        if key not in self._launches:
+            module = write(self.program, by_row=by_row, is_grid=is_grid)
+            self._launches[key] = _Launch(module)
+        return self._launches[key]
 
 
 class _Launch:

@@ -22,6 +22,10 @@ from symdiff.program.sizes import Extent, symbol
 __all__ = ["Module", "cuda_source", "write"]
 
 
+MAX_LEAN = 256
+"""Elements that a thread may have in memory of its own, to do with many threads."""
+
+
 class Module(NamedTuple):
     """The source of a kernel.
 
@@ -48,6 +52,8 @@ class Module(NamedTuple):
         Whether threads wait for each other.
     room : tuple of str
         The size symbols that are computed, which workspaces may depend on.
+    is_lean : bool
+        Whether every nest is divided, and threads need little memory of their own.
     """
 
     program: Program
@@ -60,6 +66,7 @@ class Module(NamedTuple):
     extents: tuple[Extent, ...]
     has_barriers: bool
     room: tuple[str, ...]
+    is_lean: bool
 
 
 def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> Module:
@@ -135,6 +142,9 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
         tuple(code.extents),
         uses_barrier,
         tuple(code.room),
+        not code.n_alone
+        and code.n_local <= MAX_LEAN
+        and not any(w.is_per_thread for w in code.workspaces),
     )
 
 

@@ -7,8 +7,12 @@ from typing import NamedTuple
 
 from symdiff.compilation.nests import Loop, Node, Schedule, Statement, walk
 from symdiff.program.affine import Affine
+from symdiff.program.sizes import product
 
 __all__ = ["Division", "divided"]
+
+MAX_SUMS = 64
+"""Elements of an array to which all iterations contribute, of which each thread has its own."""
 
 
 class Division(NamedTuple):
@@ -20,13 +24,13 @@ class Division(NamedTuple):
         The outermost loops, each of which has nothing but the next one in it.
     body : list of Node
         What an iteration of them does.
-    numbers : tuple of (str, str)
-        The numbers to which all iterations contribute, and the operator.
+    sums : tuple of (str, str)
+        The numbers, and the small arrays, to which all iterations contribute, and the operator.
     """
 
     loops: tuple[Loop, ...]
     body: list[Node]
-    numbers: tuple[tuple[str, str], ...]
+    sums: tuple[tuple[str, str], ...]
 
 
 def divided(plan: Schedule, loop: Loop) -> Division | None:
@@ -37,22 +41,20 @@ def divided(plan: Schedule, loop: Loop) -> Division | None:
         arrays = [statement.equation.array, *[r.array for r in statement.equation.reads]]
         if changed.intersection(arrays):
             return None
-    numbers = _numbers(plan, loop, statements)
-    if numbers is None:
+    sums = _sums(plan, loop, statements)
+    if sums is None:
         return None
     loops, body = [loop], loop.body
     while len(body) == 1 and isinstance(body[0], Loop):
         inner = body[0]
-        if _numbers(plan, inner, statements) is None:
+        if _sums(plan, inner, statements) is None:
             break
         loops.append(inner)
         body = inner.body
-    return Division(tuple(loops), body, tuple(numbers.items()))
+    return Division(tuple(loops), body, tuple(sums.items()))
 
 
-def _numbers(
-    plan: Schedule, loop: Loop, statements: Sequence[Statement]
-) -> dict[str, str] | None:
+def _sums(plan: Schedule, loop: Loop, statements: Sequence[Statement]) -> dict[str, str] | None:
     """Find what all iterations of a loop contribute to; None if they cannot be parted."""
     writes: dict[str, list[Statement]] = {}
     for statement in statements:
@@ -66,11 +68,21 @@ def _numbers(
             continue
         operators = {s.equation.operator for s in of_array}
         is_sum = len(operators) == 1 and "=" not in operators
-        if not is_sum or any(s.is_first for s in of_array) or not plan.storage[array].has_register:
+        if not is_sum or any(s.is_first for s in of_array) or not _is_small(plan, array):
             return None
         (found[array],) = operators
     is_read = any(r.array in found for s in statements for r in s.equation.reads)
     return None if is_read else found
+
+
+def _is_small(plan: Schedule, array: str) -> bool:
+    """Whether every thread may have sums of its own."""
+    storage = plan.storage[array]
+    shape = plan.program.types[array].shape
+    if storage.has_register or storage.kind == "register":
+        return not storage.level
+    count = product(shape)
+    return isinstance(count, int) and count <= MAX_SUMS and len(storage.axes) == len(shape)
 
 
 def _place(statement: Statement, loop: Loop) -> tuple[int, Affine] | None:

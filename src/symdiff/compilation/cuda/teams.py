@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 from symdiff.compilation.cuda.code import Code, Place
-from symdiff.compilation.cuda.operations import COMBINE, STEPS, start_value
+from symdiff.compilation.cuda.sums import Sum
 from symdiff.compilation.cuda.parallel import Division, divided
 from symdiff.compilation.cuda.threads import Scope, Threads
 from symdiff.compilation.cuda.values import Value
@@ -147,6 +148,8 @@ class Team(Threads):
 
     def _alone(self, node: Node) -> None:
         """Let the first thread do what cannot be divided, and hand its numbers to the others."""
+        if isinstance(node, Loop):
+            self.code.n_alone += 1
         numbers = self._numbers(node)
         alone = Threads(self.code, self.scope)
         with self.first():
@@ -175,38 +178,49 @@ class Team(Threads):
     def _divide(self, division: Division) -> None:
         """Divide the iterations of a nest among the threads."""
         code, scope = self.code, self.scope
-        before: dict[str, str] = {}
-        for name, operator in division.numbers:
-            register = scope.registers[name]
-            before[name] = code.hold(Value(register, scope.dtype(name))).text
-            start = start_value(code, operator, scope.dtype(name)).text
-            code.add(f"{register} = {start}")
+        sums = [self._sum(name, operator) for name, operator in division.sums]
+        for each in sums:
+            each.start(code)
         extents = [scope.extent(loop.extent) for loop in division.loops]
         code.extents.append(product(extents))
         q = code.fresh("q" if len(extents) > 1 else "i")
+        inside = replace(scope, places=dict(scope.places), registers=dict(scope.registers))
+        for each in sums:
+            each.take_place(inside)
         with self.over(q, product(extents)):
             rest = q
             for loop, inner in zip(division.loops[:-1], range(1, len(extents)), strict=True):
-                name = scope.loops[loop.variable] = code.fresh("i")
+                name = inside.loops[loop.variable] = code.fresh("i")
                 size = code.extent(product(extents[inner:]))
                 code.add(f"{name} = {rest} // {size}")
                 left = code.fresh("i")
                 code.add(f"{left} = {rest} - {name}*{size}")
                 rest = left
-            scope.loops[division.loops[-1].variable] = rest
-            Threads(code, scope).nodes(division.body)
-        for name, operator in division.numbers:
-            self._reduce(name, operator, before[name])
+            inside.loops[division.loops[-1].variable] = rest
+            Threads(code, inside).nodes(division.body)
+        if sums:
+            self._combine(sums)
 
-    def _reduce(self, name: str, operator: str, before: str) -> None:
+    def _sum(self, name: str, operator: str) -> Sum:
+        dtype = self.scope.dtype(name)
+        if name in self.scope.registers:
+            return Sum(self.code, name, dtype, operator, Place(self.scope.registers[name]), None)
+        count = product(self.scope.program.types[name].shape)
+        assert isinstance(count, int)
+        return Sum(self.code, name, dtype, operator, self.scope.places[name], count)
+
+    def _combine(self, sums: Sequence[Sum]) -> None:
         """Combine what the threads have found, in a fixed order."""
         code = self.code
-        dtype = self.scope.dtype(name)
-        register = self.scope.registers[name]
-        combine = STEPS[COMBINE[operator]]
-        start = start_value(code, operator, dtype).text
-        total = code.reduced(register, dtype, start, combine)
-        code.add(f"{register} = {combine(code, dtype, [Value(before, dtype), total]).text}")
+        if code.is_grid:
+            for each in sums:
+                each.combine_in_block(code)
+            self.wait()
+        for each in sums:
+            each.combine(code)
+            code.written |= each.writes
+            if code.is_grid:
+                code.read.add(each.parts.base)
 
     # loops and branches
 

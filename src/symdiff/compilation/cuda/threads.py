@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from symdiff.compilation.cuda.code import Code, Place
@@ -179,7 +180,26 @@ class Threads:
         if storage.has_register or storage.kind == "register":
             self.code.add(f"{self.scope.registers[fill.array]} = {value}")
             return
-        place, count = self.part(fill.array)
+        bound = [storage.bound[axis] for axis in storage.axes]
+        place = self.scope.places[fill.array]
+        shape = [self.scope.extent(e) for e in storage.shape]
+        if not any(bound):
+            self._fill_all(place, product(shape), value)
+            return
+        flat = ""
+        with ExitStack() as loops:
+            for loop, extent in zip(bound, shape, strict=True):
+                if loop is None:
+                    k = self.code.fresh("k")
+                    loops.enter_context(
+                        self.code.block(f"for {k} in range({self.code.extent(extent)}):")
+                    )
+                else:
+                    k = self.scope.loops[loop.variable]
+                flat = self._further(flat, extent, k)
+            self.code.add(f"{place.at(flat)} = {value}")
+
+    def _fill_all(self, place: Place, count: Extent, value: str) -> None:
         if count == 1:
             self.once(f"{place.at('0')} = {value}")
             return
@@ -190,23 +210,6 @@ class Threads:
     def over(self, variable: str, count: Extent):  # noqa: ANN201 - a context
         """Write a loop over the elements of an array."""
         return self.code.block(f"for {variable} in range({self.code.extent(count)}):")
-
-    def part(self, array: str) -> tuple[Place, Extent]:
-        """Give the part of an array that the loops around fix, whose axes are the first ones."""
-        storage = self.plan.storage[array]
-        place = self.scope.places[array]
-        flat, count, is_leading = "", 1, True
-        for axis, extent in zip(storage.axes, storage.shape, strict=True):
-            loop = storage.bound[axis]
-            if loop is None:
-                is_leading = False
-                count = count * self.scope.extent(extent)
-            else:
-                assert is_leading, array
-                flat = self._further(flat, self.scope.extent(extent), self.scope.loops[loop.variable])
-        if flat and count != 1:
-            flat = f"({flat})*{self.code.extent(count)}"
-        return place.moved(flat or "0"), count
 
     def store(self, store: Store) -> None:
         """Write a register to memory."""

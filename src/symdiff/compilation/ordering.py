@@ -90,13 +90,17 @@ def element_loops(equation: Equation) -> list[int]:
     found = [k for i in equation.target if isinstance(i, Affine) for k, _ in i.terms]
     if found:
         return list(dict.fromkeys(found))
-    known = [e for e in equation.extents if isinstance(e, int)]
-    longest = max(known, default=0)
-    return sorted(loop_order(equation), key=lambda k: equation.extents[k] in known and equation.extents[k] != longest)
+    longest = max((e for e in equation.extents if isinstance(e, int)), default=0)
+
+    def is_short(k: int) -> bool:
+        extent = equation.extents[k]
+        return isinstance(extent, int) and extent < longest
+
+    return sorted(loop_order(equation), key=is_short)
 
 
 def element_order(equation: Equation) -> list[int]:
-    """Order the loops of an equation so that each element is computed for itself: sums innermost."""
+    """Order the loops of an equation so that each element is for itself: sums innermost."""
     outer = element_loops(equation)
     return outer + [k for k in loop_order(equation) if k not in outer]
 

@@ -12,8 +12,9 @@ import numpy as np
 from symdiff.collector import collection_paused
 from symdiff.compilation.cpu.kernel import Call, Given, Kernel
 from symdiff.compilation.cpu.tiers import Tiered, start_program
-from symdiff.compilation.cuda.arrays import is_on_device, prepared_on_device
+from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.kernel import CudaKernel
+from symdiff.compilation.cuda.memory import prepared as prepared_on_device
 from symdiff.compilation.cuda.module import cuda_source
 from symdiff.compilation.source import to_source
 from symdiff.errors import DeviceError, ShapeError, UnsupportedOperationError, at_user_line
@@ -295,8 +296,8 @@ class Function:
             if self.target == "cpu":
                 raise DeviceError(
                     at_user_line(
-                        f"{self.__name__}: an argument lies on a GPU, but the target is 'cpu'; copy "
-                        "it to the host, or leave target='auto'"
+                        f"{self.__name__}: an argument lies on a GPU, but the target is 'cpu'; "
+                        "copy it to the host, or leave target='auto'"
                     )
                 )
             target = "cuda"

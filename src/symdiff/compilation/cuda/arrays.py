@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["dtype_of", "is_on_device", "prepared_on_device"]
+__all__ = ["dtype_of", "is_on_device"]
 
 
 def is_on_device(x: Any) -> bool:
@@ -29,10 +29,3 @@ def dtype_of(x: Any) -> np.dtype:
     """Give the dtype of an array on a GPU."""
     interface = getattr(x, "__cuda_array_interface__", None)
     return np.dtype(x.dtype if interface is None else interface["typestr"])
-
-
-def prepared_on_device(x: Any, dtype: np.dtype) -> Any:
-    """Give a contiguous array of a dtype on the device: the array itself wherever that is one."""
-    from symdiff.compilation.cuda import memory  # noqa: PLC0415 - which needs CUDA
-
-    return memory.prepared(x, dtype)

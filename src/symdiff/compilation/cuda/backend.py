@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import linecache
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -15,11 +19,23 @@ import numpy as np
 from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.code import THREADS
 from symdiff.compilation.cuda.module import Module
-from symdiff.errors import DeviceError
+from symdiff.errors import DeviceError, at_user_line
 
-__all__ = ["Cubin", "compiled", "cubin", "cuda", "is_simulated", "require_device", "threads"]
+__all__ = [
+    "Cubin",
+    "compiled",
+    "cubin",
+    "cuda",
+    "is_simulated",
+    "most_blocks",
+    "python_function",
+    "quiet",
+    "require_device",
+    "threads",
+]
 
 HINT = "pip install 'symdiff-jit[cuda]'"
+_NEEDS = "target 'cuda' needs numba-cuda, which is not there"
 
 
 @cache
@@ -32,13 +48,11 @@ def cuda() -> Any:
         It is not installed, or does not work with what is.
     """
     if not hasattr(np, "row_stack"):  # gone in NumPy 2.5, wanted by numba-cuda 0.30
-        np.row_stack = np.vstack  # type: ignore[attr-defined]
+        setattr(np, "row_stack", np.vstack)  # noqa: B010 - which types do not know
     try:
         from numba import cuda  # noqa: PLC0415
     except Exception as error:
-        raise DeviceError(
-            f"target 'cuda' needs numba-cuda, which cannot be imported ({error}): {HINT}"
-        ) from error
+        raise DeviceError(at_user_line(f"{_NEEDS} ({error}): {HINT}")) from error
     return cuda
 
 
@@ -47,7 +61,7 @@ def is_simulated() -> bool:
     cuda()
     from numba.core import config  # noqa: PLC0415
 
-    return bool(config.ENABLE_CUDASIM)
+    return bool(getattr(config, "ENABLE_CUDASIM", False))
 
 
 def require_device() -> None:
@@ -58,14 +72,18 @@ def require_device() -> None:
     DeviceError
         There is none, or no driver.
     """
-    if not is_simulated() and not cuda().is_available():
+    if is_simulated():
+        return
+    if find_spec("numba_cuda") is None:
+        raise DeviceError(at_user_line(f"{_NEEDS}: {HINT}, or use target='cpu'"))
+    if not cuda().is_available():
         raise DeviceError(
-            "target 'cuda': there is no NVIDIA GPU, or no driver for it; use target='cpu'"
+            at_user_line("target 'cuda': there is no NVIDIA GPU with a driver; use target='cpu'")
         )
 
 
 @contextmanager
-def quiet():  # noqa: ANN201 - a context
+def quiet() -> Iterator[None]:
     """Let the simulator divide by zero as a GPU does: without a word."""
     if not is_simulated():
         yield
@@ -88,21 +106,16 @@ def threads() -> int:
 
 def compiled(module: Module) -> Any:
     """Give the kernel of a module, which is compiled for the device when it is first launched."""
-    return cuda().jit(_function(module))
+    return cuda().jit(python_function(module, cuda(), threads()))
 
 
-def _function(module: Module) -> Callable[..., None]:
+def python_function(module: Module, cuda: Any, n_threads: int) -> Callable[..., None]:
+    """Make the Python function of a module's source, for something that behaves like numba.cuda."""
     filename = f"<symdiff {module.name} for CUDA {id(module):x}>"
-    linecache.cache[filename] = (
-        len(module.text),
-        None,
-        module.text.splitlines(keepends=True),
-        filename,
-    )
-    namespace: dict[str, Any] = {"cuda": cuda(), THREADS: threads()}
-    for name in module.needed:
-        if name != THREADS:
-            namespace[name] = _named(name)
+    lines = module.text.splitlines(keepends=True)
+    linecache.cache[filename] = (len(module.text), None, lines, filename)
+    namespace: dict[str, Any] = {"cuda": cuda, THREADS: n_threads}
+    namespace.update((name, _named(name)) for name in module.needed if name != THREADS)
     exec(compile(module.text, filename, "exec"), namespace)  # noqa: S102 - of names made here
     return namespace[module.name]
 
@@ -186,23 +199,21 @@ class Cubin(NamedTuple):
 
 def cubin(module: Module, capability: tuple[int, int] = (9, 0)) -> Cubin:
     """Compile a module for a compute capability, without a GPU."""
-    import re  # noqa: PLC0415
-
-    from cuda.core import Linker, LinkerOptions, ObjectCode  # noqa: PLC0415
-
+    core: Any = import_module("cuda.core")
     numba_cuda = cuda()
     options = {"device": False, "abi": "numba", "cc": capability}
-    function, signature = _function(module), _signature(module)
+    function = python_function(module, numba_cuda, threads())
+    signature = _signature(module)
     with _capability(capability):
         code, _ = numba_cuda.compile(function, signature, output="ltoir", **options)
         ptx, _ = numba_cuda.compile(function, signature, output="ptx", **options)
-    objects = [ObjectCode.from_ltoir(code)]
+    objects = [core.ObjectCode.from_ltoir(code)]
     if "grid.sync" in module.text:
-        objects.append(ObjectCode.from_library(str(_device_runtime())))
+        objects.append(core.ObjectCode.from_library(str(_device_runtime())))
     arch = f"sm_{capability[0]}{capability[1]}"
-    linker = Linker(
+    linker = core.Linker(
         *objects,
-        options=LinkerOptions(arch=arch, link_time_optimization=True, ptxas_options=["-v"]),
+        options=core.LinkerOptions(arch=arch, link_time_optimization=True, ptxas_options=["-v"]),
     )
     made = linker.link("cubin")
     log = linker.get_info_log()
@@ -241,10 +252,9 @@ def _signature(module: Module) -> tuple[Any, ...]:
 
 
 @contextmanager
-def _capability(capability: tuple[int, int]):  # noqa: ANN202 - a context
+def _capability(capability: tuple[int, int]) -> Iterator[None]:
     """Let device functions be compiled where there is no driver that knows the capability."""
-    from numba.cuda import dispatcher  # noqa: PLC0415
-
+    dispatcher: Any = import_module("numba.cuda.dispatcher")
     before = dispatcher.get_current_device
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)
     try:
@@ -255,11 +265,7 @@ def _capability(capability: tuple[int, int]):  # noqa: ANN202 - a context
 
 def _device_runtime() -> Any:
     """Find the library that barriers of all blocks need."""
-    from pathlib import Path  # noqa: PLC0415
-
-    import nvidia  # noqa: PLC0415
-
-    for folder in nvidia.__path__:
+    for folder in import_module("nvidia").__path__:
         for found in Path(folder).rglob("libcudadevrt.a"):
             return found
     raise DeviceError(f"libcudadevrt.a, of the CUDA runtime, is not there: {HINT}")

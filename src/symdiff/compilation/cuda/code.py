@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -52,7 +52,8 @@ class Place(NamedTuple):
         return Place(self.base, f"{self.offset} + {by}" if self.offset else by)
 
 
-class Workspace(NamedTuple):
+@dataclass(frozen=True)
+class Workspace:
     """Memory that a launch brings: `count` elements, for each thread if so."""
 
     name: str
@@ -191,6 +192,7 @@ class Code:
         return self.boxes[name]
 
     def shared_array(self, dtype: str) -> str:
+        """Name the array, of a number for each thread of a block, that the block shares."""
         if dtype not in self.shared:
             name = self.shared[dtype] = self.fresh("box")
             made = f"cuda.shared.array({self.need(THREADS)}, {self.need(dtype)})"

@@ -4,6 +4,7 @@ They are plain functions of numbers and of flat arrays with a place to begin at;
 by row. What they compute is said by `symdiff.compilation.reference`.
 """
 
+# ruff: noqa: PLR0124 - NaN is what differs from itself, which also simulated numbers do
 from __future__ import annotations
 
 import math
@@ -112,8 +113,8 @@ def shifted_right(a: Any, by: int, width: int) -> Any:
 
 def scaled(x: float, n: int) -> float:
     """Give ``x * 2**n``."""
-    n = 4096 if n > 4096 else n
-    n = -4096 if n < -4096 else n
+    n = min(n, 4096)
+    n = max(n, -4096)
     while n > 1000:
         x = x * 2.0**1000
         n -= 1000
@@ -264,47 +265,59 @@ def lu(out: Any, o: int, a: Any, p: int, n: int) -> int:
     return status
 
 
-def lu_solve(out: Any, o: int, f: Any, p: int, b: Any, q: int, n: int, m: int, transposed: bool) -> int:
+def lu_solve(
+    out: Any, o: int, f: Any, p: int, b: Any, q: int, n: int, m: int, transposed: bool
+) -> int:
     """Solve for each of `m` rows; a zero pivot is a status of 4."""
     status = 0
     for k in range(n):
         if f[p + k * n + k] == 0:
             status = 4
+    for i in range(m * n):
+        out[o + i] = b[q + i]
     for r in range(m):
-        y = o + r * n
-        for i in range(n):
-            out[y + i] = b[q + r * n + i]
         if transposed:
-            # a.T x = b, where f holds a.T = P L U.
-            for k in range(n):
-                s = int(f[p + n * n + k])
-                t = out[y + k]
-                out[y + k] = out[y + s]
-                out[y + s] = t
-            for k in range(n):
-                for i in range(k + 1, n):
-                    out[y + i] = out[y + i] - f[p + k * n + i] * out[y + k]
-            for d in range(n):
-                k = n - 1 - d
-                out[y + k] = out[y + k] / f[p + k * n + k]
-                for i in range(k):
-                    out[y + i] = out[y + i] - f[p + k * n + i] * out[y + k]
+            solve_lu(out, o + r * n, f, p, n)
         else:
-            for k in range(n):
-                for i in range(k):
-                    out[y + k] = out[y + k] - f[p + k * n + i] * out[y + i]
-                out[y + k] = out[y + k] / f[p + k * n + k]
-            for d in range(n):
-                k = n - 1 - d
-                for i in range(k + 1, n):
-                    out[y + k] = out[y + k] - f[p + k * n + i] * out[y + i]
-            for d in range(n):
-                k = n - 1 - d
-                s = int(f[p + n * n + k])
-                t = out[y + k]
-                out[y + k] = out[y + s]
-                out[y + s] = t
+            solve_transposed_lu(out, o + r * n, f, p, n)
     return status
+
+
+def solve_lu(y: Any, o: int, f: Any, p: int, n: int) -> int:
+    """Solve with ``P L U``, in place; column k of L and U lies in row k."""
+    for k in range(n):
+        s = int(f[p + n * n + k])
+        t = y[o + k]
+        y[o + k] = y[o + s]
+        y[o + s] = t
+    for k in range(n):
+        for i in range(k + 1, n):
+            y[o + i] = y[o + i] - f[p + k * n + i] * y[o + k]
+    for d in range(n):
+        k = n - 1 - d
+        y[o + k] = y[o + k] / f[p + k * n + k]
+        for i in range(k):
+            y[o + i] = y[o + i] - f[p + k * n + i] * y[o + k]
+    return 0
+
+
+def solve_transposed_lu(y: Any, o: int, f: Any, p: int, n: int) -> int:
+    """Solve with the transpose of ``P L U``, in place."""
+    for k in range(n):
+        for i in range(k):
+            y[o + k] = y[o + k] - f[p + k * n + i] * y[o + i]
+        y[o + k] = y[o + k] / f[p + k * n + k]
+    for d in range(n):
+        k = n - 1 - d
+        for i in range(k + 1, n):
+            y[o + k] = y[o + k] - f[p + k * n + i] * y[o + i]
+    for d in range(n):
+        k = n - 1 - d
+        s = int(f[p + n * n + k])
+        t = y[o + k]
+        y[o + k] = y[o + s]
+        y[o + s] = t
+    return 0
 
 
 def lu_sign(f: Any, p: int, n: int) -> int:
@@ -368,9 +381,10 @@ FUNCTIONS = {
         *(maximum, minimum, greater_number, lesser_number, integer_floor_divide),
         *(integer_remainder, integer_fmod, integer_power, gcd, lcm, bit_count),
         *(shifted_left, shifted_right, scaled, digamma, hurwitz_zeta, polygamma),
+        *(solve_lu, solve_transposed_lu),
     )
 }
-"""Functions of numbers."""
+"""Functions of numbers, and parts of others."""
 BLOCKS = {
     f.__name__: f
     for f in (

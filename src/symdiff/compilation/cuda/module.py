@@ -10,8 +10,8 @@ import numpy as np
 from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place, Workspace
 from symdiff.compilation.cuda.operations import RESERVED
+from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.teams import Team
-from symdiff.compilation.cuda.threads import Scope
 from symdiff.compilation.nests import Schedule
 from symdiff.compilation.ordering import rows_of
 from symdiff.compilation.schedule import schedule
@@ -87,7 +87,18 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
 
     outer = schedule(program, rows=rows_of(program)) if by_row else plan(program)
     program = outer.program
-    taken = {*keyword.kwlist, *RESERVED, "cuda", "me", "team", "grid", "status", "range", "wanted", THREADS}
+    taken = {
+        *keyword.kwlist,
+        *RESERVED,
+        "cuda",
+        "me",
+        "team",
+        "grid",
+        "status",
+        "range",
+        "wanted",
+        THREADS,
+    }
     name = fresh_name(program.name if program.name.isidentifier() else "f", taken)
     taken.add(name)
     sizes: dict[str, str] = {BLOCKS: "cuda.gridDim.x"}

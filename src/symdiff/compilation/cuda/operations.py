@@ -4,6 +4,7 @@ Functions of the mathematical library are libdevice's, under their names in C: `
 ``float64``, ``expf`` of a ``float32``.
 """
 
+# ruff: noqa: ARG001 - rows of a table have the same parameters
 from __future__ import annotations
 
 import numpy as np
@@ -299,7 +300,11 @@ STEPS["floor_divide"] = _by_kind(STEPS["floor_divide"], _helper("integer_floor_d
 
 RESERVED = frozenset(
     [
-        *(name + end for name in (*_LIBRARY, *_ROUNDING, "tgamma", "fabs", "fmod", "pow") for end in ("", "f")),
+        *(
+            name + end
+            for name in (*_LIBRARY, *_ROUNDING, "tgamma", "fabs", "fmod", "pow")
+            for end in ("", "f")
+        ),
         *("signbitd", "signbitf", "frexp", "nan", "inf"),
         *(scalar_name(d) for d in DTYPES),
         *library.FUNCTIONS,

@@ -8,15 +8,16 @@ what others have written, all wait for each other: `Team.wait`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
 from symdiff.compilation.cuda.code import Code, Place
-from symdiff.compilation.cuda.sums import Sum
 from symdiff.compilation.cuda.parallel import Division, divided
-from symdiff.compilation.cuda.threads import Scope, Threads
+from symdiff.compilation.cuda.reading import Scope
+from symdiff.compilation.cuda.sums import Sum
+from symdiff.compilation.cuda.threads import Results, Threads
 from symdiff.compilation.cuda.values import Value
 from symdiff.compilation.nests import Fill, Loop, Node, Schedule, Statement, Storage, Store, walk
 from symdiff.program.blocks import Block
@@ -49,14 +50,17 @@ class Team(Threads):
     # memory
 
     def is_own(self, name: str, storage: Storage) -> bool:
+        """Whether an array is a part of each iteration, so that each thread has its own."""
         return len(storage.axes) < len(self.scope.program.types[name].shape)
 
     def carried_memory(self, name: str, dtype: str, count: Extent) -> Place:
+        """Make room for an array that is carried, one for all threads."""
         return self.code.memory(name, dtype, count, is_per_thread=False)
 
     # nodes
 
     def node(self, node: Node, group: Sequence[Statement]) -> None:
+        """Write one node, after waiting for what it needs."""
         if group:
             self.nested(group)
             return
@@ -110,23 +114,27 @@ class Team(Threads):
         self.code.read.clear()
 
     @contextmanager
-    def first(self):  # noqa: ANN201 - a context
+    def first(self) -> Iterator[None]:
         """Write what the first thread alone does."""
         with self.code.block("if me == 0:"):
             yield
 
     def once(self, line: str) -> None:
+        """Write what the first thread does."""
         with self.first():
             self.code.add(line)
 
-    def over(self, variable: str, count: Extent):  # noqa: ANN201 - a context
+    def over(self, variable: str, count: Extent) -> AbstractContextManager[None]:
+        """Divide a loop over the elements of an array among the threads."""
         return self.code.block(f"for {variable} in range(me, {self.code.extent(count)}, team):")
 
     def put_number(self, target: Place, flat: str, text: str) -> None:
+        """Let the first thread set an element when all have copied the others."""
         self.await_all(Access(frozenset(), frozenset([target.base]) - self.code.fixed))
         self.once(f"{target.at(flat)} = {text}")
 
     def copy(self, target: Place, source: Place, count: Extent) -> None:
+        """Copy elements, divided among the threads."""
         bases = [frozenset([p.base]) - self.code.fixed for p in (source, target)]
         self.await_all(Access(*bases))
         super().copy(target, source, count)
@@ -225,13 +233,16 @@ class Team(Threads):
     # loops and branches
 
     def inner_plan(self, program: Program) -> Schedule:
+        """Schedule a Program inside, which all threads run too."""
         return self.code.plan(program)
 
     def nested(self, group: Sequence[Statement]) -> None:
+        """Write a loop or a branch that all threads go through in step."""
         self.wait_if_busy()
         super().nested(group)
 
     def finish_result(self, statement: Statement, value: Value) -> None:
+        """Put a number to where its equation wants it: memory is the first thread's."""
         if self._is_number(statement):
             self.finish(statement, value)
             return
@@ -248,15 +259,18 @@ class Team(Threads):
         if self.code.written or self.code.read:
             self.wait()
 
-    def carry(self, loop: LoopBlock, carried) -> None:  # noqa: ANN001
+    def carry(self, loop: LoopBlock, carried: Sequence[Value | Place]) -> None:
+        """Hand on what a step has computed; the next step begins when that is done."""
         super().carry(loop, carried)
         self.wait_if_busy()
 
-    def give(self, numbers, results) -> None:  # noqa: ANN001
+    def give(self, numbers: Sequence[int], results: Results) -> None:
+        """Run a Program; what comes after it begins when that is done."""
         super().give(numbers, results)
         self.wait_if_busy()
 
     def copy_output(self, name: str, to: Place) -> None:
+        """Copy an output to where it is wanted."""
         if not self.scope.shape(name):
             self.await_all(Access(frozenset(), frozenset([to.base])))
             with self.first():

@@ -1,478 +1,27 @@
-"""What one thread does, as source: the nodes of a schedule one after the other."""
+"""Loops of steps, branches, and Programs of a computed size, as one thread runs them, as source."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
-from symdiff.compilation.cuda.code import Code, Place
-from symdiff.compilation.cuda.library import BLOCKS
-from symdiff.compilation.cuda.operations import COMBINE, STEPS, promote, start_value
-from symdiff.compilation.cuda.values import Value, constant, convert, kept
-from symdiff.compilation.nests import (
-    Fill,
-    Loop,
-    Node,
-    Schedule,
-    Statement,
-    Storage,
-    Store,
-    group_of,
-)
+from symdiff.compilation.cuda.code import Place
+from symdiff.compilation.cuda.reading import Scope
+from symdiff.compilation.cuda.statements import Statements
+from symdiff.compilation.cuda.values import Value, convert, kept
+from symdiff.compilation.nests import Schedule, Statement
 from symdiff.compilation.schedule import schedule
-from symdiff.compilation.status import INDEX
-from symdiff.errors import UnsupportedOperationError
-from symdiff.program.affine import Affine
 from symdiff.program.blocks import Block
-from symdiff.program.equations import Equation, Index, IndexValue, Literal, Operand, Read, Whole
+from symdiff.program.equations import Operand, Read
 from symdiff.program.nested import Branch, Nested, Run, nested_of, result_number
 from symdiff.program.nested import Loop as LoopBlock
 from symdiff.program.program import Program
-from symdiff.program.sizes import Extent, product, put_sizes, symbol
+from symdiff.program.sizes import Extent, product, symbol
 
-__all__ = ["Scope", "Threads"]
-
-
-@dataclass
-class Scope:
-    """What the names of a Program are in the kernel.
-
-    Attributes
-    ----------
-    places : dict
-        Where arrays lie that are in memory.
-    registers : dict
-        The variables of numbers, and of elements that are being computed.
-    sizes : mapping
-        What the Program's sizes are in those of the kernel.
-    loops : dict
-        The variables of loops, by their numbers.
-    """
-
-    plan: Schedule
-    sizes: Mapping[str, Extent]
-    places: dict[str, Place] = field(default_factory=dict)
-    registers: dict[str, str] = field(default_factory=dict)
-    loops: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def program(self) -> Program:
-        """The Program, as it is scheduled."""
-        return self.plan.program
-
-    def extent(self, extent: Extent) -> Extent:
-        """Say a size in those of the kernel."""
-        return put_sizes(extent, self.sizes)
-
-    def shape(self, array: str) -> tuple[Extent, ...]:
-        """Give the shape of an array, in the kernel's sizes."""
-        return tuple([self.extent(e) for e in self.program.types[array].shape])
-
-    def dtype(self, array: str) -> str:
-        """Give the dtype of an array."""
-        return self.program.types[array].dtype
+__all__ = ["Results", "Threads"]
 
 
-class Threads:
-    """Writes the statements of a Program for one thread."""
-
-    def __init__(self, code: Code, scope: Scope) -> None:
-        self.code = code
-        self.scope = scope
-        self.plan = scope.plan
-
-    # memory
-
-    def make_room(self) -> None:
-        """Give a place or a variable to every array that is computed and has none."""
-        for name, storage in self.plan.storage.items():
-            if storage.kind in ("input", "constant"):
-                continue
-            if storage.has_register or storage.kind == "register":
-                self.scope.registers.setdefault(name, self.code.fresh(name))
-            if name in self.scope.places or name in self.plan.in_place:
-                continue
-            if storage.kind == "scratch" or (storage.kind == "output" and storage.shape):
-                self.scope.places[name] = self._room(name, storage)
-        for old, end in self.plan.in_place.items():
-            if end in self.scope.places:
-                self.scope.places[old] = self.scope.places[end]
-
-    def _room(self, name: str, storage: Storage) -> Place:
-        count = product(self.scope.extent(e) for e in storage.shape)
-        is_own = self.is_own(name, storage)
-        return self.code.memory(name, storage.dtype, count, is_per_thread=is_own)
-
-    def is_own(self, name: str, storage: Storage) -> bool:
-        """Whether each thread has an array for itself."""
-        del name, storage
-        return True
-
-    # nodes
-
-    def nodes(self, nodes: Sequence[Node]) -> None:
-        """Write nodes, in order."""
-        done: set[int] = set()
-        for node in nodes:
-            if id(node) in done:
-                continue
-            group = self.group(nodes, node)
-            done.update(id(n) for n in group)
-            self.node(node, group)
-
-    def group(self, nodes: Sequence[Node], node: Node) -> list[Statement]:
-        """Give the statements that are results of the same loop or branch as a node."""
-        if isinstance(node, Statement) and nested_of(node.equation.pattern) is not None:
-            return group_of(nodes, node)
-        return []
-
-    def node(self, node: Node, group: Sequence[Statement]) -> None:
-        """Write one node; `group` is the loop or branch that it is a result of."""
-        if group:
-            self.nested(group)
-        elif isinstance(node, Loop):
-            name = self.scope.loops[node.variable] = self.code.fresh("i")
-            extent = self.code.extent(self.scope.extent(node.extent))
-            with self.code.block(f"for {name} in range({extent}):"):
-                self.nodes(node.body)
-        elif isinstance(node, Statement):
-            self.statement(node)
-        elif isinstance(node, Fill):
-            self.fill(node)
-        else:
-            assert isinstance(node, Store)
-            self.store(node)
-
-    def statement(self, statement: Statement) -> None:
-        """Write one equation."""
-        equation = statement.equation
-        if isinstance(equation.pattern, Block):
-            value = self.block(statement, equation.pattern)
-        else:
-            value = self.value(statement)
-        if value is not None:
-            self.finish(statement, value)
-
-    def finish(self, statement: Statement, value: Value) -> None:
-        """Put a value to where its equation wants it."""
-        equation = statement.equation
-        storage = self.plan.storage[equation.array]
-        value = convert(self.code, value, storage.dtype)
-        if storage.has_register or storage.kind == "register":
-            target = self.scope.registers[equation.array]
-        else:
-            target = self.element(equation.array, equation.target, statement)
-        if not statement.is_first and equation.operator != "=":
-            old = Value(target, storage.dtype)
-            step = STEPS[COMBINE[equation.operator]]
-            value = step(self.code, storage.dtype, [old, value])
-        self.code.add(f"{target} = {value.text}")
-
-    def finish_result(self, statement: Statement, value: Value) -> None:
-        """Put a number that a loop or branch has given to where its equation wants it."""
-        self.finish(statement, value)
-
-    def fill(self, fill: Fill) -> None:
-        """Start an array."""
-        storage = self.plan.storage[fill.array]
-        value = start_value(self.code, fill.operator, storage.dtype).text
-        if storage.has_register or storage.kind == "register":
-            self.code.add(f"{self.scope.registers[fill.array]} = {value}")
-            return
-        bound = [storage.bound[axis] for axis in storage.axes]
-        place = self.scope.places[fill.array]
-        shape = [self.scope.extent(e) for e in storage.shape]
-        if not any(bound):
-            self._fill_all(place, product(shape), value)
-            return
-        flat = ""
-        with ExitStack() as loops:
-            for loop, extent in zip(bound, shape, strict=True):
-                if loop is None:
-                    k = self.code.fresh("k")
-                    loops.enter_context(
-                        self.code.block(f"for {k} in range({self.code.extent(extent)}):")
-                    )
-                else:
-                    k = self.scope.loops[loop.variable]
-                flat = self._further(flat, extent, k)
-            self.code.add(f"{place.at(flat)} = {value}")
-
-    def _fill_all(self, place: Place, count: Extent, value: str) -> None:
-        if count == 1:
-            self.once(f"{place.at('0')} = {value}")
-            return
-        k = self.code.fresh("k")
-        with self.over(k, count):
-            self.code.add(f"{place.at(k)} = {value}")
-
-    def over(self, variable: str, count: Extent):  # noqa: ANN201 - a context
-        """Write a loop over the elements of an array."""
-        return self.code.block(f"for {variable} in range({self.code.extent(count)}):")
-
-    def store(self, store: Store) -> None:
-        """Write a register to memory."""
-        storage = self.plan.storage[store.array]
-        if store.array not in self.scope.places:
-            return
-        flat = ""
-        for axis, extent in zip(storage.axes, storage.shape, strict=True):
-            loop = storage.bound[axis]
-            assert loop is not None
-            flat = self._further(flat, self.scope.extent(extent), self.scope.loops[loop.variable])
-        element = self.scope.places[store.array].at(flat or "0")
-        self.code.add(f"{element} = {self.scope.registers[store.array]}")
-
-    # values
-
-    def value(self, statement: Statement) -> Value:
-        """Write the expression of a pattern."""
-        equation = statement.equation
-        assert not isinstance(equation.pattern, Block)
-        dtype = self.plan.storage[equation.array].dtype
-        steps = equation.pattern.steps
-        uses: dict[int, int] = {}
-        for step in steps:
-            for a in step.arguments:
-                uses[a] = uses.get(a, 0) + 1
-        values: list[Value] = []
-        for number, operand in enumerate(equation.operands):
-            value = self.operand(operand, statement)
-            values.append(kept(self.code, value) if uses.get(number, 0) > 1 else value)
-        for step in steps:
-            if step.name == "literal":
-                values.append(self._literal(step.literal, dtype))
-                continue
-            arguments = [values[a] for a in step.arguments]
-            compute = dtype
-            if dtype == "bool" and any(a.dtype != "bool" for a in arguments):
-                compute = promote(*[a.dtype for a in arguments])
-            row = STEPS.get(step.name)
-            if row is None:
-                raise UnsupportedOperationError(
-                    _missing(step.name, equation)
-                )
-            value = row(self.code, compute, arguments)
-            values.append(kept(self.code, value) if uses.get(len(values), 0) > 1 else value)
-        return values[-1] if steps else values[0]
-
-    def _literal(self, value: float | bool, dtype: str) -> Value:
-        if isinstance(value, bool):
-            return constant(self.code, value, "bool")
-        if dtype == "bool":
-            return constant(self.code, value, "int64" if isinstance(value, int) else "float64")
-        return constant(self.code, value, dtype)
-
-    def operand(self, operand: Operand, statement: Statement) -> Value:
-        """Write an operand."""
-        if isinstance(operand, Literal):
-            return constant(self.code, operand.value, operand.dtype)
-        if isinstance(operand, IndexValue):
-            return Value(self.index(operand.value, statement), "int64")
-        dtype = self.scope.dtype(operand.array)
-        if self._is_in_register(operand, statement):
-            return Value(self.scope.registers[operand.array], dtype)
-        return Value(self.element(operand.array, operand.indices, statement), dtype)
-
-    def _is_in_register(self, read: Read, statement: Statement) -> bool:
-        """Whether a read is of the element that is being computed in this iteration."""
-        storage = self.plan.storage[read.array]
-        if storage.kind in ("input", "constant"):
-            return read.array in self.scope.registers
-        if not (storage.has_register or storage.kind == "register"):
-            return False
-        if statement.path[: len(storage.level)] != storage.level:
-            return False
-        return all(
-            isinstance(i, Affine) and i.single is not None and statement.loops[i.single] is loop
-            for i, loop in zip(read.indices, storage.bound, strict=True)
-        )
-
-    # places
-
-    def element(self, array: str, indices: Sequence[Index], statement: Statement) -> str:
-        """Write an element in memory."""
-        flat = self.flat(array, indices, statement)
-        return self.scope.places[array].at(flat)
-
-    def flat(self, array: str, indices: Sequence[Index], statement: Statement) -> str:
-        """Write where in an array an element lies, or what is taken whole begins."""
-        storage = self.plan.storage[array]
-        shape = self.scope.shape(array)
-        flat = ""
-        whole: Extent = 1
-        for axis in storage.axes:
-            if isinstance(indices[axis], Whole):
-                whole = whole * shape[axis]
-            else:
-                position = self.position(indices[axis], array, shape[axis], statement)
-                flat = self._further(flat, shape[axis], position)
-        if flat not in ("", "0") and whole != 1:
-            flat = f"({flat})*{self.code.extent(whole)}" if " " in flat else f"{flat}*{self.code.extent(whole)}"
-        return flat or "0"
-
-    def _further(self, flat: str, extent: Extent, position: str) -> str:
-        if flat in ("", "0"):
-            return position
-        inner = f"({flat})" if " " in flat else flat
-        return f"{inner}*{self.code.extent(extent)} + {position}"
-
-    def position(self, index: Index, array: str, extent: Extent, statement: Statement) -> str:
-        """Write a place on an axis; one that was computed is kept within the axis."""
-        if isinstance(index, Affine):
-            text = self.index(index, statement)
-            return f"({text})" if " " in text else text
-        assert isinstance(index, Read)
-        value = convert(self.code, self.operand(index, statement), "int64")
-        if index.array in self.scope.program.constants:
-            return value.text  # which tracing has checked
-        place = self.code.hold(value).text
-        limit = self.code.extent(extent)
-        with self.code.block(f"if {place} < 0 or {place} >= {limit}:"):
-            self.note(INDEX)
-            self.code.add(f"{place} = 0")
-        return place
-
-    def note(self, bit: int) -> None:
-        """Say that something went wrong."""
-        self.code.add(f"status[{bit.bit_length() - 1}] = 1")
-
-    def index(self, index: Affine, statement: Statement) -> str:
-        """Write an index expression."""
-        parts: list[str] = []
-        for k, coefficient in index.terms:
-            term = self.scope.loops[statement.loops[k].variable]
-            scale = self.code.extent(self.scope.extent(coefficient))
-            parts.append(term if scale == "1" else f"{scale}*{term}")
-        offset = self.scope.extent(index.offset)
-        if offset != 0 or not parts:
-            parts.append(self.code.extent(offset))
-        return " + ".join(parts)
-
-    # blocks
-
-    def block(self, statement: Statement, block: Block) -> Value | None:
-        """Call the function of a block; give its result where that is a number."""
-        equation = statement.equation
-        if block.name == "put":
-            self._put(statement, block)
-            return None
-        if block.name == "product":
-            self.product(statement, block)
-            return None
-        if block.name not in BLOCKS:
-            raise UnsupportedOperationError(
-                _missing(block.label, equation)
-            )
-        arguments: list[str] = []
-        sizes: list[Extent] = []
-        for operand, rank in zip(equation.operands, block.ranks, strict=True):
-            if rank:
-                assert isinstance(operand, Read)
-                shape = self.scope.shape(operand.array)
-                arguments += self.begin(operand, statement)
-                sizes += shape[len(shape) - rank :]
-            else:
-                arguments.append(self.operand(operand, statement).text)
-        arguments += [self.code.extent(e) for e in _sizes_of(block, sizes)]
-        arguments += [str(flag in block.attributes) for flag in _FLAGS.get(block.name, ())]
-        called = self.code.need(block.name)
-        if not block.rank:
-            dtype = self.scope.dtype(equation.array)
-            text = f"{called}({', '.join(arguments)})"
-            return convert(self.code, Value(text, "int64"), dtype)
-        target = self.begin(Read(equation.array, equation.target), statement)
-        status = self.code.fresh("failed")
-        self.code.add(f"{status} = {called}({', '.join([*target, *arguments])})")
-        if block.name in _FAILING:
-            bit = _FAILING[block.name]
-            with self.code.block(f"if {status} != 0:"):
-                self.note(bit)
-        return None
-
-    def begin(self, read: Read, statement: Statement) -> list[str]:
-        """Write an array, and where in it what is taken whole begins."""
-        place = self.view(read, statement)
-        return [place.base, place.offset or "0"]
-
-    def view(self, read: Read, statement: Statement) -> Place:
-        """Find what is taken whole of an array."""
-        place = self.scope.places[read.array]
-        return place.moved(self.flat(read.array, read.indices, statement))
-
-    def _put(self, statement: Statement, block: Block) -> None:
-        """Copy an array and set a part, or set it where the array is already."""
-        equation = statement.equation
-        old, value, *places = equation.operands
-        assert isinstance(old, Read)
-        shape = self.scope.shape(equation.array)
-        rank, n_places = block.attributes
-        target = self.view(Read(equation.array, equation.target), statement)
-        source = self.view(old, statement)
-        axes = shape[len(shape) - rank :]
-        if source != target:
-            self.copy(target, source, product(axes))
-        flat = ""
-        for place, extent in zip(places, axes, strict=False):
-            assert isinstance(place, Read)
-            position = self.position(place, equation.array, extent, statement)
-            flat = self._further(flat, extent, position)
-        count = product(axes[n_places:])
-        if not block.ranks[1]:
-            text = convert(
-                self.code, self.operand(value, statement), self.scope.dtype(equation.array)
-            ).text
-            self.put_number(target, flat, text)
-            return
-        assert isinstance(value, Read)
-        inner = f"({flat})*{self.code.extent(count)}" if count != 1 else flat
-        self.copy(target.moved(inner), self.view(value, statement), count)
-
-    def put_number(self, target: Place, flat: str, text: str) -> None:
-        """Set an element of an array that has just been copied."""
-        self.code.add(f"{target.at(flat)} = {text}")
-
-    def once(self, line: str) -> None:
-        """Write what is done once."""
-        self.code.add(line)
-
-    def copy(self, target: Place, source: Place, count: Extent) -> None:
-        """Copy elements."""
-        if count == 1:
-            self.once(f"{target.at('0')} = {source.at('0')}")
-            return
-        k = self.code.fresh("k")
-        with self.over(k, count):
-            self.code.add(f"{target.at(k)} = {source.at(k)}")
-
-    def product(self, statement: Statement, block: Block) -> None:
-        """Multiply matrices."""
-        equation = statement.equation
-        a, b = equation.operands
-        assert isinstance(a, Read)
-        assert isinstance(b, Read)
-        left, right = self.scope.shape(a.array)[-2:], self.scope.shape(b.array)[-2:]
-        is_left, is_right = "left" in block.attributes, "right" in block.attributes
-        rows, inner = left[::-1] if is_left else left
-        columns = right[0] if is_right else right[1]
-        x, y = self.view(a, statement), self.view(b, statement)
-        out = self.view(Read(equation.array, equation.target), statement)
-        code = self.code
-        q, i, j, k, total = (code.fresh(n) for n in ("q", "i", "j", "k", "total"))
-        text = {e: code.extent(e) for e in (rows, inner, columns)}
-        dtype = self.scope.dtype(equation.array)
-        with self.over(q, rows * columns):
-            code.add(f"{i} = {q} // {text[columns]}")
-            code.add(f"{j} = {q} - {i}*{text[columns]}")
-            code.add(f"{total} = {constant(code, 0, dtype).text}")
-            with code.block(f"for {k} in range({text[inner]}):"):
-                xs = x.at(f"{k}*{text[rows]} + {i}" if is_left else f"{i}*{text[inner]} + {k}")
-                ys = y.at(f"{j}*{text[inner]} + {k}" if is_right else f"{k}*{text[columns]} + {j}")
-                code.add(f"{total} = {total} + {xs}*{ys}")
-            code.add(f"{out.at(q)} = {total}")
-
-    # loops and branches
+class Threads(Statements):
+    """Writes a Program for one thread."""
 
     def nested(self, group: Sequence[Statement]) -> None:
         """Write a loop or a branch, for all of its results that are wanted."""
@@ -481,7 +30,7 @@ class Threads:
         assert isinstance(block, Block)
         nested = nested_of(block)
         assert nested is not None
-        results = _Results(self, group)
+        results = Results(self, group)
         given = [
             self._given(o, rank, first)
             for o, rank in zip(first.equation.operands, block.ranks, strict=True)
@@ -528,7 +77,7 @@ class Threads:
             else:
                 self.scope.registers[name] = value.text
 
-    def branch(self, branch: Branch, given: Sequence[Value | Place], results: _Results) -> None:
+    def branch(self, branch: Branch, given: Sequence[Value | Place], results: Results) -> None:
         """Write both Programs of a branch, one of which runs."""
         test, *inputs = given
         assert isinstance(test, Value)
@@ -539,7 +88,7 @@ class Threads:
                 inside.take(program.inputs, inputs)
                 inside.give(list(range(len(program.outputs))), results)
 
-    def sized(self, run: Run, given: Sequence[Value | Place], results: _Results) -> None:
+    def sized(self, run: Run, given: Sequence[Value | Place], results: Results) -> None:
         """Run a Program in which a size is a number that has been computed.
 
         Memory is brought for as many as there is room for; how many are needed is noted, and the
@@ -552,7 +101,7 @@ class Threads:
         inside.take(run.program.inputs, given)
         inside.give(list(range(len(run.program.outputs))), results)
 
-    def give(self, numbers: Sequence[int], results: _Results) -> None:
+    def give(self, numbers: Sequence[int], results: Results) -> None:
         """Run the Program, and give its outputs as results."""
         outputs = [self.scope.program.outputs[k] for k in numbers]
         for k, name in zip(numbers, outputs, strict=True):
@@ -568,7 +117,7 @@ class Threads:
         """Write all nodes."""
         self.nodes(self.plan.body)
 
-    def loop(self, loop: LoopBlock, given: Sequence[Value | Place], results: _Results) -> None:
+    def loop(self, loop: LoopBlock, given: Sequence[Value | Place], results: Results) -> None:
         """Write a loop around its step."""
         code = self.code
         step = loop.step
@@ -602,7 +151,9 @@ class Threads:
             if place is not None and name in own_outputs:
                 count = product(inside.scope.shape(name))
                 text = code.extent(count)
-                inside.scope.places[name] = place.moved(number if count == 1 else f"{number}*{text}")
+                inside.scope.places[name] = place.moved(
+                    number if count == 1 else f"{number}*{text}"
+                )
         inside.make_room()
         with code.block(f"while {' and '.join(tests)}:"):
             value = f"{limit} - 1 - {done}" if loop.is_reversed else done
@@ -625,7 +176,7 @@ class Threads:
         self,
         loop: LoopBlock,
         starts: Sequence[Value | Place],
-        results: _Results,
+        results: Results,
         inside: Threads,
     ) -> list[Value | Place]:
         """Give variables and memory to what is carried, and the values of the start."""
@@ -678,11 +229,6 @@ class Threads:
         return Value(self.scope.places[name].at("0"), dtype)
 
 
-def _missing(what: str, equation: Equation) -> str:
-    at = f"\n  at {equation.location[0]}:{equation.location[1]}" if equation.location else ""
-    return f"{what} is not there for target 'cuda'; use target='cpu'{at}"
-
-
 def _single(program: Program) -> set[str]:
     """The outputs that are computed, each for one result alone."""
     names = program.outputs
@@ -690,7 +236,7 @@ def _single(program: Program) -> set[str]:
     return {n for n in names if names.count(n) == 1 and n not in given}
 
 
-class _Results:
+class Results:
     """Where the results of a loop or a branch go."""
 
     def __init__(self, outside: Threads, group: Sequence[Statement]) -> None:
@@ -733,24 +279,3 @@ class _Results:
         for number, statement in self.statements.items():
             if number in self.values:
                 self.outside.finish_result(statement, self.values[number])
-
-
-_FLAGS: dict[str, tuple[str, ...]] = {
-    "searchsorted": ("right",),
-    "cumsum": ("reversed",),
-    "recurrence": ("reversed",),
-    "lu_solve": ("transposed",),
-    "solve_triangular": ("upper", "transposed"),
-}
-"""The attributes that a block's function takes, in order."""
-_FAILING = {"lu_solve": 4, "cholesky": 8, "solve_triangular": 4}
-"""The blocks that may fail, with what that means."""
-
-
-def _sizes_of(block: Block, sizes: Sequence[Extent]) -> list[Extent]:
-    """The sizes that a block's function takes: of the last axis, and of right-hand sides."""
-    if block.name in ("lu_solve", "solve_triangular"):
-        return [sizes[3], sizes[2]]
-    if block.name == "lu_sign":
-        return [sizes[1]]
-    return [sizes[0]]

@@ -98,7 +98,7 @@ def constant(e: Emitter, value: float | bool, dtype: str) -> Value:
     if math.isfinite(number):
         text = repr(number)
     else:
-        text = e.need("nan") if number != number else e.need("inf")
+        text = e.need("nan" if math.isnan(number) else "inf")
         text = f"-{text}" if number < 0 else text
     if dtype == "float64":
         return Value(f"({text})" if text.startswith("-") else text, dtype)
@@ -116,7 +116,9 @@ def convert(e: Emitter, value: Value, dtype: str) -> Value:
 
 def typed(e: Emitter, text: str, dtype: str) -> Value:
     """Keep the dtype of an operation on two values of it."""
-    return Value(f"({text})", dtype) if dtype in _PLAIN else Value(f"{e.need(dtype)}({text})", dtype)
+    return (
+        Value(f"({text})", dtype) if dtype in _PLAIN else Value(f"{e.need(dtype)}({text})", dtype)
+    )
 
 
 def kept(e: Emitter, value: Value) -> Value:

@@ -1,17 +1,8 @@
-"""Tests keep compiled kernels in a directory of their own, and so do processes that they start."""
+"""Without a GPU, kernels for CUDA run in numba's simulator, which has to be chosen before import.
+
+With one, ``NUMBA_ENABLE_CUDASIM=0 python -m pytest -m gpu`` runs what needs it.
+"""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 
-import pytest
-
-_made = tempfile.mkdtemp(prefix="symdiff-tests-")
-os.environ["SYMDIFF_CACHE_DIR"] = _made  # before symdiff is imported, which reads it
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _kernels_of_these_tests() -> Iterator[None]:
-    yield
-    shutil.rmtree(_made, ignore_errors=True)
+os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")

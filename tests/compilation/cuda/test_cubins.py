@@ -1,0 +1,59 @@
+"""Kernels are really compiled for GPUs, without one: their registers, spills and precision.
+
+It needs the packages of the extra ``cuda``, and runs in a process without the simulator.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+REGISTERS = json.loads((Path(__file__).parent / "registers.json").read_text(encoding="utf-8"))
+"""For each case and kind of launch, the registers of a thread on sm_80 and sm_90."""
+
+SCRIPT = """
+import json, sys
+from cuda_cases import CASES
+from symdiff.compilation.cuda.backend import cubin
+from symdiff.compilation.cuda.module import write
+
+for name, (f, args) in CASES.items():
+    for is_grid in (False, True):
+        module = write(f.program(*args), is_grid=is_grid)
+        for capability in ((8, 0), (9, 0)):
+            made = cubin(module, capability)
+            key = f"{name}, {'grid' if is_grid else 'block'}, sm_{capability[0]}{capability[1]}"
+            doubles = made.ptx.count(".f64 ")
+            print(json.dumps([key, made.registers, made.stack, made.spills, doubles]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def made():
+    if find_spec("numba_cuda") is None:
+        pytest.skip("needs the packages of the extra 'cuda'")
+    here = str(Path(__file__).parent)
+    path = os.pathsep.join([here, *sys.path])
+    env = {**os.environ, "NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": path}
+    command = [sys.executable, "-c", SCRIPT]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {key: figures for key, *figures in map(json.loads, done.stdout.splitlines())}
+
+
+def test_registers_and_spills(made):
+    assert made.keys() == REGISTERS.keys()
+    for key, (registers, stack, spills, _) in made.items():
+        assert spills == 0, key
+        assert registers <= 1.1 * REGISTERS[key], key
+        assert stack <= 48 or "steps counted" in key, key  # sine of large numbers takes 40
+
+
+def test_no_double_precision_in_float32(made):
+    found = {key: doubles for key, (_, _, _, doubles) in made.items() if "float32" in key}
+    assert len(found) == 4
+    assert not any(found.values())

@@ -76,17 +76,9 @@ class Builder:
             first = max((self._place_of.get(r.array, -1) for r in equation.reads), default=-1)
             if equation.array in self.changed:  # whose first write takes over what was there
                 first = max(first, self._place_of.get(equation.array, -1))
-            avoided = self._index_places(equation)
-            candidates = [
-                p
-                for p in self._loop_places[-4 * MAX_CANDIDATES :]
-                if p >= first and p not in avoided
-            ]
-            for place, order in itertools.product(candidates[:MAX_CANDIDATES], orders):
+            for place, order in itertools.product(self._candidates(equation, first), orders):
                 node = self.body[place]
                 assert isinstance(node, Loop)
-                if self.by_element and self.n_outer[place] != len(element_loops(equation)):
-                    continue
                 if node.extent == equation.extents[order[0]]:
                     loops: dict[int, Loop] = {}
                     if self._fuse(node, equation, order, 0, loops, (node,)):
@@ -99,6 +91,15 @@ class Builder:
             self._loop_places.append(place)
             self.n_outer[place] = len(element_loops(equation))
         self._note(equation, place)
+
+    def _candidates(self, equation: Equation, first: int) -> list[int]:
+        """The places of the nests that an equation may join."""
+        if self.by_element:
+            n_outer = len(element_loops(equation))
+            return [p for p in self._loop_places if p >= first and self.n_outer[p] == n_outer]
+        avoided = self._index_places(equation)
+        places = self._loop_places[-4 * MAX_CANDIDATES :]
+        return [p for p in places if p >= first and p not in avoided][:MAX_CANDIDATES]
 
     def _orders(self, equation: Equation) -> Sequence[Sequence[int]]:
         if self.by_element:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -83,7 +83,7 @@ class Code:
     constants: dict[str, np.ndarray] = field(default_factory=dict)
     head: list[str] = field(default_factory=list)
     """Lines in front of all others."""
-    plan: Callable[[Program], Schedule] = schedule
+    plan: Callable[[Program, Mapping[str, str] | None], Schedule] = schedule
     """How Programs are scheduled that all threads run together."""
     extents: list[Extent] = field(default_factory=list)
     """The iterations of each nest that is divided."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -82,8 +83,8 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
         Whether there are several blocks, which wait for each other together.
     """
 
-    def plan(inner: Program) -> Schedule:
-        return schedule(inner, by_element=True)
+    def plan(inner: Program, carried: Mapping[str, str] | None = None) -> Schedule:
+        return schedule(inner, carried, by_element=True)
 
     outer = schedule(program, rows=rows_of(program)) if by_row else plan(program)
     program = outer.program

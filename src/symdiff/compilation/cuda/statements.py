@@ -36,6 +36,9 @@ class Statements(Reader):
 
     def make_room(self) -> None:
         """Give a place or a variable to every array that is computed and has none."""
+        for old, end in self.plan.in_place.items():
+            if old in self.scope.places:  # which was carried here
+                self.scope.places[end] = self.scope.places[old]
         for name, storage in self.plan.storage.items():
             if storage.kind in ("input", "constant"):
                 continue

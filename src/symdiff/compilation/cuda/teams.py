@@ -8,7 +8,7 @@ what others have written, all wait for each other: `Team.wait`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import NamedTuple
@@ -232,9 +232,9 @@ class Team(Threads):
 
     # loops and branches
 
-    def inner_plan(self, program: Program) -> Schedule:
+    def inner_plan(self, program: Program, carried: Mapping[str, str] | None) -> Schedule:
         """Schedule a Program inside, which all threads run too."""
-        return self.code.plan(program)
+        return self.code.plan(program, carried)
 
     def nested(self, group: Sequence[Statement]) -> None:
         """Write a loop or a branch that all threads go through in step."""

@@ -11,7 +11,7 @@ from symdiff.compilation.cuda.values import Value, convert, kept
 from symdiff.compilation.nests import Schedule, Statement
 from symdiff.compilation.schedule import schedule
 from symdiff.program.blocks import Block
-from symdiff.program.equations import Operand, Read
+from symdiff.program.equations import Equation, Operand, Read
 from symdiff.program.nested import Branch, Nested, Run, nested_of, result_number
 from symdiff.program.nested import Loop as LoopBlock
 from symdiff.program.program import Program
@@ -51,18 +51,22 @@ class Threads(Statements):
         return self.view(operand, statement)
 
     def inner(
-        self, nested: Nested, program: Program, computed: Mapping[str, Extent] | None = None
+        self,
+        nested: Nested,
+        program: Program,
+        computed: Mapping[str, Extent] | None = None,
+        carried: Mapping[str, str] | None = None,
     ) -> Threads:
-        """Write a Program inside."""
+        """Write a Program inside, with sizes that are computed, and arrays that are carried."""
         sizes = {name: self.scope.extent(extent) for name, extent in nested.sizes}
         sizes.update(computed or {})
-        made = type(self)(self.code, Scope(self.inner_plan(program), sizes))
+        made = type(self)(self.code, Scope(self.inner_plan(program, carried), sizes))
         made.constants()
         return made
 
-    def inner_plan(self, program: Program) -> Schedule:
+    def inner_plan(self, program: Program, carried: Mapping[str, str] | None) -> Schedule:
         """Schedule a Program inside."""
-        return schedule(program)
+        return schedule(program, carried)
 
     def constants(self) -> None:
         """Find the places of the Program's constants."""
@@ -129,7 +133,7 @@ class Threads(Statements):
         elif first:
             assert isinstance(given[0], Value)
             limit = given[0].text
-        inside = self.inner(loop, step)
+        inside = self.inner(loop, step, carried=_set_in_place(loop))
         carried = self._carried(loop, given[cut:], results, inside)
         number = code.fresh("step")
         done = code.fresh("done")
@@ -227,6 +231,22 @@ class Threads(Statements):
         if name in self.scope.registers:
             return Value(self.scope.registers[name], dtype)
         return Value(self.scope.places[name].at("0"), dtype)
+
+
+def _set_in_place(loop: LoopBlock) -> dict[str, str]:
+    """The carried arrays of which a step sets a part, each with what it becomes.
+
+    Others would have to be computed by one thread, were they changed where they are.
+    """
+    writes: dict[str, list[Equation]] = {}
+    for equation in loop.step.equations:
+        writes.setdefault(equation.array, []).append(equation)
+    found: dict[str, str] = {}
+    for old, new in zip(loop.carried, loop.carried_out, strict=True):
+        pattern = writes[new][0].pattern if len(writes.get(new, ())) == 1 else None
+        if isinstance(pattern, Block) and pattern.name == "put":
+            found[old] = new
+    return found
 
 
 def _single(program: Program) -> set[str]:

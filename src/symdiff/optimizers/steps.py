@@ -33,7 +33,11 @@ class Order(NamedTuple):
 
 
 def compiled_steps(
-    loss: Callable[..., Any], optimizer: Any, batch_size: int, shuffle: bool
+    loss: Callable[..., Any],
+    optimizer: Any,
+    batch_size: int,
+    shuffle: bool,
+    target: str = "auto",
 ) -> Function:
     """Give the kernel of some steps, the same one for the same functions.
 
@@ -45,9 +49,9 @@ def compiled_steps(
         before the update, to the front of ``losses``.
     """
     try:
-        return _remembered(loss, optimizer, batch_size, shuffle)
+        return _remembered(target, loss, optimizer, batch_size, shuffle)
     except TypeError:  # one of them cannot be hashed
-        return jit(traced_steps(loss, optimizer, batch_size, shuffle))
+        return _compiled(target, loss, optimizer, batch_size, shuffle)
 
 
 def traced_steps(
@@ -73,7 +77,11 @@ def traced_steps(
     return train_steps
 
 
-_remembered = lru_cache(maxsize=32)(lambda *args: jit(traced_steps(*args)))
+def _compiled(target: str, *args: Any) -> Function:
+    return jit(traced_steps(*args), target=target)
+
+
+_remembered = lru_cache(maxsize=32)(_compiled)
 
 
 def batch_of(step: Any, order: Any, batch_size: int, shuffle: bool) -> Any:

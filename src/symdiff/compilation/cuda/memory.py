@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from symdiff.compilation.cuda.arrays import is_on_device
-from symdiff.compilation.cuda.backend import cuda
+from symdiff.compilation.cuda.backend import cuda, is_simulated
 
-__all__ = ["empty", "flat", "prepared", "put"]
+__all__ = ["empty", "flat", "get", "prepared", "put"]
 
 
 def put(x: Any) -> Any:
@@ -17,6 +19,11 @@ def put(x: Any) -> Any:
     if not is_on_device(x):
         return cuda().to_device(np.ascontiguousarray(x))
     return x if hasattr(x, "copy_to_host") else cuda().as_cuda_array(x, sync=False)
+
+
+def get(x: Any) -> Any:
+    """Copy an array to the host; of rank 0 it is a number of NumPy's."""
+    return put(x).copy_to_host()[()]
 
 
 def prepared(x: Any, dtype: np.dtype) -> Any:
@@ -28,8 +35,39 @@ def prepared(x: Any, dtype: np.dtype) -> Any:
 
 
 def empty(shape: tuple[int, ...], dtype: str) -> Any:
-    """Take memory on the device."""
-    return cuda().device_array(shape, np.dtype(dtype))
+    """Take memory on the device: from CuPy's pool, which grows as it is needed, where that is.
+
+    Raises
+    ------
+    MemoryError
+        There is not so much.
+    """
+    wanted = np.dtype(dtype)
+    try:
+        pool = _pool()
+        if pool is None:
+            return cuda().device_array(shape, wanted)
+        return cuda().as_cuda_array(pool.empty(shape, wanted), sync=False)
+    except Exception as error:
+        if not isinstance(error, MemoryError) and "OUT_OF_MEMORY" not in str(error).upper():
+            raise
+        size = int(np.prod(shape, dtype=np.int64)) * wanted.itemsize
+        free, total = cuda().current_context().get_memory_info()
+        raise MemoryError(
+            f"no memory on the GPU for {size} bytes: {free} of {total} are free; use fewer data at a "
+            "time"
+        ) from error
+
+
+@cache
+def _pool() -> Any:
+    """Find CuPy, whose pool is used for results and workspaces."""
+    if is_simulated():
+        return None
+    try:
+        return import_module("cupy")
+    except ImportError:
+        return None
 
 
 def flat(x: Any) -> Any:

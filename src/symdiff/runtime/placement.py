@@ -1,0 +1,55 @@
+"""Where a solver's data lie: copied to a GPU once, and results brought back at each call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from symdiff.compilation.cuda.arrays import is_on_device
+from symdiff.compilation.cuda.backend import require_device
+from symdiff.compilation.cuda.memory import get, put
+from symdiff.runtime.function import Function, check_target
+from symdiff.trees import map_leaves
+
+__all__ = ["ResultsOnHost", "copied", "is_for_device", "to_host"]
+
+
+def is_for_device(target: str) -> bool:
+    """Whether a target is a GPU, which is then there.
+
+    Raises
+    ------
+    ValueError
+        It is no target.
+    DeviceError
+        There is no GPU.
+    """
+    check_target(target)
+    if target != "cuda":
+        return False
+    require_device()
+    return True
+
+
+def copied(tree: Any) -> Any:
+    """Copy the arrays of a tree to the GPU; numbers stay."""
+    return map_leaves(lambda x: put(x) if isinstance(x, np.ndarray) and x.ndim else x, tree)
+
+
+def to_host(tree: Any) -> Any:
+    """Copy the arrays of a tree from the GPU."""
+    return map_leaves(lambda x: get(x) if is_on_device(x) else x, tree)
+
+
+class ResultsOnHost:
+    """A Function for the GPU whose results are NumPy's, wherever its arguments lie."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self.program: Callable[..., Any] = function.program
+
+    def __call__(self, *args: Any) -> Any:
+        """Run on the GPU."""
+        return to_host(self._function(*args))

@@ -142,6 +142,8 @@ def digamma(x: float) -> float:
 
 def hurwitz_zeta(s: float, q: float) -> float:
     """Sum ``(q + k)**-s`` over all k, by Euler and Maclaurin's formula."""
+    if s <= 1.0:
+        return math.inf if s == 1.0 else math.nan
     if q <= 0.0 and q == math.floor(q):
         return math.inf
     total = 0.0

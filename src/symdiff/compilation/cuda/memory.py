@@ -54,8 +54,8 @@ def empty(shape: tuple[int, ...], dtype: str) -> Any:
         size = int(np.prod(shape, dtype=np.int64)) * wanted.itemsize
         free, total = cuda().current_context().get_memory_info()
         raise MemoryError(
-            f"no memory on the GPU for {size} bytes: {free} of {total} are free; use fewer data at a "
-            "time"
+            f"no memory on the GPU for {size} bytes: {free} of {total} are free; use fewer "
+            "data at a time"
         ) from error
 
 

@@ -8,15 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.errors import DTypeError, ShapeError, UnsupportedOperationError, at_user_line
+from symdiff.errors import DTypeError, ShapeError, at_user_line
 from symdiff.fitting.estimators import LOSSES, Estimator
 from symdiff.fitting.lane_driver import Data
 from symdiff.fitting.lane_kernels import Problem
 
-__all__ = ["MAX_FREE", "read_arguments"]
-
-MAX_FREE = 12
-"""The linear algebra of the solver is written out, and takes the compiler 8 s for so many."""
+__all__ = ["read_arguments"]
 
 BLOCK = 1 << 18
 """Numbers that are looked at together, so that data on disk are never read as a whole."""
@@ -51,7 +48,6 @@ def read_arguments(
     starts = _spread(_reals(p0, "p0", dtype), "p0", n_fits)
     n_params = starts.shape[1]
     free = _free(fixed, n_params)
-    _require_few(free)
     data_x, has_own_x = _read_x(x, n_fits, n_points, dtype, own_x)
     given = None if weights is None else _read_weights(weights, n_fits, n_points)
     has_gaps = _scan(data_y, given, kind)
@@ -217,16 +213,6 @@ def _free(fixed: Any, n_params: int) -> tuple[int, ...]:
     if mask.all():
         raise ValueError("fixed leaves no parameter to fit")
     return tuple(np.flatnonzero(~mask).tolist())
-
-
-def _require_few(free: tuple[int, ...]) -> None:
-    if len(free) > MAX_FREE:
-        raise UnsupportedOperationError(
-            at_user_line(
-                f"fit_many fits up to {MAX_FREE} parameters, not {len(free)}: hold some with "
-                "fixed=, or call curve_fit for each data set"
-            )
-        )
 
 
 def _box(bounds: Any, starts: np.ndarray, free: tuple[int, ...]) -> np.ndarray | None:

@@ -222,20 +222,27 @@ def _box(bounds: Any, starts: np.ndarray, free: tuple[int, ...]) -> np.ndarray |
     if hasattr(bounds, "lb"):
         bounds = (bounds.lb, bounds.ub)
     n_fits, n_params = starts.shape
+    columns = list(free)
     lower, upper = (
-        _spread(_reals(b, "bounds", starts.dtype), "bounds", n_fits, n_params)[:, list(free)]
+        _given(_spread(_reals(b, "bounds", starts.dtype), "bounds", n_fits, n_params))[:, columns]
         for b in bounds
     )
     if not (lower < upper).all():
         raise ValueError("each lower bound must be strictly less than its upper bound")
     if np.isinf(lower).all() and np.isinf(upper).all():
         return None
-    at = starts[:, list(free)]
+    at = _given(starts)[:, columns]
     is_outside = ((at < lower) | (at > upper)).any(axis=1)
     if is_outside.any():
         k = int(np.argmax(is_outside))
+        p, low, high = (rows[k] for rows in np.broadcast_arrays(at, lower, upper))
         raise ValueError(
-            f"p0 is outside of the bounds, first in fit {k}: "
-            f"{at[k]} not in [{lower[k]}, {upper[k]}]"
+            f"p0 is outside of the bounds, first in fit {k}: {p} not in [{low}, {high}]"
         )
-    return np.ascontiguousarray(np.concatenate([lower, upper], axis=1))
+    box = np.concatenate(np.broadcast_arrays(lower, upper), axis=1)
+    return np.broadcast_to(box, (n_fits, box.shape[1]))
+
+
+def _given(rows: np.ndarray) -> np.ndarray:
+    """What was given for all fits is one row: millions of them need no memory of their own."""
+    return rows if rows.strides[0] else rows[:1]

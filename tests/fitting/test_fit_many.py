@@ -1,5 +1,7 @@
 """`fit_many` against `curve_fit`, `least_squares` and SciPy, and against what it promises."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -316,6 +318,29 @@ def test_data_on_disk(tmp_path, decays):
     result = sd.fit_many(decay, X, y, START)
     want = sd.fit_many(decay, X, decays, START)
     np.testing.assert_array_equal(result.params, np.tile(want.params, (50, 1)))
+
+
+@pytest.mark.parametrize("has_bounds", [False, True])
+def test_data_on_disk_are_never_in_memory_as_a_whole(tmp_path, has_bounds):
+    """Beside the results, memory is that of a few chunks."""
+    rng = np.random.default_rng(8)
+    grid = np.stack([g.ravel() for g in np.mgrid[:5, :5]]).astype(np.float32)
+    n_fits, start = 200_000, [500.0, 2.0, 2.0, 1.0, 10.0]
+    path = tmp_path / "y.npy"
+    y = np.lib.format.open_memmap(path, "w+", np.float32, (n_fits, 25))
+    y[...] = rng.poisson(peak(grid, *start), y.shape)
+    y = np.load(path, mmap_mode="r")
+    box = ([0.0] * 5, [1e4] * 5) if has_bounds else None
+    sd.fit_many(peak, grid, y[:64], start, bounds=box, own_x=False)  # compiles
+    tracemalloc.start()
+    try:
+        result = sd.fit_many(peak, grid, y, start, bounds=box, own_x=False)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result.converged.all()
+    arrays = (result.params, result.triangle, result.objective, result.n_steps, result.status)
+    assert peak_bytes - sum(a.nbytes for a in arrays) < y.nbytes / 5
 
 
 def test_huge_data_and_weights_are_not_refused():

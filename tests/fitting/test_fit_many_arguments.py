@@ -25,7 +25,6 @@ def line(x, a, b):
         ({"p0": np.ones((3, 2))}, sd.ShapeError, "p0"),
         ({"p0": []}, sd.ShapeError, "p0"),
         ({"p0": 1.0}, sd.ShapeError, "p0"),
-        ({"p0": np.ones(13)}, sd.UnsupportedOperationError, "up to 12"),
         ({"weights": np.ones(5)}, sd.ShapeError, "weights"),
         ({"weights": -np.ones(6)}, ValueError, "1/variance"),
         ({"weights": np.full(6, np.nan)}, ValueError, "1/variance"),

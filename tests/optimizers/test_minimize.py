@@ -7,7 +7,9 @@ import pytest
 import scipy.optimize
 
 import symdiff as sd
-from symdiff.optimizers import driving
+from symdiff.optimizers import certificate, conjugate_gradient, descent, driving
+from symdiff.optimizers.certificate import Curvature, review
+from symdiff.optimizers.inverse_hessian import InverseHessian
 from symdiff.optimizers.kernels import Key, find
 from symdiff.optimizers.objective import variables_of
 
@@ -21,6 +23,10 @@ def rosenbrock(x):
 
 def residuals(x):
     return np.concatenate([10 * (x[1:] - x[:-1] ** 2), 1 - x[:-1]])
+
+
+def kinked(x):
+    return np.abs(x[0] - 1) + np.maximum(np.abs(x[1] + 2), 0.5 * np.abs(x[0] + x[1]))
 
 
 def bowl(x, centre, weights):
@@ -225,10 +231,7 @@ def test_newton_leaves_a_saddle():
 
 
 def test_functions_that_are_not_smooth():
-    def f(x):
-        return np.abs(x[0] - 1) + np.maximum(np.abs(x[1] + 2), 0.5 * np.abs(x[0] + x[1]))
-
-    result = sd.minimize(f, [3.0, 4.0], method="nelder-mead")
+    result = sd.minimize(kinked, [3.0, 4.0], method="nelder-mead")
     np.testing.assert_allclose(result.x, [1, -5 / 3], atol=1e-6)
 
 
@@ -357,6 +360,115 @@ def test_threads_may_share_a_function():
         t.join()
     assert max(found) < 1e-12
     assert len(found) == 6
+
+
+def meyer(x):
+    t = 45.0 + 5 * np.arange(1, 17)
+    y = [34780, 28610, 23650, 19630, 16370, 13720, 11540, 9744, 8261, 7030, 6005, 5147, 4427]
+    y = np.array([*y, 3820, 3307, 2872])
+    return np.sum((x[0] * np.exp(x[1] / (t + x[2])) - y) ** 2)
+
+
+def test_cg_is_not_believed_where_it_knows_no_scale():
+    """Its own step is tiny at 1.1e5; Newton's is not."""
+    result = sd.minimize(meyer, [0.02, 4000.0, 250.0], method="cg")
+    assert result.status is Status.CONVERGED
+    assert result.fun == pytest.approx(87.94585517)
+
+
+@pytest.mark.parametrize("start", [[3.0, 4.0], [-1.6, 1.1], [-2.0, 1.05]])
+def test_a_slope_that_ends_in_a_kink_is_no_minimum(start):
+    """The least value is 1/3; along a kink's edge a gradient's step is tiny anywhere."""
+    result = sd.minimize(kinked, start, method="cg")
+    assert result.status is Status.STALLED
+    assert result.fun == pytest.approx(1 / 3)
+
+
+def test_claims_are_judged_by_the_hessian():
+    """Where Newton's step leads further, a descent that says it has converged goes on."""
+    hessian = np.diag([2.0, 200.0])
+    curvature = Curvature(lambda x, _: hessian, lambda x, v, _: hessian @ v)
+    state = descent.start(conjugate_gradient.RULE, np.array([1.0, 1.0]))
+    claim = state._replace(
+        value=np.float64(10.0), first_value=np.float64(20.0), status=np.int64(Status.CONVERGED)
+    )
+
+    def judge(gradient, box=None):
+        found = claim._replace(gradient=np.array(gradient))
+        return review(conjugate_gradient.RULE, curvature, found, box, 4e-11, ())
+
+    assert judge([1e-6, 1e-4]).status == Status.CONVERGED
+    wrong = judge([1.0, 0.0])
+    assert wrong.status == Status.RUNNING
+    np.testing.assert_allclose(wrong.direction, [-0.5, 0.0])
+    assert judge([1.0, np.nan]).status == Status.STALLED
+    # The function pulls the first variable beyond its bound.
+    box = np.array([1.0, -9.0]), np.array([9.0, 9.0])
+    assert judge([1.0, 1e-4], box).status == Status.CONVERGED
+    # In vain.
+    assert judge([1.0, 0.0])._replace(status=Status.CONVERGED).direction.any()
+    again = wrong._replace(status=np.int64(Status.CONVERGED), value=claim.value)
+    rejected = review(conjugate_gradient.RULE, curvature, again, None, 4e-11, ())
+    assert rejected.status == Status.STALLED
+
+
+def test_newton_step_by_products_is_that_of_the_matrix():
+    rng = np.random.default_rng(3)
+    A = rng.standard_normal((30, 30))
+    hessian, slopes = A @ A.T + np.eye(30), rng.standard_normal(30)
+    dense = certificate.newton_step(hessian, slopes, np.ones(30))
+    np.testing.assert_allclose(hessian @ dense, -slopes, atol=1e-10)
+    found = certificate.truncated_step(lambda v: hessian @ v, slopes)
+    assert slopes @ found == pytest.approx(slopes @ dense, rel=1e-3)
+    downhill = certificate.truncated_step(lambda v: -hessian @ v, slopes)
+    assert slopes @ downhill < 0
+
+
+def test_cg_in_many_variables_is_judged_by_products():
+    scales = np.geomspace(1.0, 1e3, 150)
+    result = sd.minimize(lambda x: np.sum(scales * (x - 1) ** 2), np.zeros(150), method="cg")
+    assert result.status is Status.CONVERGED
+    np.testing.assert_allclose(result.x, 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton", "gauss-newton"])
+def test_inverse_hessian(method):
+    A = np.array([[3.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 0.0, 1.5], [1.0, 0.0, 0.0]])
+    start = np.array([1.0, -2.0, 3.0])
+
+    def f(x):
+        r = A @ x - 1
+        return r if method == "gauss-newton" else 0.5 * np.sum(r * r)
+
+    result = sd.minimize(f, start, method=method)
+    inverse = result.hess_inv if method != "lbfgs" else result.hess_inv.todense()
+    np.testing.assert_allclose(inverse, np.linalg.inv(A.T @ A), rtol=2e-2, atol=2e-2)
+    if method != "lbfgs":
+        np.testing.assert_allclose(inverse, np.linalg.inv(A.T @ A), rtol=1e-9)
+        return
+    vector = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(result.hess_inv @ vector, inverse @ vector)
+    np.testing.assert_allclose(inverse, inverse.T)
+    np.testing.assert_allclose(result.hess_inv.T @ vector, inverse @ vector)
+
+
+def test_inverse_hessian_is_scipy_s_but_for_its_scale():
+    result = sd.minimize(rosenbrock, np.full(40, -1.0), max_steps=60)
+    ours = result.hess_inv
+    assert ours.sk.shape == (15, 40)
+    np.testing.assert_allclose(ours @ ours.yk[-1], ours.sk[-1])  # the secant equation
+    reference = scipy.optimize.LbfgsInvHessProduct(ours.sk, ours.yk)
+    plain = InverseHessian(ours.sk, ours.yk, 1.0)
+    np.testing.assert_allclose(plain.todense(), reference.todense(), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("method", [*SMOOTH, "gauss-newton", "nelder-mead"])
+def test_results_have_scipy_s_fields(method):
+    result = sd.minimize(of_method(method), [-1.2, 1.0], method=method)
+    fields = {"x", "fun", "nit", "nfev", "status", "message", "success"}
+    assert fields <= set(result)
+    assert ("jac" in result) == (method != "nelder-mead")
+    assert ("hess_inv" in result) == (method not in ("cg", "nelder-mead"))
 
 
 SCIPY = ["BFGS", "L-BFGS-B", "CG", "Newton-CG", "TNC", "SLSQP", "trust-ncg", "trust-krylov"]

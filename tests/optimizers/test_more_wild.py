@@ -1,4 +1,4 @@
-"""The 53 problems of Moré and Wild with the defaults, against the best minima that are known."""
+"""The 53 problems of Moré and Wild, against the best minima that are known."""
 
 import functools
 
@@ -50,15 +50,18 @@ def is_reached(value, best, first):
     return value <= (best * (1 + RELATIVE) if best else OF_START * first)
 
 
-@pytest.fixture(scope="module")
-def results():
+@pytest.fixture(scope="module", params=["lbfgs", "cg"])
+def results(request):
     """The result, and the value at the start, of each problem."""
     found = {}
     for problem in problems():
         f = squares(problem.residuals, problem.m)
         with np.errstate(all="ignore"):
             first = f(problem.start)
-        found[problem.name] = sd.minimize(f, problem.start, max_steps=100_000), first
+        found[problem.name] = (
+            sd.minimize(f, problem.start, method=request.param, max_steps=100_000),
+            first,
+        )
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.fitting import levenberg_marquardt as lm
+from symdiff.fitting.lane_algebra import Algebra
 from symdiff.fitting.lanes import Sums
 
 __all__ = ["LOSSES", "Estimator", "Weighting", "data_sizes", "sum_points"]
@@ -114,6 +115,7 @@ def sum_points(
     columns: Sequence[Any],
     y: Any,
     weighting: Weighting | None,
+    algebra: Algebra,
 ) -> Sums:
     """Add up over the points, the first axis.
 
@@ -135,10 +137,7 @@ def sum_points(
         columns = [np.where(is_used, c, 0.0) for c in columns]
     gradient = [np.sum(c * slope, axis=0) for c in columns]
     scaled = [c if curvature is None else c * curvature for c in columns]
-    matrix = [
-        np.sum(scaled[i] * columns[k], axis=0) for i in range(len(columns)) for k in range(i + 1)
-    ]
-    return Sums(np.sum(cost, axis=0), gradient, matrix)
+    return Sums(np.sum(cost, axis=0), gradient, algebra.products(scaled, columns))
 
 
 def data_sizes(estimator: Estimator, eps: float, y: Any, weighting: Weighting | None) -> Any:

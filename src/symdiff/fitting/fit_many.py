@@ -89,8 +89,6 @@ def fit_many(
     ------
     ShapeError, DTypeError, ValueError
         The arguments do not fit each other.
-    UnsupportedOperationError
-        There are more than 12 parameters to fit.
     DeviceError
         The target is not there.
     TracingError, UnsupportedOperationError

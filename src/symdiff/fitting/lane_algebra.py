@@ -1,16 +1,118 @@
 """Linear algebra of small symmetric matrices over lanes, written out while it is traced.
 
 A matrix is the list of its lower triangle, row by row; each element is an array over lanes.
+`lane_loops` has the same for larger ones, and `Algebra` is what the two have in common.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["at", "backward", "factor", "forward", "invert", "total"]
+__all__ = ["Algebra", "WrittenOut", "at", "total"]
+
+
+class Algebra(Protocol):
+    """Symmetric matrices over lanes, carried as the rows of their lower triangles.
+
+    A vector is a sequence of arrays over lanes. Element ``at(i, k)`` of a triangle is one, too.
+    """
+
+    def take(self, rows: Any) -> Any:
+        """Take a triangle from the rows of a state."""
+        ...
+
+    def give(self, triangle: Any) -> Any:
+        """Give the rows of a triangle, an array."""
+        ...
+
+    def choose(self, which: Any, new: Any, old: Any) -> Any:
+        """Take the new triangle in lanes where `which` is true, else the old."""
+        ...
+
+    def products(self, scaled: Sequence[Any], columns: Sequence[Any]) -> Any:
+        """Sums over points, the first axis, of the products of columns."""
+        ...
+
+    def hold(self, triangle: Any, is_free: Sequence[Any]) -> Any:
+        """Put rows of the unit matrix where a parameter is not free."""
+        ...
+
+    def solve(self, triangle: Any, additions: Sequence[Any], vector: Sequence[Any]) -> list[Any]:
+        """Solve with something added to the diagonal, for the vector's negative."""
+        ...
+
+    def square_length(self, triangle: Any, vector: Sequence[Any], floor: float) -> Any:
+        """Give ``v' A^-1 v``; pivots below `floor` of their diagonal count for nothing."""
+        ...
+
+    def image(self, triangle: Any, vector: Sequence[Any]) -> list[Any]:
+        """Multiply with a vector."""
+        ...
+
+    def invert(self, triangle: Any, floor: float) -> tuple[Any, Any]:
+        """Give the rows of the inverse's triangle, and whether the matrix is singular."""
+        ...
+
+
+class WrittenOut:
+    """The algebra of a few parameters: each element is a value of its own."""
+
+    def __init__(self, m: int) -> None:
+        self.m = m
+
+    def take(self, rows: Any) -> list[Any]:
+        """Take a triangle from the rows of a state."""
+        return [rows[k] for k in range(self.m * (self.m + 1) // 2)]
+
+    def give(self, triangle: list[Any]) -> Any:
+        """Give the rows of a triangle, an array."""
+        return np.stack(triangle)
+
+    def choose(self, which: Any, new: list[Any], old: list[Any]) -> list[Any]:
+        """Take the new triangle in lanes where `which` is true, else the old."""
+        return [np.where(which, u, v) for u, v in zip(new, old, strict=True)]
+
+    def products(self, scaled: Sequence[Any], columns: Sequence[Any]) -> list[Any]:
+        """Sums over points, the first axis, of the products of columns."""
+        return [np.sum(scaled[i] * columns[k], axis=0) for i in range(self.m) for k in range(i + 1)]
+
+    def hold(self, triangle: list[Any], is_free: Sequence[Any]) -> list[Any]:
+        """Put rows of the unit matrix where a parameter is not free."""
+        matrix: list[Any] = []
+        for i in range(self.m):
+            matrix += [np.where(is_free[i] & is_free[k], triangle[at(i, k)], 0.0) for k in range(i)]
+            matrix.append(np.where(is_free[i], triangle[at(i, i)], 1.0))
+        return matrix
+
+    def solve(
+        self, triangle: list[Any], additions: Sequence[Any], vector: Sequence[Any]
+    ) -> list[Any]:
+        """Solve with something added to the diagonal, for the vector's negative."""
+        matrix = [*triangle]
+        for i, addition in enumerate(additions):
+            matrix[at(i, i)] = triangle[at(i, i)] + addition
+        lower, inverse, _ = factor(matrix, self.m, 0.0)
+        z = [-u * v for u, v in zip(forward(lower, vector), inverse, strict=True)]
+        return backward(lower, z)
+
+    def square_length(self, triangle: list[Any], vector: Sequence[Any], floor: float) -> Any:
+        """Give ``v' A^-1 v``; pivots below `floor` of their diagonal count for nothing."""
+        lower, inverse, _ = factor(triangle, self.m, floor)
+        z = forward(lower, vector)
+        return total([u * u * v for u, v in zip(z, inverse, strict=True)])
+
+    def image(self, triangle: list[Any], vector: Sequence[Any]) -> list[Any]:
+        """Multiply with a vector."""
+        ranks = range(self.m)
+        return [total([triangle[at(i, k)] * vector[k] for k in ranks]) for i in ranks]
+
+    def invert(self, triangle: list[Any], floor: float) -> tuple[Any, Any]:
+        """Give the rows of the inverse's triangle, and whether the matrix is singular."""
+        rows, is_singular = invert(triangle, self.m, floor)
+        return np.stack(rows), is_singular
 
 
 def at(i: int, j: int) -> int:

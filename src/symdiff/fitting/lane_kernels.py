@@ -12,7 +12,6 @@ import numpy as np
 from symdiff.errors import ShapeError, at_user_line
 from symdiff.fitting import levenberg_marquardt as lm
 from symdiff.fitting.estimators import Estimator, Weighting, data_sizes, sum_points
-from symdiff.fitting.lane_algebra import invert
 from symdiff.fitting.lanes import Layout, Rules, Solver, Sums
 from symdiff.fitting.pointwise import one_point, with_columns
 from symdiff.runtime.batching import vmap
@@ -118,7 +117,7 @@ class Kernels:
             free = dict(zip(p.free, trial, strict=True))
             params = [free[k] if k in free else fixed[k] for k in range(p.n_params)]
             value, *columns = self._points(x, *params)
-            return sum_points(p.estimator, f_scale, value, columns, y, weighting)
+            return sum_points(p.estimator, f_scale, value, columns, y, weighting, layout.algebra)
 
         sizes = data_sizes(p.estimator, rules.eps, y, weighting)
         bounds = None
@@ -138,18 +137,16 @@ class Kernels:
             Whether the covariance is not scaled by the residual variance.
         """
         layout = self.problem.layout
-        m, first = layout.n_free, layout.curvature.start
-        curvature = [state[first + k] for k in range(m * (m + 1) // 2)]
-        inverse, is_singular = invert(curvature, m, self.problem.rules.dependent)
+        curvature = layout.algebra.take(state[layout.curvature])
+        inverse, is_singular = layout.algebra.invert(curvature, self.problem.rules.dependent)
         status = state[layout.status]
         may_be = (status == lm.CONVERGED) | (status == lm.STALLED)
         status = np.where(may_be & is_singular, float(lm.SINGULAR), status)
         is_known = (status == lm.CONVERGED) & (is_absolute | (freedom > 0))
         variance = state[layout.objective] / np.maximum(freedom, 1.0)
         factor = np.where(is_absolute, np.ones_like(variance), variance)
-        covariance = [np.where(is_known, v * factor, np.inf) for v in inverse]
         return (
-            np.stack(covariance),
+            np.where(is_known, inverse * factor, np.inf),
             state[layout.objective],
             state[layout.steps].astype(np.int32),
             status.astype(np.int8),

@@ -33,18 +33,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.fitting import levenberg_marquardt as lm
-from symdiff.fitting.lane_algebra import at, backward, factor, forward, total
+from symdiff.fitting.lane_algebra import Algebra, WrittenOut, at, total
+from symdiff.fitting.lane_loops import InLoops
 from symdiff.tracing.structured import while_loop
 
 __all__ = ["Layout", "Rules", "Solver", "Sums"]
 
+MAX_WRITTEN_OUT = 12
+"""Of more parameters the linear algebra is not unrolled: 12 take 10 s to compile."""
+
 
 class Sums(NamedTuple):
-    """The objective at some parameters, half its gradient, and half its curvature (below)."""
+    """The objective at some parameters, half its gradient, and half its curvature, a triangle."""
 
     objective: Any
     gradient: list[Any]
-    curvature: list[Any]
+    curvature: Any
 
 
 Evaluate = Callable[[list[Any]], Sums]
@@ -67,6 +71,11 @@ class Layout(NamedTuple):
     def n_free(self) -> int:
         """How many parameters are fitted."""
         return len(self.free)
+
+    @property
+    def algebra(self) -> Algebra:
+        """How matrices of so many free parameters are handled."""
+        return (WrittenOut if self.n_free <= MAX_WRITTEN_OUT else InLoops)(self.n_free)
 
     @property
     def curvature(self) -> slice:
@@ -156,26 +165,23 @@ class Rules(NamedTuple):
 
 
 def hold(
-    params: Sequence[Any], sums: Sums, bounds: Sequence[tuple[Any, Any]] | None
-) -> tuple[list[Any], list[Any]]:
+    algebra: Algebra,
+    params: Sequence[Any],
+    sums: Sums,
+    bounds: Sequence[tuple[Any, Any]] | None,
+) -> tuple[list[Any], Any]:
     """Leave out what the gradient holds at a bound; gives gradient and matrix of the others."""
     if bounds is None:
         return sums.gradient, sums.curvature
-    m = len(bounds)
     is_free = []
     for (lower, upper), p, g in zip(bounds, params, sums.gradient, strict=True):
         is_free.append(~(((p <= lower) & (g > 0)) | ((p >= upper) & (g < 0))))
     gradient = [np.where(f, g, 0.0) for f, g in zip(is_free, sums.gradient, strict=True)]
-    matrix: list[Any] = []
-    for i in range(m):
-        matrix += [
-            np.where(is_free[i] & is_free[k], sums.curvature[at(i, k)], 0.0) for k in range(i)
-        ]
-        matrix.append(np.where(is_free[i], sums.curvature[at(i, i)], 1.0))
-    return gradient, matrix
+    return gradient, algebra.hold(sums.curvature, is_free)
 
 
 def propose(
+    algebra: Algebra,
     params: Sequence[Any],
     sums: Sums,
     scale: Sequence[Any],
@@ -183,20 +189,15 @@ def propose(
     bounds: Sequence[tuple[Any, Any]] | None,
 ) -> tuple[list[Any], Any]:
     """Make a damped step, cut at the bounds, and say what the linear model promises for it."""
-    m = len(params)
-    gradient, held = hold(params, sums, bounds)
-    matrix = [*held]
-    for i in range(m):
-        matrix[at(i, i)] = held[at(i, i)] + damping * scale[i]
-    lower, inverse, _ = factor(matrix, m, 0.0)
-    z = [-u * v for u, v in zip(forward(lower, gradient), inverse, strict=True)]
-    trial = [p + d for p, d in zip(params, backward(lower, z), strict=True)]
+    gradient, matrix = hold(algebra, params, sums, bounds)
+    found = algebra.solve(matrix, [damping * s for s in scale], gradient)
+    trial = [p + d for p, d in zip(params, found, strict=True)]
     if bounds is not None:
         trial = [
             np.minimum(np.maximum(t, lo), hi) for t, (lo, hi) in zip(trial, bounds, strict=True)
         ]
     step = [t - p for t, p in zip(trial, params, strict=True)]
-    images = [total([sums.curvature[at(i, k)] * step[k] for k in range(m)]) for i in range(m)]
+    images = algebra.image(sums.curvature, step)
     promised = total(
         [-d * (2.0 * g + image) for d, g, image in zip(step, sums.gradient, images, strict=True)]
     )
@@ -204,13 +205,15 @@ def propose(
 
 
 def offset(
-    params: Sequence[Any], sums: Sums, bounds: Sequence[tuple[Any, Any]] | None, floor: float
+    algebra: Algebra,
+    params: Sequence[Any],
+    sums: Sums,
+    bounds: Sequence[tuple[Any, Any]] | None,
+    floor: float,
 ) -> Any:
     """Norm of the part of the residuals that lies in the tangent plane."""
-    gradient, matrix = hold(params, sums, bounds)
-    lower, inverse, _ = factor(matrix, len(params), floor)
-    z = forward(lower, gradient)
-    return np.sqrt(total([u * u * v for u, v in zip(z, inverse, strict=True)]))
+    gradient, matrix = hold(algebra, params, sums, bounds)
+    return np.sqrt(algebra.square_length(matrix, gradient, floor))
 
 
 @dataclass(frozen=True)
@@ -220,7 +223,7 @@ class Lanes:
     params: list[Any]
     scale: list[Any]
     gradient: list[Any]
-    curvature: list[Any]
+    curvature: Any
     objective: Any
     damping: Any
     growth: Any
@@ -286,10 +289,13 @@ class Solver(NamedTuple):
 
     def step(self, now: Lanes) -> Lanes:
         """Propose, evaluate and judge a step in each lane."""
-        trial, promised = propose(now.params, now.sums, now.scale, now.damping, self.bounds)
+        algebra = self.layout.algebra
+        trial, promised = propose(
+            algebra, now.params, now.sums, now.scale, now.damping, self.bounds
+        )
         there = self.evaluate(trial)
         j = self._judge(now, trial, there, promised)
-        slope = offset(trial, there, self.bounds, self.rules.dependent)
+        slope = offset(algebra, trial, there, self.bounds, self.rules.dependent)
         is_running = now.status == lm.RUNNING
         is_moved = is_running & (j.is_better | j.is_blurred)
 
@@ -304,7 +310,7 @@ class Solver(NamedTuple):
             taken(trial, now.params),
             taken(largest, now.scale),
             taken(there.gradient, now.gradient),
-            taken(there.curvature, now.curvature),
+            algebra.choose(is_moved, there.curvature, now.curvature),
             np.where(is_moved, there.objective, now.objective),
             np.where(is_running, damping, now.damping),
             growth,
@@ -364,12 +370,12 @@ class Solver(NamedTuple):
         return np.where(has_failed, float(lm.NOT_FINITE), verdict)
 
     def _unpack(self, state: Any) -> Lanes:
-        n, m, first = self.layout.n_params, self.layout.n_free, self.layout.curvature.start
+        n, m = self.layout.n_params, self.layout.n_free
         return Lanes(
             [state[k] for k in self.layout.free],
             [state[n + k] for k in range(m)],
             [state[n + m + k] for k in range(m)],
-            [state[first + k] for k in range(m * (m + 1) // 2)],
+            self.layout.algebra.take(state[self.layout.curvature]),
             *[state[self.layout.scalars + k] for k in range(7)],
         )
 
@@ -377,6 +383,7 @@ class Solver(NamedTuple):
         params = [state[k] for k in range(self.layout.n_params)]
         for k, value in zip(self.layout.free, lanes.params, strict=True):
             params[k] = value
-        rows = [*params, *lanes.scale, *lanes.gradient, *lanes.curvature]
-        rows += [lanes.objective, lanes.damping, lanes.growth, lanes.least]
-        return np.stack([*rows, lanes.unmeasured, lanes.steps, lanes.status])
+        before = np.stack([*params, *lanes.scale, *lanes.gradient])
+        numbers = [lanes.objective, lanes.damping, lanes.growth, lanes.least, lanes.unmeasured]
+        after = np.stack([*numbers, lanes.steps, lanes.status])
+        return np.concatenate([before, self.layout.algebra.give(lanes.curvature), after])

@@ -8,15 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.errors import DTypeError, ShapeError, UnsupportedOperationError, at_user_line
+from symdiff.errors import DTypeError, ShapeError, at_user_line
 from symdiff.fitting.estimators import LOSSES, Estimator
 from symdiff.fitting.lane_driver import Data
 from symdiff.fitting.lane_kernels import Problem
 
-__all__ = ["MAX_FREE", "read_arguments"]
-
-MAX_FREE = 12
-"""The linear algebra of the solver is written out, and takes the compiler 8 s for so many."""
+__all__ = ["read_arguments"]
 
 BLOCK = 1 << 18
 """Numbers that are looked at together, so that data on disk are never read as a whole."""
@@ -51,7 +48,6 @@ def read_arguments(
     starts = _spread(_reals(p0, "p0", dtype), "p0", n_fits)
     n_params = starts.shape[1]
     free = _free(fixed, n_params)
-    _require_few(free)
     data_x, has_own_x = _read_x(x, n_fits, n_points, dtype, own_x)
     given = None if weights is None else _read_weights(weights, n_fits, n_points)
     has_gaps = _scan(data_y, given, kind)
@@ -219,16 +215,6 @@ def _free(fixed: Any, n_params: int) -> tuple[int, ...]:
     return tuple(np.flatnonzero(~mask).tolist())
 
 
-def _require_few(free: tuple[int, ...]) -> None:
-    if len(free) > MAX_FREE:
-        raise UnsupportedOperationError(
-            at_user_line(
-                f"fit_many fits up to {MAX_FREE} parameters, not {len(free)}: hold some with "
-                "fixed=, or call curve_fit for each data set"
-            )
-        )
-
-
 def _box(bounds: Any, starts: np.ndarray, free: tuple[int, ...]) -> np.ndarray | None:
     """Lower and upper bounds of the free parameters, side by side; None where there are none."""
     if bounds is None:
@@ -236,20 +222,27 @@ def _box(bounds: Any, starts: np.ndarray, free: tuple[int, ...]) -> np.ndarray |
     if hasattr(bounds, "lb"):
         bounds = (bounds.lb, bounds.ub)
     n_fits, n_params = starts.shape
+    columns = list(free)
     lower, upper = (
-        _spread(_reals(b, "bounds", starts.dtype), "bounds", n_fits, n_params)[:, list(free)]
+        _given(_spread(_reals(b, "bounds", starts.dtype), "bounds", n_fits, n_params))[:, columns]
         for b in bounds
     )
     if not (lower < upper).all():
         raise ValueError("each lower bound must be strictly less than its upper bound")
     if np.isinf(lower).all() and np.isinf(upper).all():
         return None
-    at = starts[:, list(free)]
+    at = _given(starts)[:, columns]
     is_outside = ((at < lower) | (at > upper)).any(axis=1)
     if is_outside.any():
         k = int(np.argmax(is_outside))
+        p, low, high = (rows[k] for rows in np.broadcast_arrays(at, lower, upper))
         raise ValueError(
-            f"p0 is outside of the bounds, first in fit {k}: "
-            f"{at[k]} not in [{lower[k]}, {upper[k]}]"
+            f"p0 is outside of the bounds, first in fit {k}: {p} not in [{low}, {high}]"
         )
-    return np.ascontiguousarray(np.concatenate([lower, upper], axis=1))
+    box = np.concatenate(np.broadcast_arrays(lower, upper), axis=1)
+    return np.broadcast_to(box, (n_fits, box.shape[1]))
+
+
+def _given(rows: np.ndarray) -> np.ndarray:
+    """What was given for all fits is one row: millions of them need no memory of their own."""
+    return rows if rows.strides[0] else rows[:1]

@@ -70,4 +70,8 @@ def _is_new(last: Last) -> Any:
     return last.count == 0
 
 
-RULE = Rule(_start, _same, _same, _record, _direct, _forget, _is_new, curvature=0.1)
+def _is_sure(_: Last) -> bool:
+    return False
+
+
+RULE = Rule(_start, _same, _same, _record, _direct, _forget, _is_new, _is_sure, curvature=0.1)

@@ -64,6 +64,9 @@ class Rule(NamedTuple):
         ``forget(memory, which)``: begin anew with steepest descent where `which` is true.
     is_new : callable
         ``is_new(memory)``: whether the rule has nothing to go by but the gradient.
+    is_sure : callable
+        ``is_sure(memory)``: whether its steps since the last restart tell the whole scale of the
+        function, so that a step which it finds tiny is tiny (else see `certificate`).
     curvature : float
         The slope at the end of a search, relative to that at its begin.
     """
@@ -75,6 +78,7 @@ class Rule(NamedTuple):
     direct: Callable[..., Any]
     forget: Callable[..., Any]
     is_new: Callable[..., Any]
+    is_sure: Callable[..., Any]
     curvature: float
 
 

@@ -28,7 +28,8 @@ MAX_HISTORY = 100_000
 class Task(NamedTuple):
     """What is to be minimised, and how far.
 
-    `report` is called with the state after every `every` steps, if there is one.
+    `report` is called with the state after every `every` steps, if there is one; `review` is that
+    of the method.
     """
 
     kernels: Kernels
@@ -37,6 +38,7 @@ class Task(NamedTuple):
     tol: float
     max_steps: int
     args: tuple[Any, ...]
+    review: Callable[..., Any] | None = None
     report: Callable[[Any], None] | None = None
     every: int = 1
     is_stopped: Callable[[], bool] = lambda: False
@@ -71,6 +73,9 @@ def drive(task: Task) -> Ending:
             )
             elapsed = time.perf_counter() - began
             state = layout.unpack(*packed)
+            if state.status == MinimizeStatus.CONVERGED and task.review is not None:
+                state = task.review(kernels.curvature, state, task.box, task.tol, task.args)
+                packed = layout.pack(state)
             steps = int(state.steps)
             if kept < MAX_HISTORY:
                 parts.append(values[: steps - done])

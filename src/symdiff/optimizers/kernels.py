@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from symdiff.optimizers.certificate import Curvature
 from symdiff.optimizers.methods import METHODS
 from symdiff.optimizers.objective import Variables, evaluator, flat_function
 from symdiff.optimizers.packing import Layout, layout_of
 from symdiff.runtime.function import Function
-from symdiff.runtime.transforms import jit
+from symdiff.runtime.transforms import hvp, jit
 
 __all__ = ["Kernels", "Key", "find"]
 
@@ -40,13 +41,17 @@ class Kernels:
         ``run(state, lower, upper, tol, last_step, last_evaluation, args)`` with a packed state;
         gives the packed state and the history.
     layout : Layout
+    curvature : Curvature
+        Kernels of their own, compiled when they are first asked for.
     """
 
     def __init__(self, f: Callable[..., Any], key: Key) -> None:
         method = METHODS[key.method]
         example = method.start(np.zeros(2, key.variables.dtype))
         self.layout: Layout = layout_of(example)
-        self.run: Function = jit(_solver(_weak(f), key, self.layout))
+        reference = _weak(f)
+        self.run: Function = jit(_solver(reference, key, self.layout))
+        self.curvature = Curvature(jit(_hessian(reference, key)), jit(_product(reference, key)))
         self._paces: dict[Any, int] = {}
 
     def pace(self, sizes: Any) -> int:
@@ -87,6 +92,25 @@ def _solver(reference: Callable[[], Any], key: Key, layout: Layout) -> Callable[
         return layout.pack(state), history
 
     return minimize
+
+
+def _hessian(reference: Callable[[], Any], key: Key) -> Callable[..., Any]:
+    """The Hessian, or of residuals that of Gauss and Newton."""
+    needs = "residuals" if key.method == "gauss-newton" else "hessian"
+
+    def second(x: Any, args: tuple[Any, ...]) -> Any:
+        function = flat_function(reference(), key.variables, key.method)
+        return evaluator(function, needs, args)[1](x)[2]
+
+    return second
+
+
+def _product(reference: Callable[[], Any], key: Key) -> Callable[..., Any]:
+    def product(x: Any, v: Any, args: tuple[Any, ...]) -> Any:
+        function = flat_function(reference(), key.variables, key.method)
+        return hvp(lambda x: function(x, *args), (x,), (v,))[1][0]
+
+    return product
 
 
 _known: weakref.WeakKeyDictionary[Any, dict[Key, Kernels]] = weakref.WeakKeyDictionary()

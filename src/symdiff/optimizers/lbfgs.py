@@ -108,4 +108,10 @@ def _is_new(pairs: Pairs) -> Any:
     return pairs.count == 0
 
 
-RULE = Rule(_start, _transpose, _transpose, _record, _direct, _forget, _is_new, curvature=0.9)
+def _is_sure(pairs: Pairs) -> Any:
+    return pairs.count >= np.minimum(pairs.most, pairs.steps.shape[0])
+
+
+RULE = Rule(
+    _start, _transpose, _transpose, _record, _direct, _forget, _is_new, _is_sure, curvature=0.9
+)

@@ -6,7 +6,14 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from symdiff.optimizers import conjugate_gradient, descent, lbfgs, nelder_mead, trust_region
+from symdiff.optimizers import (
+    certificate,
+    conjugate_gradient,
+    descent,
+    lbfgs,
+    nelder_mead,
+    trust_region,
+)
 
 __all__ = ["METHODS", "Method"]
 
@@ -22,14 +29,18 @@ class Method(NamedTuple):
         The state at a point.
     advance : callable
         ``advance(evaluate, box, state, tol, last_step, last_evaluation) -> (state, history)``.
-    has_matrix : bool
-        Whether time and memory grow with the square of the number of variables, at least.
+    max_steps : callable
+        The default, for so many variables.
+    review : callable or None
+        ``review(curvature, state, box, tol, args) -> state``: what to think of a state that says it
+        has converged; None where it is believed.
     """
 
     needs: str
     start: Callable[..., Any]
     advance: Callable[..., Any]
     max_steps: Callable[[int], int]
+    review: Callable[..., Any] | None = None
 
 
 def _descent(rule: descent.Rule) -> Method:
@@ -38,6 +49,7 @@ def _descent(rule: descent.Rule) -> Method:
         functools.partial(descent.start, rule),
         functools.partial(descent.advance, rule),
         lambda n: 15_000 if n < 1000 else 15 * n,
+        functools.partial(certificate.review, rule),
     )
 
 

@@ -66,7 +66,9 @@ def minimize(
         The relative accuracy wanted in x; by default 4e-11, for float32 2e-5. It has
         converged when the next step would change each component of x by less than that part of
         it, or f by less than ``tol**2`` of it, or by ``tol**3`` of all it has decreased by. So a
-        change of units of x or f changes nothing. For ``"scipy:NAME"``, SciPy's `tol`.
+        change of units of x or f changes nothing. Where ``"lbfgs"`` or ``"cg"`` knows too little of
+        the curvature to say so, a step of Newton's method is the judge. For ``"scipy:NAME"``,
+        SciPy's `tol`.
     max_steps : int, optional
         By default 15,000 or 15 n for ``"lbfgs"`` and ``"cg"``, 1000 for the Newtons, and 2000 n
         for ``"nelder-mead"``, with n variables.
@@ -91,9 +93,12 @@ def minimize(
     -------
     scipy.optimize.OptimizeResult
         ``x`` (like x0), ``fun, jac`` (the gradient, like x0; not for ``"nelder-mead"``), ``nit``
-        (steps), ``nfev`` (evaluations), ``status`` (a `MinimizeStatus`), ``message, success``, and
-        ``history``, the value after each step, up to 100,000 of them. A minimization that did not
-        converge, or that was stopped with Ctrl-C, gives the best point it had.
+        (steps), ``nfev`` (evaluations), ``status`` (a `MinimizeStatus`), ``message, success``,
+        ``history``, the value after each step, up to 100,000 of them, and ``hess_inv``, of all
+        variables in one vector: for ``"lbfgs"`` an operator like SciPy's, with `todense`, for the
+        Newtons the inverse of the exact Hessian (or of that of Gauss and Newton), an array. A
+        minimization that did not converge, or that was stopped with Ctrl-C, gives the best point it
+        had.
 
     Raises
     ------
@@ -111,7 +116,8 @@ def minimize(
     References
     ----------
     See the modules of `symdiff.optimizers`: ``lbfgs``, ``conjugate_gradient``, ``trust_region``,
-    ``nelder_mead``, ``line_search``; ``descent`` for bounds, ``stopping`` for the tolerance.
+    ``nelder_mead``, ``line_search``; ``descent`` for bounds, ``stopping`` and ``certificate`` for
+    the tolerance.
 
     Examples
     --------
@@ -159,19 +165,24 @@ def minimize(
         precision if tol is None else float(tol),
         METHODS[method].max_steps(start.size) if max_steps is None else int(max_steps),
         args,
+        METHODS[method].review,
     )
     result_of = functools.partial(_result, variables, method)
+
+    def final(ending: Ending) -> OptimizeResult:
+        return _with_inverse(result_of(ending), method, task, ending.state)
+
     if multistart is None:
         report = reporter(
             callback,
             progress,
             lambda state: result_of(Ending(MinimizeStatus.RUNNING, state, np.zeros(0))),
         )
-        return result_of(drive(task._replace(report=report, every=callback_every)))
+        return final(drive(task._replace(report=report, every=callback_every)))
     starts = _starts(multistart, variables, _inside(start, box), box, seed)
     begins = [METHODS[method].start(_inside(s, box)) for s in starts]
     endings = drive_all([task._replace(start=s) for s in begins])
-    results = [result_of(e) for e in endings]
+    results = [final(e) for e in endings]
     best = results[best_of(endings)].copy()
     best = type(results[0])(best)
     best["starts"] = results
@@ -218,6 +229,17 @@ def _result(variables: Variables, method: str, ending: Ending) -> OptimizeResult
     )
     if method != "nelder-mead":
         result["jac"] = variables.split(state.gradient)
+    return result
+
+
+def _with_inverse(result: Any, method: str, task: Task, state: Any) -> OptimizeResult:
+    """Add the inverse Hessian, where the method has one."""
+    from symdiff.optimizers import inverse_hessian as found  # noqa: PLC0415 - imports SciPy
+
+    if method == "lbfgs":
+        result["hess_inv"] = found.inverse_of_pairs(state.memory)
+    elif method in ("newton", "gauss-newton"):
+        result["hess_inv"] = found.inverse_of(task.kernels.curvature.hessian, state.x, task.args)
     return result
 
 

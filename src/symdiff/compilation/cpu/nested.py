@@ -192,15 +192,16 @@ class _Code(_Sized):
         else:
             self.copy(kind, target, source, self.size(product(array_type.shape)))
 
-    def or_own(self, pointer: str, array_type: ArrayType) -> str:
-        """Take memory of its own for a result that nobody wants."""
-        own = self.memory(array_type)
+    def or_own(self, pointer: str, own: str) -> str:
+        """Give memory of its own to a result that nobody wants."""
         is_null = self.value(f"icmp eq ptr {pointer}, null")
         return self.value(f"select i1 {is_null}, ptr {own}, ptr {pointer}")
 
     def give(self, pointer: str, array_type: ArrayType, source: str) -> None:
-        """Copy a result to where it is wanted, if it is."""
-        with self.when(self.value(f"icmp ne ptr {pointer}, null")):
+        """Copy a result to where it is wanted, if it is, and if it is not there."""
+        is_wanted = self.value(f"icmp ne ptr {pointer}, null")
+        is_elsewhere = self.value(f"icmp ne ptr {pointer}, {source}")
+        with self.when(self.value(f"and i1 {is_wanted}, {is_elsewhere}")):
             self.copy_array(array_type, pointer, source)
 
     def finish(self, status: str) -> None:
@@ -228,11 +229,21 @@ class _LoopCode:
             here if name in in_place else c.memory(t)
             for here, name, t in zip(self.now, loop.carried, self.carried, strict=True)
         ]
-        for k, t in enumerate(self.carried):
-            c.copy_array(t, self.now[k], f"%x{self.first + loop.n_shared + k}")
         # Of large arrays the buffers change places; numbers become registers.
-        self.places = [self._place(p, t) for p, t in zip(self.now, self.carried, strict=True)]
-        self.others = [self._place(p, t) for p, t in zip(self.next, self.carried, strict=True)]
+        self.is_swapped = [is_swapped(t) for t in self.carried]
+        self.is_free = [
+            swaps and name not in in_place
+            for swaps, name in zip(self.is_swapped, loop.carried, strict=True)
+        ]
+        sources, targets = [*self.now], [*self.next]
+        for k, t in enumerate(self.carried):
+            given = f"%x{self.first + loop.n_shared + k}"
+            if self.is_free[k]:  # the first step reads what is given, and may write the result
+                sources[k], targets[k] = given, c.or_own(f"%o{k}", self.next[k])
+            else:
+                c.copy_array(t, self.now[k], given)
+        self.places = [self._place(k, p) for k, p in enumerate(sources)]
+        self.others = [self._place(k, p) for k, p in enumerate(targets)]
         self.scratch = c.scratch(self.body)
         self.rows = [c.memory(t) for t in self.stacked]
         self.strides = [c.size(product(t.shape)) for t in self.stacked]
@@ -243,8 +254,8 @@ class _LoopCode:
         self.done = c.variable("i64", "0")
         self.status = c.variable("i32", "0")
 
-    def _place(self, pointer: str, array_type: ArrayType) -> Variable | None:
-        return self.code.variable("ptr", pointer) if is_swapped(array_type) else None
+    def _place(self, k: int, pointer: str) -> Variable | None:
+        return self.code.variable("ptr", pointer) if self.is_swapped[k] else None
 
     def place(self, k: int) -> str:
         """Where a carried array is now."""
@@ -288,6 +299,7 @@ class _LoopCode:
         rows = [self.row(k, i) for k in range(len(self.stacked))]
         inputs = [self.number, *shared, *sources]
         self.status.set(c.run(self.body, inputs, [*targets, *rows], self.scratch))
+        is_first = c.value(f"icmp eq i64 {at}, 0")
         for k, t in enumerate(self.carried):
             before, after = self.places[k], self.others[k]
             if before is None or after is None:
@@ -295,7 +307,10 @@ class _LoopCode:
                     c.copy_array(t, self.now[k], self.next[k])
             else:
                 before.set(targets[k])
-                after.set(sources[k])
+                free = sources[k]
+                if self.is_free[k]:
+                    free = c.value(f"select i1 {is_first}, ptr {self.now[k]}, ptr {free}")
+                after.set(free)
         self.done.set(c.value(f"add i64 {at}, 1"))
 
 
@@ -317,7 +332,7 @@ def _branch(c: _Code, branch: Nested) -> None:
     c.begin_memory()
     inputs = [f"%x{1 + k}" for k in range(len(branch.on_true.inputs))]
     types = [branch.on_true.types[name] for name in branch.on_true.outputs]
-    outputs = [c.or_own(f"%o{k}", t) for k, t in enumerate(types)]
+    outputs = [c.or_own(f"%o{k}", c.memory(t)) for k, t in enumerate(types)]
     common = c.next
     test = c.value(f"icmp ne i8 {c.load('i8', '%x0')}, 0")
     for body in bodies:
@@ -338,7 +353,7 @@ def _run(c: _Code, run: Nested) -> None:
     c.shared = c.allocate("i8", wanted, MEMORY)
     c.begin_memory()
     types = [run.program.types[name] for name in run.program.outputs]
-    outputs = [c.or_own(f"%o{k}", t) for k, t in enumerate(types)]
+    outputs = [c.or_own(f"%o{k}", c.memory(t)) for k, t in enumerate(types)]
     inputs = [f"%x{k}" for k in range(len(run.program.inputs))]
     status = c.run(body, inputs, outputs, c.scratch(body))
     c.release(c.shared)

@@ -1,8 +1,8 @@
 """Correctness, then speed, on a GPU: ``python benchmarks/gpu_check.py OUT.json``.
 
-It takes some minutes. Results are written after each case, so that none is lost if the time is up. A
-case that fails is noted with its error, and the others go on; the exit status tells. With ``--dry``
-everything runs once with small sizes, in numba's simulator where there is no GPU::
+It takes some minutes. Results are written after each case, so that none is lost if the time is up.
+A case that fails is noted with its error, and the others go on; the exit status tells. With
+``--dry`` everything runs once with small sizes, in numba's simulator where there is no GPU::
 
     NUMBA_ENABLE_CUDASIM=1 python benchmarks/gpu_check.py --dry OUT.json
 
@@ -89,9 +89,9 @@ def close(got, want, rtol):
     from symdiff.trees import flatten
 
     for a, b in zip(flatten(got)[0], flatten(want)[0], strict=True):
-        a = a if isinstance(a, (np.ndarray, np.generic, float, int)) else get(a)
+        on_host = a if isinstance(a, (np.ndarray, np.generic, float, int)) else get(a)
         scale = np.max(np.abs(b), initial=0.0)
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * scale)
+        np.testing.assert_allclose(on_host, b, rtol=rtol, atol=rtol * scale)
 
 
 def operations(check):
@@ -161,8 +161,8 @@ def launches(check):
 def elementwise(check):
     """W2: the gradient of a map, device-resident."""
     figures = {}
-    for dtype, n in (("float32", 1 << 26), ("float64", 1 << 25)):
-        n = check.size(n, 64)
+    for dtype, large in (("float32", 1 << 26), ("float64", 1 << 25)):
+        n = check.size(large, 64)
         x = np.linspace(0.1, 3.0, n).astype(dtype)
         f = sd.grad(lambda x: np.sum(w02_map.f(np, x)), target="cuda")
         d = put(x)

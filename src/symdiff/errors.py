@@ -94,8 +94,9 @@ class DeviceError(SymdiffError, RuntimeError):
 
     Examples
     --------
-    >>> import symdiff as sd
-    >>> sd.jit(lambda x: x, target="cuda")(1.0)  # doctest: +IGNORE_EXCEPTION_DETAIL
+    >>> import symdiff.eager as tfe
+    >>> with tfe.device("/gpu:7"):
+    ...     tfe.constant(1.0)
     Traceback (most recent call last):
     symdiff.errors.DeviceError: ...
     """

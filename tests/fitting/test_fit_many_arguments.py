@@ -41,7 +41,6 @@ def line(x, a, b):
         ({"tol": 0.0}, ValueError, "tol"),
         ({"max_steps": 0}, ValueError, "max_steps"),
         ({"f_scale": -1.0}, ValueError, "f_scale"),
-        ({"target": "cuda"}, sd.DeviceError, "cuda"),
         ({"target": "tpu"}, ValueError, "tpu"),
         ({"model": lambda x, a, b: np.outer(x, x) * a}, sd.ShapeError, "rank 2"),
         ({"model": lambda x, a, b: a * x[1:]}, sd.ShapeError, "length"),

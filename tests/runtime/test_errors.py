@@ -231,10 +231,24 @@ DTYPE = [
     case("no function", sd.DTypeError, lambda: sd.jit(3.0), "float", "function"),
     case("bool minus", sd.DTypeError, lambda: sd.jit(np.negative)(X > 0), "negative"),
 ]
+
+
+class OnGpu:
+    """An array that says it lies on a GPU."""
+
+    shape, ndim = (3,), 1
+    __cuda_array_interface__ = {  # noqa: RUF012
+        "shape": (3,),
+        "typestr": "<f8",
+        "data": (0, False),
+        "version": 3,
+    }
+
+
 DEVICE = [
-    case("jit", sd.DeviceError, lambda: sd.jit(np.sin, target="cuda"), "cuda", "cpu"),
-    case("grad", sd.DeviceError, lambda: sd.grad(np.sin, target="cuda"), "cuda", "cpu"),
-    case("hessian", sd.DeviceError, lambda: sd.hessian(np.sin, target="cuda"), "cuda", "cpu"),
+    case("jit", sd.DeviceError, lambda: sd.jit(np.sin, target="cpu")(OnGpu()), "GPU", "auto"),
+    case("grad", sd.DeviceError, lambda: sd.grad(np.sum, target="cpu")(OnGpu()), "GPU", "auto"),
+    case("hessian", sd.DeviceError, lambda: sd.hessian(np.sum, target="cpu")(OnGpu()), "GPU"),
 ]
 BUILTIN = {
     sd.TracingError: TypeError,

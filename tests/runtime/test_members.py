@@ -148,9 +148,11 @@ def test_source_runs_and_gives_the_same_numbers():
             np.testing.assert_allclose(g, w, rtol=1e-13)
 
 
-def test_source_for_a_gpu_says_what_is_missing():
-    with pytest.raises(sd.DeviceError, match="cuda"):
-        sd.grad(f2).source(1.0, 1.0, target="cuda")
+def test_source_for_a_gpu():
+    text = sd.value_and_grad(loss).source(W, DATA, TARGET, target="cuda")
+    assert text.startswith("from numba import cuda")
+    assert "range(me, " in text
+    compile(text, "<source>", "exec")
 
 
 # cost: at most five times the operations of the function, for value and gradient

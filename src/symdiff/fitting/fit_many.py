@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
+from symdiff.fitting.device_driver import fit_all_on_device
 from symdiff.fitting.lane_driver import Options, fit_all
 from symdiff.fitting.lane_kernels import kernels_for
 from symdiff.fitting.many_arguments import read_arguments
 from symdiff.fitting.many_result import FitManyResult
 from symdiff.fitting.models import model_names
-from symdiff.runtime.function import check_target
+from symdiff.runtime.placement import is_for_device
 
 __all__ = ["fit_many"]
 
@@ -75,6 +76,8 @@ def fit_many(
         Whether `x` has an axis of fits in front. By default it has when it has three axes, or two
         of which the first is as long as there are fits.
     target : {"auto", "cpu", "cuda"}
+        Where to fit; "auto" is the CPU. On a GPU each fit has a thread; its results differ from
+        those of the CPU by rounding.
     progress : bool
         Whether to say on standard error how far it is.
 
@@ -114,7 +117,7 @@ def fit_many(
     >>> result.converged.all()
     np.True_
     """
-    check_target(target)
+    on_device = is_for_device(target)
     problem, data, is_absolute = read_arguments(
         x, y, p0, weights, bounds, fixed, estimator, loss, absolute_sigma, own_x
     )
@@ -125,7 +128,7 @@ def fit_many(
             raise ValueError(f"{name} is {value}; it has to be positive")
     options = Options(float(tol), float(f_scale), int(max_steps), is_absolute, progress)
     kernels = kernels_for(model, problem)
-    found = fit_all(kernels, data, options)
+    found = (fit_all_on_device if on_device else fit_all)(kernels, data, options)
     return FitManyResult(
         found.params,
         found.objective,

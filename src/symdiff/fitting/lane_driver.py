@@ -1,4 +1,4 @@
-"""Driving the kernels of many fits: chunks of fits, stages of steps, and who still runs."""
+"""Driving the kernels of many fits on the CPU: chunks, stages of steps, and who still runs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from symdiff.config import config
 from symdiff.fitting import levenberg_marquardt as lm
-from symdiff.fitting.lane_kernels import LANES, Kernels
+from symdiff.fitting.lane_kernels import LANES, Kernels, Problem
 from symdiff.fitting.lanes import Layout
 from symdiff.fitting.status import FitStatus
 
-__all__ = ["Data", "Options", "Results", "fit_all"]
+__all__ = ["Data", "Options", "Results", "fit_all", "report", "selected"]
 
 CHUNK_BYTES = 1 << 20
 """The data of a chunk, which stay in the second cache while its fits go on."""
@@ -87,7 +88,7 @@ def fit_all(kernels: Kernels, data: Data, options: Options) -> Results:
         return chunk.stop - chunk.start
 
     first, *rest = chunks  # by itself: it may have to compile
-    _report(_each(fit, first, rest), n_fits, options.progress)
+    report(_each(fit, first, rest), n_fits, options.progress)
     return results
 
 
@@ -101,7 +102,7 @@ def _each(fit: Callable[[slice], int], first: slice, rest: list[slice]) -> Itera
         yield from pool.map(fit, rest)
 
 
-def _report(counts: Iterable[int], n_fits: int, progress: bool) -> None:
+def report(counts: Iterable[int], n_fits: int, progress: bool) -> None:
     """Go through the chunks; say on standard error how far we are."""
     began = last = time.monotonic()
     done = 0
@@ -142,25 +143,29 @@ def _put(place: np.ndarray, groups: np.ndarray) -> None:
         place[whole * LANES :] = values[whole, : len(place) % LANES]
 
 
+def selected(p: Problem, data: Data, chunk: slice) -> tuple[Any, ...]:
+    """Read the data of some fits: x, y, weights, box, and how many points each fit has."""
+    y, weights, x = np.ascontiguousarray(data.y[chunk], p.dtype), data.weights, data.x
+    if weights is not None and weights.ndim == 2:
+        weights = weights[chunk]
+    counts = np.full(len(y), p.n_points)
+    if p.weighting == "gaps":
+        y, weights = _without_gaps(y, weights)
+        counts = np.count_nonzero(weights, axis=1)
+    if weights is not None and weights.ndim == 2:
+        weights = np.ascontiguousarray(weights, p.dtype)
+    if p.has_own_x:
+        x = np.ascontiguousarray(x[chunk], p.dtype)
+    return x, y, weights, None if data.box is None else data.box[chunk], counts
+
+
 class Chunk:
     """Some fits, from their data to their results."""
 
     def __init__(self, kernels: Kernels, data: Data, options: Options, chunk: slice) -> None:
         p = kernels.problem
         self.kernels, self.options, self.chunk = kernels, options, chunk
-        y, weights = np.ascontiguousarray(data.y[chunk], p.dtype), data.weights
-        if weights is not None and weights.ndim == 2:
-            weights = weights[chunk]
-        self.counts = np.full(len(y), p.n_points)
-        if p.weighting == "gaps":
-            y, weights = _without_gaps(y, weights)
-            self.counts = np.count_nonzero(weights, axis=1)
-        if weights is not None and weights.ndim == 2:
-            weights = np.ascontiguousarray(weights, p.dtype)
-        x = data.x
-        if p.has_own_x:
-            x = np.ascontiguousarray(x[chunk], p.dtype)
-        self.data = (x, y, weights, None if data.box is None else data.box[chunk])
+        *self.data, self.counts = selected(p, data, chunk)
         self.is_own = (p.has_own_x, True, p.weighting in ("own", "gaps"), p.has_bounds)
         self.state = p.layout.begin(_in_lanes(data.starts[chunk]))
         is_short = _in_lanes(self.counts) < p.layout.n_free

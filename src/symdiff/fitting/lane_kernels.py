@@ -69,11 +69,12 @@ class Problem(NamedTuple):
 
 
 class Kernels:
-    """The two kernels of a problem.
+    """The kernels of a problem.
 
     ``advance`` takes data with axes (groups, points, lanes), and a state with axes (groups, rows,
     lanes), of which it gives the next. ``finish`` takes the last state and gives results. Lanes are
-    the last axis of all, so that what the kernels read and write is whole vectors.
+    the last axis of all, so that what the kernels read and write is whole vectors. On a GPU
+    ``fit_on_device`` does everything for groups of one lane, each by a thread.
 
     Parameters
     ----------
@@ -91,6 +92,8 @@ class Kernels:
         b_axis = 0 if p.has_bounds else None
         self.advance = vmap(self._advance, in_axes=(x_axis, 0, w_axis, b_axis, 0, *[None] * 4))
         self.finish = vmap(self._finish, in_axes=(0, 0, None))
+        axes = (x_axis, 0, w_axis, b_axis, 0, 0, 0, *[None] * 4)
+        self.fit_on_device = vmap(self._fit, in_axes=axes, target="cuda")
 
     def _advance(
         self,
@@ -125,6 +128,28 @@ class Kernels:
             bounds = [(box[k], box[layout.n_free + k]) for k in range(layout.n_free)]
         solver = Solver(layout, rules, evaluate, sizes, bounds, tol, max_steps)
         return solver.run(state, n_steps)
+
+    def _fit(
+        self,
+        x: Any,
+        y: Any,
+        weights: Any,
+        box: Any,
+        start: Any,
+        status: Any,
+        freedom: Any,
+        tol: Any,
+        f_scale: Any,
+        max_steps: Any,
+        is_absolute: Any,
+    ) -> tuple[Any, ...]:
+        """Fit one group of lanes from its start (or not, where the status says so) to its end."""
+        layout = self.problem.layout
+        rows = [np.zeros_like(status) + value for value in layout.first_rows()]
+        params = [start[k] for k in range(layout.n_params)]
+        state = np.stack([*params, *rows[:-1], status])
+        state = self._advance(x, y, weights, box, state, tol, f_scale, max_steps, np.inf)
+        return (state[: layout.n_params], *self._finish(state, freedom, is_absolute))
 
     def _finish(self, state: Any, freedom: Any, is_absolute: Any) -> tuple[Any, ...]:
         """Give what `Results` has but parameters, for the fits of one group, lanes last.

@@ -124,16 +124,19 @@ class Layout(NamedTuple):
         -------
         ndarray, shape (groups, rows, lanes)
         """
-        state = np.zeros((len(starts), self.n_rows, starts.shape[2]), starts.dtype)
+        state = np.empty((len(starts), self.n_rows, starts.shape[2]), starts.dtype)
         state[:, : self.n_params] = starts
-        first = self.curvature.start
-        for i in range(self.n_free):
-            state[:, first + at(i, i)] = 1.0
-        state[:, self.objective] = np.inf
-        state[:, self.damping] = lm.FIRST_DAMPING
-        state[:, self.damping + 1] = 2.0  # its growth
-        state[:, self.damping + 2] = np.inf  # the least offset
+        state[:, self.n_params :] = np.array(self.first_rows())[:, None]
         return state
+
+    def first_rows(self) -> list[float]:
+        """What the rows behind the parameters are at the start."""
+        m = self.n_free
+        rows = [0.0] * (2 * m + m * (m + 1) // 2)
+        for i in range(m):
+            rows[2 * m + at(i, i)] = 1.0
+        growth, least = 2.0, np.inf
+        return [*rows, np.inf, lm.FIRST_DAMPING, growth, least, 0.0, 0.0, float(lm.RUNNING)]
 
 
 class Rules(NamedTuple):

@@ -128,6 +128,8 @@ def _named(name: str) -> Any:
         return _device(ours)
     if name in ("nan", "inf"):
         return float(name)
+    if name == "select":
+        return library.select if is_simulated() else _select_instruction()
     if hasattr(np, name) and isinstance(getattr(np, name), type):
         return getattr(np, name)
     if is_simulated():
@@ -142,6 +144,23 @@ def _device(function: Any) -> Any:
     called = {n: _named(n) for n in function.__code__.co_names if n in library.FUNCTIONS}
     bound = FunctionType(function.__code__, {**function.__globals__, **called}, function.__name__)
     return cuda().jit(device=True)(bound)
+
+
+def _select_instruction() -> Any:
+    """Make `library.select` of one instruction, which numba writes into its code."""
+    types: Any = import_module("numba.types")
+    extending: Any = import_module("numba.cuda.extending")
+
+    @extending.intrinsic
+    def select(context: Any, condition: Any, a: Any, b: Any) -> Any:  # noqa: ARG001
+        kind = types.unliteral(a)
+
+        def write(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.select(*arguments)
+
+        return kind(types.boolean, kind, kind), write
+
+    return select
 
 
 def _special(name: str) -> Callable[[Any], Any]:

@@ -34,20 +34,25 @@ class Place(NamedTuple):
         A variable.
     offset : str
         Where in it the array begins; empty for its beginning.
+    is_number : bool
+        Whether the variable is not an array, but the only element of one.
     """
 
     base: str
     offset: str = ""
+    is_number: bool = False
 
     def at(self, flat: str) -> str:
         """Write an element."""
+        if self.is_number:
+            return self.base
         if self.offset and flat != "0":
             return f"{self.base}[{self.offset} + {flat}]"
         return f"{self.base}[{self.offset or flat}]"
 
     def moved(self, by: str) -> Place:
         """Begin further on."""
-        if by == "0":
+        if by == "0" or self.is_number:
             return self
         return Place(self.base, f"{self.offset} + {by}" if self.offset else by)
 
@@ -148,9 +153,19 @@ class Code:
         text = text[3:] if text.startswith(" + ") else f"-{text[3:]}"
         return f"({text})" if " " in text else text
 
-    def memory(self, name: str, dtype: str, count: Extent, *, is_per_thread: bool) -> Place:
+    def memory(
+        self,
+        name: str,
+        dtype: str,
+        count: Extent,
+        *,
+        is_per_thread: bool,
+        may_be_number: bool = False,
+    ) -> Place:
         """Make room for an array: a thread's own if it is small and for one thread alone."""
         own = self.fresh(name)
+        if is_per_thread and may_be_number and count == 1:
+            return Place(own, is_number=True)
         if is_per_thread:
             self.fixed.add(own)
         if is_per_thread and isinstance(count, int) and count <= MAX_LOCAL:

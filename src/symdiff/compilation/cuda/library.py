@@ -10,7 +10,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["BLOCKS", "FUNCTIONS"]
+__all__ = ["BLOCKS", "FUNCTIONS", "select"]
+
+
+def select(condition: Any, a: Any, b: Any) -> Any:
+    """Choose one of two, both of which are computed; on a GPU it is one instruction."""
+    return a if condition else b
 
 
 def maximum(a: Any, b: Any) -> Any:

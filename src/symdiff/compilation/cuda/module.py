@@ -185,6 +185,8 @@ def cuda_source(program: Program) -> str:
             groups.setdefault("symdiff.compilation.cuda.library", []).append(name)
         elif name in ("nan", "inf") or hasattr(np.dtypes, f"{name.rstrip('_').title()}DType"):
             groups.setdefault("numpy", []).append(name)
+        elif name == "select":
+            groups.setdefault("symdiff.compilation.cuda.library", []).append(name)
         elif name != THREADS:
             groups.setdefault("numba.cuda.libdevice", []).append(name)
     head = ["from numba import cuda"]

@@ -78,9 +78,10 @@ def _not(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
 
 
 def _select(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    condition = kept(e, convert(e, arguments[0], "bool")).text
-    a, b = (kept(e, convert(e, x, dtype)).text for x in arguments[1:])
-    return Value(f"({a} if {condition} else {b})", dtype)
+    """Choose without a branch: numba takes long for code with many."""
+    condition = convert(e, arguments[0], "bool").text
+    a, b = (convert(e, x, dtype).text for x in arguments[1:])
+    return Value(f"{e.need('select')}({condition}, {a}, {b})", dtype)
 
 
 def _library(name: str, *, integer_is_identity: bool = False) -> Row:
@@ -232,9 +233,9 @@ _ROUNDING = ("floor", "ceil", "trunc", "rint")
 
 STEPS: dict[str, Row] = {
     "copy": lambda e, dtype, a: convert(e, a[0], dtype),
-    "add": _infix("+", "or"),
+    "add": _infix("+", "|"),
     "sub": _infix("-"),
-    "mul": _infix("*", "and"),
+    "mul": _infix("*", "&"),
     "div": _divide,
     "neg": _neg,
     **{name: _library(name, integer_is_identity=True) for name in _ROUNDING},
@@ -250,8 +251,8 @@ STEPS: dict[str, Row] = {
     "ge": _compare(">="),
     "eq": _compare("=="),
     "ne": _compare("!="),
-    "and": _logic("and"),
-    "or": _logic("or"),
+    "and": _logic("&"),
+    "or": _logic("|"),
     "xor": _logic("!="),
     "not": _not,
     "isnan": _classify("isnan"),
@@ -305,7 +306,7 @@ RESERVED = frozenset(
             for name in (*_LIBRARY, *_ROUNDING, "tgamma", "fabs", "fmod", "pow")
             for end in ("", "f")
         ),
-        *("signbitd", "signbitf", "frexp", "nan", "inf"),
+        *("signbitd", "signbitf", "frexp", "nan", "inf", "select"),
         *(scalar_name(d) for d in DTYPES),
         *library.FUNCTIONS,
         *library.BLOCKS,

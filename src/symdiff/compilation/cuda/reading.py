@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from symdiff.compilation.cuda.code import Code, Place
 from symdiff.compilation.cuda.operations import STEPS, promote
@@ -22,6 +23,7 @@ from symdiff.program.equations import (
     Read,
     Whole,
 )
+from symdiff.program.nested import nested_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, put_sizes
 
@@ -54,6 +56,16 @@ class Scope:
     def program(self) -> Program:
         """The Program, as it is scheduled."""
         return self.plan.program
+
+    @cached_property
+    def given_to_functions(self) -> frozenset[str]:
+        """The arrays that functions take, which have to be arrays however short they are."""
+        found: set[str] = set()
+        for equation in self.program.equations:
+            if isinstance(equation.pattern, Block) and nested_of(equation.pattern) is None:
+                found.add(equation.array)
+                found.update(r.array for r in equation.reads)
+        return frozenset(found)
 
     def extent(self, extent: Extent) -> Extent:
         """Say a size in those of the kernel."""
@@ -171,6 +183,8 @@ class Reader:
         if flat in ("", "0"):
             return position
         inner = f"({flat})" if " " in flat else flat
+        if extent == 1:
+            return flat
         return f"{inner}*{self.code.extent(extent)} + {position}"
 
     def position(self, index: Index, extent: Extent, statement: Statement) -> str:
@@ -184,7 +198,7 @@ class Reader:
             return value.text  # which tracing has checked
         place = self.code.hold(value).text
         limit = self.code.extent(extent)
-        with self.code.block(f"if {place} < 0 or {place} >= {limit}:"):
+        with self.code.block(f"if ({place} < 0) | ({place} >= {limit}):"):
             self.note(INDEX)
             self.code.add(f"{place} = 0")
         return place
@@ -198,6 +212,8 @@ class Reader:
         parts: list[str] = []
         for k, coefficient in index.terms:
             term = self.scope.loops[statement.loops[k].variable]
+            if term == "0":
+                continue
             scale = self.code.extent(self.scope.extent(coefficient))
             parts.append(term if scale == "1" else f"{scale}*{term}")
         offset = self.scope.extent(index.offset)
@@ -205,10 +221,14 @@ class Reader:
             parts.append(self.code.extent(offset))
         return " + ".join(parts)
 
-    def begin(self, read: Read, statement: Statement) -> list[str]:
-        """Write an array, and where in it what is taken whole begins."""
-        place = self.view(read, statement)
-        return [place.base, place.offset or "0"]
+    def begin(self, place: Place, dtype: str, *, is_target: bool = False) -> list[str]:
+        """Write an array, and where in it a place begins, as functions take them."""
+        if not place.is_number:
+            return [place.base, place.offset or "0"]
+        own = self.code.memory(place.base, dtype, 1, is_per_thread=True).base
+        if not is_target:
+            self.code.add(f"{own}[0] = {place.base}")
+        return [own, "0"]
 
     def view(self, read: Read, statement: Statement) -> Place:
         """Find what is taken whole of an array."""

@@ -55,7 +55,13 @@ class Statements(Reader):
     def _room(self, name: str, storage: Storage) -> Place:
         count = product(self.scope.extent(e) for e in storage.shape)
         is_own = self.is_own(name, storage)
-        return self.code.memory(name, storage.dtype, count, is_per_thread=is_own)
+        return self.code.memory(
+            name,
+            storage.dtype,
+            count,
+            is_per_thread=is_own,
+            may_be_number=name not in self.scope.given_to_functions,
+        )
 
     def is_own(self, name: str, storage: Storage) -> bool:
         """Whether each thread has an array for itself."""
@@ -85,6 +91,10 @@ class Statements(Reader):
         if group:
             self.nested(group)
         elif isinstance(node, Loop):
+            if node.extent == 1:
+                self.scope.loops[node.variable] = "0"
+                self.nodes(node.body)
+                return
             name = self.scope.loops[node.variable] = self.code.fresh("i")
             extent = self.code.extent(self.scope.extent(node.extent))
             with self.code.block(f"for {name} in range({extent}):"):
@@ -138,6 +148,9 @@ class Statements(Reader):
         shape = [self.scope.extent(e) for e in storage.shape]
         if not any(bound):
             self._fill_all(place, product(shape), value)
+            return
+        if place.is_number:
+            self.code.add(f"{place.base} = {value}")
             return
         flat = ""
         with ExitStack() as loops:
@@ -200,7 +213,8 @@ class Statements(Reader):
             if rank:
                 assert isinstance(operand, Read)
                 shape = self.scope.shape(operand.array)
-                arguments += self.begin(operand, statement)
+                view = self.view(operand, statement)
+                arguments += self.begin(view, self.scope.dtype(operand.array))
                 sizes += shape[len(shape) - rank :]
             else:
                 arguments.append(self.operand(operand, statement).text)
@@ -211,9 +225,12 @@ class Statements(Reader):
             dtype = self.scope.dtype(equation.array)
             text = f"{called}({', '.join(arguments)})"
             return convert(self.code, Value(text, "int64"), dtype)
-        target = self.begin(Read(equation.array, equation.target), statement)
+        place = self.view(Read(equation.array, equation.target), statement)
+        target = self.begin(place, self.scope.dtype(equation.array), is_target=True)
         status = self.code.fresh("failed")
         self.code.add(f"{status} = {called}({', '.join([*target, *arguments])})")
+        if place.is_number:
+            self.code.add(f"{place.base} = {target[0]}[0]")
         if block.name in _FAILING:
             bit = _FAILING[block.name]
             with self.code.block(f"if {status} != 0:"):

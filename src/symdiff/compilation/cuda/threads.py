@@ -200,7 +200,7 @@ class Threads(Statements):
 
     def carried_memory(self, name: str, dtype: str, count: Extent) -> Place:
         """Make room for an array that is carried."""
-        return self.code.memory(name, dtype, count, is_per_thread=True)
+        return self.code.memory(name, dtype, count, is_per_thread=True, may_be_number=True)
 
     def carry(self, loop: LoopBlock, carried: Sequence[Value | Place]) -> None:
         """Hand what a step has computed to the next."""

@@ -10,12 +10,11 @@ CALLS = {
     "jit": "sd.jit(np.sin, target='cuda')(1.0)",
     "grad": "sd.grad(np.sin, target='cuda')(1.0)",
     "hessian": "sd.hessian(np.sin, target='cuda')(1.0)",
-    "fit_many": "sd.fit_many(lambda x, a: a * x, np.ones(3), np.ones((2, 3)), [0.5], target='cuda')",
-    "train": "sd.train(lambda p, x: np.mean((p - x) ** 2), 0.0, (np.ones(4),), sd.optim.Adam(0.1), "
-    "batch_size=2, epochs=1, progress=False, target='cuda')",
+    "fit_many": "sd.fit_many(np.multiply, np.ones(3), np.ones((2, 3)), [0.5], target='cuda')",
+    "train": "sd.train(np.add, 0.0, (X,), sd.optim.Adam(1), batch_size=2, epochs=1, target='cuda')",
 }
 BLOCKED = "import sys; sys.modules['numba_cuda'] = sys.modules['numba.cuda'] = None\n"
-HEAD = "import numpy as np, symdiff as sd\n"
+HEAD = "import numpy as np, symdiff as sd; X = np.ones(4)\n"
 
 
 def run(script):

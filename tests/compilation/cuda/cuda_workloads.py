@@ -99,8 +99,8 @@ def wave_gradient(dtype):
 WORKLOADS = {
     "W2 float32": (lambda: wave_gradient("float32"), {}),
     "W2 float64": (lambda: wave_gradient("float64"), {}),
-    "W9 float32, block": (training, {}),
-    "W9 float32, grid": (training, {"is_grid": True}),
+    "W9, block": (training, {}),
+    "W9, grid": (training, {"is_grid": True}),
     "W10 float32": (lambda: fits("float32"), {"by_row": True}),
     "W10 float64": (lambda: fits("float64"), {"by_row": True}),
     "W11": (

@@ -60,6 +60,6 @@ def test_registers_and_spills(made):
 
 def test_no_double_precision_in_float32(made):
     found = {key: doubles for key, (_, _, _, doubles) in made.items() if "float32" in key}
-    assert len(found) == 12
+    assert len(found) == 8
     for key, doubles in found.items():
         assert doubles <= (5 if "W2" in key else 0), key  # sine of large numbers takes 5

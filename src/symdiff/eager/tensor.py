@@ -42,7 +42,9 @@ def _binary(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
                     made.data = function(a, b)
                 except ValueError:
                     return perform(function, self, other)  # which says what is wrong
-                made.place = self.place
+                made.place = place = self.place
+                if place is not CPU:
+                    made.data = place.hold(made.data)
                 return made
         elif other is None:
             return NotImplemented
@@ -269,7 +271,7 @@ _new = object.__new__
 def wrap(value: Any, place: Cpu = CPU) -> Tensor:
     """Make a tensor of data that nobody else will change."""
     made = _new(Tensor)
-    made.data = value
+    made.data = value if place is CPU else place.hold(value)
     made.place = place
     return made
 
@@ -348,6 +350,9 @@ def _apply(function: Callable[..., Any], values: list[Any], static: dict[str, An
 def _trace(
     function: Callable[..., Any], operands: tuple[Any, ...], static: dict[str, Any]
 ) -> TracedTensor:
+    check = arithmetic.integer_check(function)
+    if check is not None:
+        _check_integers(check, operands[1])
     values = [x.data if isinstance(x, Tensor) else x for x in operands]
     made = _new(TracedTensor)
     made.data = function(*values, **static)
@@ -355,6 +360,12 @@ def _trace(
     made.now = Later(function, tuple([_now(x) for x in operands]), static)
     LISTENERS.recordings[-1].made.append(made)
     return made
+
+
+def _check_integers(check: arithmetic.IntegerCheck, divisor: Any) -> None:
+    """Ask what a kernel would not: a call that fails the check leaves the path, and raises."""
+    if type(divisor) is TracedTensor and divisor.dtype.kind in "iu":
+        check.require(bool(perform(check.is_wrong, divisor)))
 
 
 def _now(x: Any) -> Any:

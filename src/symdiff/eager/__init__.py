@@ -78,15 +78,18 @@ from symdiff.eager.operations import (
     zeros_like,
 )
 from symdiff.eager.random_numbers import random_normal, random_uniform, set_random_seed
+from symdiff.eager.saving import Checkpoint, Saver
 from symdiff.eager.tape import GradientTape
 from symdiff.eager.tensor import Tensor
 from symdiff.eager.variables import Variable
 
 __all__ = [
+    "Checkpoint",
     "ConfigProto",
     "GPUOptions",
     "GradientTape",
     "MemoryInfo",
+    "Saver",
     "Tensor",
     "Variable",
     "abs",

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.eager.operations import stack
+from symdiff.eager.shapes import stack
 from symdiff.eager.structures import flatten, pack, unflatten
 from symdiff.errors import ShapeError, at_user_line
 

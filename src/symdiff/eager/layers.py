@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.eager.operations import matmul, reshape, where
+from symdiff.eager.operations import matmul
 from symdiff.eager.random_numbers import random_uniform
+from symdiff.eager.selection import where
+from symdiff.eager.shapes import reshape
 from symdiff.eager.tensor import Tensor, as_tensor, shape_now
 from symdiff.eager.variables import Variable
 from symdiff.errors import ShapeError, at_user_line

@@ -1,6 +1,6 @@
 """`Saver` and `Checkpoint`: variables and optimizers in a file that is whole or not there.
 
-A file is a checkpoint like those of `symdiff.train`: numbered arrays, and a header with their names.
+A file is a checkpoint like those of `symdiff.train`: numbered arrays, and their names in a header.
 """
 
 from __future__ import annotations

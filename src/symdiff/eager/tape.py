@@ -13,8 +13,8 @@ import numpy as np
 
 from symdiff.eager.devices import BUSY
 from symdiff.eager.listeners import LISTENERS
-from symdiff.eager.operations import reshape, stack
 from symdiff.eager.replay import Noted, Replay
+from symdiff.eager.shapes import reshape, stack
 from symdiff.eager.structures import flatten, unflatten
 from symdiff.eager.tensor import Tensor, as_tensor, perform
 from symdiff.errors import at_user_line

@@ -104,9 +104,10 @@ class Tensor:
     def numpy(self) -> Any:
         """Give the data on the host: a read-only array, or a NumPy scalar for rank 0."""
         value = self.place.get(self.data)
-        if isinstance(value, np.ndarray):
-            value = value.view()
-            value.flags.writeable = False
+        if not isinstance(value, np.ndarray) or not value.ndim:
+            return value[()]
+        value = value.view()
+        value.flags.writeable = False
         return value
 
     def cpu(self) -> Tensor:

@@ -128,3 +128,26 @@ def test_sparse_labels_are_those_marked_and_may_be_far_apart():
     value, (slope,) = f(T([[1000.0, 0.0], [1000.0, 0.0]]))
     assert float(value) == 500
     assert slope.numpy().tolist() == [[0, 0], [0.5, -0.5]]
+
+
+def test_weights_of_losses():
+    y, p = [[1.0, 2.0], [3.0, 4.0]], [[2.0, 2.0], [3.0, 7.0]]
+    assert float(losses.mean_squared_error(y, p)) == 2.5
+    assert float(losses.mean_squared_error(y, p, [[1.0], [0.0]])) == 0.5
+    assert float(losses.mean_squared_error(y, p, [[0.0, 1.0], [0.0, 2.0]])) == 9.0
+    assert float(losses.mean_squared_error(y, p, [[0.0], [0.0]])) == 0.0
+    assert float(losses.absolute_difference(y, p)) == 1.0
+    with pytest.raises(ValueError, match="labels have shape"):
+        losses.mean_squared_error([1.0], [1.0, 2.0])
+
+
+def test_cross_entropies_are_stable():
+    big = tfe.constant([[1000.0, 0.0]])
+    f = tfe.value_and_gradients_function(lambda z: losses.softmax_cross_entropy([[1.0, 0.0]], z))
+    value, (slope,) = f(big)
+    assert float(value) == 0
+    assert slope.numpy().tolist() == [[0, 0]]
+    g = tfe.value_and_gradients_function(lambda z: losses.sigmoid_cross_entropy([0.0, 1.0], z))
+    value, (slope,) = g(tfe.constant([500.0, 500.0]))
+    assert float(value) == 250
+    assert slope.numpy().tolist() == [0.5, 0]

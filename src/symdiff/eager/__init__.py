@@ -84,6 +84,7 @@ from symdiff.eager.gradients import (
     make_vjp,
     value_and_gradients_function,
 )
+from symdiff.eager.layers.base import Model
 from symdiff.eager.operations import (
     cast,
     constant,
@@ -142,6 +143,7 @@ __all__ = [
     "GPUOptions",
     "GradientTape",
     "MemoryInfo",
+    "Model",
     "Saver",
     "Tensor",
     "Variable",

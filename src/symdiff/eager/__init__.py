@@ -15,6 +15,7 @@ import numpy as np
 
 from symdiff.eager import data, layers, losses, metrics, train
 from symdiff.eager.custom import custom_gradient
+from symdiff.eager.data import Iterator
 from symdiff.eager.devices import (
     ConfigProto,
     GPUOptions,
@@ -142,6 +143,7 @@ __all__ = [
     "ConfigProto",
     "GPUOptions",
     "GradientTape",
+    "Iterator",
     "MemoryInfo",
     "Model",
     "Saver",

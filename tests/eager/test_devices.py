@@ -137,3 +137,15 @@ def test_the_same_seed_gives_the_same_numbers_on_a_device(gpu):
     for a, b in zip(*drawn, strict=True):
         assert a.device == "/gpu:0"
         assert a.numpy().tolist() == b.numpy().tolist()
+
+
+def test_the_policy_holds_for_compiled_functions_too(gpu, fresh_options):
+    product = tfe.gradients_function(lambda x, y: x * y)
+    x, y = tfe.constant(3.0), tfe.constant(2.0).gpu(0)
+    before = tfe.copies()
+    assert [float(g) for g in product(x, y)] == [2, 3]
+    assert tfe.copies() > before
+    tfe.enable_eager_execution(device_policy="explicit")
+    with pytest.raises(sd.DeviceError, match="device_policy='silent'"):
+        product(x, y)
+    assert [float(g) for g in product(x, y.cpu())] == [2, 3]

@@ -231,3 +231,15 @@ def test_a_gradient_of_a_jacobian():
         return t.jacobian(y, x)
 
     assert tfe.gradients_function(f)(x)[0].numpy().tolist() == [6, 12]
+
+
+def test_an_exception_ends_the_recording():
+    x = T(3.0)
+    tape = tfe.GradientTape()
+    with contextlib.suppress(KeyError), tape:
+        tape.watch(x)
+        y = x * x
+        raise KeyError
+    assert not devices.BUSY
+    z = y * x
+    assert tape.gradient([y, z], x).numpy() == 6

@@ -77,6 +77,10 @@ def test_logic_takes_bool_only():
         (lambda: T(1) + 2.5, TypeError, "int32"),
         (lambda: T(1.0) + True, TypeError, "True"),
         (lambda: T(np.int8(1)) + 300, TypeError, "int8"),
+        (lambda: T(1.0) + 1e39, TypeError, "float32"),
+        (lambda: -1e39 * T([1.0]), TypeError, "float32"),
+        (lambda: T(1.0) * 10**40, TypeError, "float32"),
+        (lambda: T(1.0) * 10**400, TypeError, "float32"),
         (lambda: T([1.0, 2.0]) + T([1.0, 2.0, 3.0]), ValueError, r"\(2,\) and \(3,\)"),
         (lambda: T(1) // T(0), ZeroDivisionError, "zero"),
         (lambda: T([1]) % 0, ZeroDivisionError, "zero"),
@@ -115,6 +119,13 @@ def test_numbers_take_the_dtype_of_the_tensor():
     assert (2**33 + T(np.float64(1))).dtype == "float64"
     assert (2 - T(5)).numpy() == -3
     assert (2.0 ** T(3.0)).numpy() == 8.0
+
+
+def test_numbers_that_are_not_finite_stand_beside_floats():
+    assert (T(1.0) * np.inf).numpy() == np.inf
+    assert np.isnan((T(1.0) + float("nan")).numpy())
+    assert (T(np.float64(1)) * 1e300).numpy() == 1e300
+    assert (T(1.0) * 3e38).numpy() == np.float32(3e38)
 
 
 def test_numpy_and_tensors_mix():

@@ -95,19 +95,22 @@ _NO_NEGATIVE = IntegerCheck(
 
 def floor_divide(a: Any, b: Any) -> Any:
     """Divide and round down."""
-    _NO_ZERO.look(a, b)
+    if (getattr(a, "dtype", None) or b.dtype).kind != "f":
+        _NO_ZERO.look(a, b)
     return _quiet.run(operator.floordiv, a, b)
 
 
 def remainder(a: Any, b: Any) -> Any:
     """Give what `floor_divide` leaves, with the sign of the divisor."""
-    _NO_ZERO.look(a, b)
+    if (getattr(a, "dtype", None) or b.dtype).kind != "f":
+        _NO_ZERO.look(a, b)
     return _quiet.run(operator.mod, a, b)
 
 
 def power(a: Any, b: Any) -> Any:
     """Raise to a power; an integer to a negative integer power is refused."""
-    _NO_NEGATIVE.look(a, b)
+    if (getattr(a, "dtype", None) or b.dtype).kind != "f":
+        _NO_NEGATIVE.look(a, b)
     return _quiet.run(operator.pow, a, b)
 
 

@@ -48,7 +48,9 @@ def _binary(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
                 return made
         elif other is None:
             return NotImplemented
-        elif type(other) is float and not BUSY and self.data.dtype.kind == "f":
+        elif (
+            type(other) is float and not BUSY and self.data.dtype.kind == "f" and -BIG < other < BIG
+        ):
             return wrap(function(self.data, other), self.place)
         return perform(function, *as_operands(self, other))
 
@@ -267,6 +269,8 @@ _UFUNCS: dict[Any, Any] = {
 }
 
 _new = object.__new__
+BIG = 3e38
+"""Numbers below it fit any floating dtype."""
 
 
 def wrap(value: Any, place: Cpu = CPU) -> Tensor:

@@ -206,6 +206,12 @@ def test_what_cannot_be_saved_is_refused(tmp_path):
         tfe.Checkpoint(model=tfe.layers.Dense(2)).save(tmp_path / "state")
 
 
+def test_two_things_of_one_name_are_refused(tmp_path):
+    checkpoint = tfe.Checkpoint(net={"a/b": V(1.0), "a": {"b": V(2.0)}})
+    with pytest.raises(ValueError, match="two things are called 'net/a/b'"):
+        checkpoint.save(tmp_path / "state")
+
+
 def test_a_variable_stays_on_its_device(tmp_path, gpu):
     with tfe.device("/gpu:0"):
         v = V([1.0, 2.0])

@@ -39,3 +39,13 @@ def test_equal_elements_keep_their_order():
 def test_the_gradient_of_sorting_goes_back_to_where_elements_were():
     f = tfe.gradients_function(lambda x: tfe.sort(x) * T([1.0, 10.0, 100.0]))
     assert f([3.0, 1.0, 2.0])[0].numpy().tolist() == [100, 1, 10]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int64"])
+def test_small_integers_find_places_in_long_axes(dtype):
+    places = T(np.array([3, 100], dtype))
+    assert tfe.argmax(tfe.one_hot(places, 300), 1).numpy().tolist() == [3, 100]
+    table = tfe.layers.Embedding(300, 1, "ones")
+    assert table(places).shape == (2, 1)
+    losses = tfe.losses.sparse_softmax_cross_entropy(places, tfe.zeros([2, 300]))
+    assert float(losses) == pytest.approx(np.log(300), rel=1e-6)

@@ -27,7 +27,17 @@ __all__ = ["Dataset", "Iterator"]
 
 
 class Dataset:
-    """A sequence of tensors, or of tuples or dicts of tensors, that can be gone through often."""
+    """A sequence of tensors, or of tuples or dicts of tensors, that can be gone through often.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> rows = tfe.data.Dataset.from_tensor_slices(([[1.0], [2.0]], [0, 1]))
+    >>> for x, label in rows.repeat(2).batch(3):
+    ...     print(x.shape, label.numpy())
+    (3, 1) [0 1 0]
+    (1, 1) [1]
+    """
 
     def __init__(self, begin: Callable[[], PythonIterator[Any]]) -> None:
         self._begin = begin

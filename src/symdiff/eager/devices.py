@@ -316,10 +316,31 @@ def list_devices() -> list[str]:
 
 
 def num_gpus() -> int:
-    """Count the GPUs that are there."""
+    """Count the GPUs that are there.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.num_gpus() == len(tfe.list_devices()) - 1
+    True
+    """
     return len(_devices) - 1
 
 
 def memory_info(name: str) -> MemoryInfo:
-    """Say how many bytes of a GPU's memory are used, pooled, and there in total."""
+    """Say how many bytes of a GPU's memory are used, pooled, and there in total.
+
+    Raises
+    ------
+    ValueError
+        That is no name of a GPU.
+    DeviceError
+        There is no such device.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> for name in tfe.list_devices()[1:]:
+    ...     assert tfe.memory_info(name).used <= tfe.memory_info(name).total
+    """
     return find_device(name).memory()

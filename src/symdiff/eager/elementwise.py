@@ -202,10 +202,24 @@ def clip_by_value(x: Any, lower: Any, upper: Any) -> Tensor:
 
 
 def maximum(x: Any, y: Any) -> Tensor:
-    """Give the larger element; at a tie each has half of the derivative."""
+    """Give the larger element; at a tie each has half of the derivative.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.maximum([1.0, 5.0], 3.0).numpy()
+    array([3., 5.], dtype=float32)
+    """
     return perform(np.maximum, *as_operands(x, y))
 
 
 def minimum(x: Any, y: Any) -> Tensor:
-    """Give the smaller element; at a tie each has half of the derivative."""
+    """Give the smaller element; at a tie each has half of the derivative.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.minimum([1.0, 5.0], 3.0).numpy()
+    array([1., 3.], dtype=float32)
+    """
     return perform(np.minimum, *as_operands(x, y))

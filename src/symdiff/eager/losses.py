@@ -18,6 +18,7 @@ from symdiff.eager.elementwise import abs as absolute
 from symdiff.eager.elementwise import log, minimum, relu, softplus, square
 from symdiff.eager.operations import cast
 from symdiff.eager.reductions import log_softmax, reduce_sum
+from symdiff.eager.selection import places_from_front
 from symdiff.eager.tensor import Tensor, as_operands, as_tensor, perform, shape_now
 from symdiff.errors import DTypeError, ShapeError, at_user_line
 
@@ -230,7 +231,7 @@ def sparse_softmax_cross_entropy(
 
 
 def _along_last_axis(rows: Any, places: Any) -> Any:
-    inside = np.where(places < 0, rows.shape[-1], places)  # a negative place is none, not the last
+    inside = places_from_front(places, rows.shape[-1])
     return np.take_along_axis(rows, inside[..., None], axis=-1)[..., 0]
 
 

@@ -14,7 +14,14 @@ __all__ = ["MemoryInfo", "Pool"]
 
 
 class MemoryInfo(NamedTuple):
-    """Bytes of a device's memory."""
+    """Bytes of a device's memory.
+
+    Examples
+    --------
+    >>> info = MemoryInfo(used=400, pooled=100, total=1000)
+    >>> info.total - info.used
+    600
+    """
 
     used: int
     pooled: int

@@ -30,6 +30,21 @@ class Metric:
     """What all have: a call takes a batch, `result` says what has come, and it can start anew.
 
     The state is in variables that are not trained, so that a `Checkpoint` saves it.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> class Total(tfe.metrics.Metric):
+    ...     def __init__(self):
+    ...         self.total = tfe.Variable(0.0, trainable=False)
+    ...     def __call__(self, x):
+    ...         self.total.assign_add(tfe.reduce_sum(x))
+    ...     def result(self):
+    ...         return self.total.value()
+    >>> total = Total()
+    >>> total([1.0, 2.0])
+    >>> total.result().numpy()
+    np.float32(3.0)
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:

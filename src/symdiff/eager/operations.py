@@ -137,12 +137,26 @@ def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None) -> T
 
 
 def zeros_like(x: Any) -> Tensor:
-    """Make zeros of the shape and dtype of a tensor."""
+    """Make zeros of the shape and dtype of a tensor.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.zeros_like([1, 2]).numpy()
+    array([0, 0], dtype=int32)
+    """
     return perform(np.zeros_like, as_tensor(x))
 
 
 def ones_like(x: Any) -> Tensor:
-    """Make ones of the shape and dtype of a tensor."""
+    """Make ones of the shape and dtype of a tensor.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.ones_like([3.0, 2.0]).numpy()
+    array([1., 1.], dtype=float32)
+    """
     return perform(np.ones_like, as_tensor(x))
 
 
@@ -163,7 +177,14 @@ def _cast(x: Any, dtype: np.dtype) -> Any:
 
 
 def identity(x: Any) -> Tensor:
-    """Give a tensor of the same value."""
+    """Give a tensor of the same value.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.identity(2.0).numpy()
+    np.float32(2.0)
+    """
     return perform(np.positive, as_tensor(x))
 
 

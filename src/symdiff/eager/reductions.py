@@ -72,12 +72,26 @@ reduce_logsumexp = _reduction(
 
 
 def argmax(x: Any, axis: int = 0) -> Tensor:
-    """Give the place of the largest element along an axis."""
+    """Give the place of the largest element along an axis.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.argmax([1.0, 3.0, 2.0]).numpy()
+    np.int64(1)
+    """
     return perform(np.argmax, as_tensor(x), axis=axis)
 
 
 def argmin(x: Any, axis: int = 0) -> Tensor:
-    """Give the place of the smallest element along an axis."""
+    """Give the place of the smallest element along an axis.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.argmin([[1, 3], [2, 0]], axis=1).numpy()
+    array([0, 1])
+    """
     return perform(np.argmin, as_tensor(x), axis=axis)
 
 

@@ -210,6 +210,8 @@ def _found(objects: Mapping[str, Any]) -> _Found:
         if not _is_walked(value) or id(value) in seen:
             return
         seen.add(id(value))
+        if path in found.variables or path in found.optimizers:
+            raise ValueError(at_user_line(f"two things are called {path!r}; rename a key"))
         if isinstance(value, Variable):
             found.variables[path] = value
         elif isinstance(value, HasSlots):

@@ -13,6 +13,7 @@ __all__ = [
     "argsort",
     "gather",
     "one_hot",
+    "places_from_front",
     "sort",
     "where",
 ]
@@ -67,6 +68,12 @@ def _places(indices: Any) -> Tensor:
     return made
 
 
+def places_from_front(places: Any, count: Any) -> Any:
+    """Let negative places be none, as those are that are too large, instead of the last ones."""
+    wide = places.astype(np.int64)
+    return np.where(wide < 0, count, wide)
+
+
 def one_hot(
     indices: Any,
     depth: int,
@@ -90,7 +97,7 @@ def one_hot(
 
 
 def _one_hot(indices: Any, depth: int, values: tuple[Any, Any]) -> Any:
-    return np.where(indices[..., None] == np.arange(depth, dtype=indices.dtype), *values)
+    return np.where(indices.astype(np.int64)[..., None] == np.arange(depth), *values)
 
 
 def sort(x: Any, axis: int = -1) -> Tensor:

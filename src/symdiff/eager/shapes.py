@@ -40,7 +40,14 @@ def _reshape(x: Any, shape: Any) -> Any:
 
 
 def transpose(x: Any, axes: Any = None) -> Tensor:
-    """Put the axes into another order, by default the reverse."""
+    """Put the axes into another order, by default the reverse.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.transpose([[1, 2, 3]]).shape
+    (3, 1)
+    """
     return perform(np.transpose, as_tensor(x), axes=None if axes is None else tuple(axes))
 
 
@@ -61,7 +68,14 @@ def _stack(*values: Any, axis: int) -> Any:
 
 
 def concat(values: Sequence[Any], axis: int) -> Tensor:
-    """Join tensors along an axis."""
+    """Join tensors along an axis.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.concat([[1, 2], [3]], 0).numpy()
+    array([1, 2, 3], dtype=int32)
+    """
     return perform(_concat, *as_operands(*[as_tensor(v) for v in values]), axis=axis)
 
 

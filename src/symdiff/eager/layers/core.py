@@ -12,7 +12,7 @@ from symdiff.eager.layers.base import Activation, Layer, find_activation
 from symdiff.eager.layers.initializers import Initializer, find_initializer
 from symdiff.eager.operations import matmul
 from symdiff.eager.random_numbers import random_uniform
-from symdiff.eager.selection import where
+from symdiff.eager.selection import places_from_front, where
 from symdiff.eager.shapes import reshape
 from symdiff.eager.tensor import Tensor, as_tensor, perform, shape_now
 from symdiff.eager.variables import Variable
@@ -144,8 +144,7 @@ class Embedding(Layer):
 
 
 def _rows(table: Any, places: Any) -> Any:
-    inside = np.where(places < 0, table.shape[0], places)  # a negative place is none, not the last
-    return np.take(table, inside, axis=0)
+    return np.take(table, places_from_front(places, table.shape[0]), axis=0)
 
 
 class Dropout(Layer):

@@ -29,22 +29,50 @@ Initializer = Callable[..., Any]
 
 
 def zeros(shape: Sequence[int], dtype: Any = "float32") -> Any:
-    """Begin with zeros."""
+    """Begin with zeros.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.layers.zeros((2,))
+    array([0., 0.], dtype=float32)
+    """
     return np.zeros(shape, dtype)
 
 
 def ones(shape: Sequence[int], dtype: Any = "float32") -> Any:
-    """Begin with ones."""
+    """Begin with ones.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.layers.ones((2,))
+    array([1., 1.], dtype=float32)
+    """
     return np.ones(shape, dtype)
 
 
 def random_normal(shape: Sequence[int], dtype: Any = "float32", stddev: float = 0.05) -> Any:
-    """Draw from a normal distribution around zero."""
+    """Draw from a normal distribution around zero.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.layers.random_normal((3, 2)).shape
+    (3, 2)
+    """
     return random_numbers.random_normal(shape, 0.0, stddev, dtype)
 
 
 def random_uniform(shape: Sequence[int], dtype: Any = "float32", limit: float = 0.05) -> Any:
-    """Draw uniformly from ``+-limit``."""
+    """Draw uniformly from ``+-limit``.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> bool(tfe.reduce_all(tfe.layers.random_uniform((9,)) < 0.05))
+    True
+    """
     return random_numbers.random_uniform(shape, -limit, limit, dtype)
 
 
@@ -55,17 +83,37 @@ def glorot_uniform(shape: Sequence[int], dtype: Any = "float32") -> Any:
     ----------
     Glorot, Bengio, *Understanding the difficulty of training deep feedforward neural networks*,
     AISTATS 2010, equation 16.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> bool(tfe.reduce_all(tfe.layers.glorot_uniform((3, 3)) < 1.0))
+    True
     """
     return random_uniform(shape, dtype, math.sqrt(6 / sum(_fans(shape))))
 
 
 def glorot_normal(shape: Sequence[int], dtype: Any = "float32") -> Any:
-    """Draw from a normal distribution of variance ``2 / (in + out)``; see `glorot_uniform`."""
+    """Draw from a normal distribution of variance ``2 / (in + out)``; see `glorot_uniform`.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.layers.glorot_normal((3, 3, 16, 32), "float64").dtype
+    dtype('float64')
+    """
     return random_normal(shape, dtype, math.sqrt(2 / sum(_fans(shape))))
 
 
 def he_uniform(shape: Sequence[int], dtype: Any = "float32") -> Any:
-    """Draw uniformly from ``+-sqrt(6 / in)``; see `he_normal`."""
+    """Draw uniformly from ``+-sqrt(6 / in)``; see `he_normal`.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.layers.he_uniform((3, 3, 16, 32), "float64").dtype
+    dtype('float64')
+    """
     return random_uniform(shape, dtype, math.sqrt(6 / _fans(shape)[0]))
 
 
@@ -75,6 +123,12 @@ def he_normal(shape: Sequence[int], dtype: Any = "float32") -> Any:
     References
     ----------
     He, Zhang, Ren, Sun, *Delving deep into rectifiers*, ICCV 2015, equation 10.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.layers.he_normal((3, 3, 16, 32), "float64").dtype
+    dtype('float64')
     """
     return random_normal(shape, dtype, math.sqrt(2 / _fans(shape)[0]))
 
@@ -85,6 +139,12 @@ def lecun_normal(shape: Sequence[int], dtype: Any = "float32") -> Any:
     References
     ----------
     LeCun, Bottou, Orr, Müller, *Efficient BackProp*, 1998, equation 16.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.layers.lecun_normal((3, 3, 16, 32), "float64").dtype
+    dtype('float64')
     """
     return random_normal(shape, dtype, math.sqrt(1 / _fans(shape)[0]))
 

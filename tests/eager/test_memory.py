@@ -1,3 +1,4 @@
+import gc
 import subprocess
 import sys
 
@@ -78,3 +79,28 @@ def test_nothing_is_taken_at_import():
         assert not {"cupy", "numba.cuda"} & set(sys.modules)
     """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_training_on_a_device_gives_its_memory_back(gpu, fresh_options):
+    def train():
+        model = tfe.layers.Sequential(
+            [tfe.layers.Conv2D(1, 2, activation="relu"), tfe.layers.Flatten(), tfe.layers.Dense(2)]
+        )
+        x = tfe.random_normal([2, 3, 3, 1], seed=1)
+        step = tfe.implicit_value_and_gradients(
+            lambda m: tfe.losses.sparse_softmax_cross_entropy([0, 1], m(x))
+        )
+        optimizer = tfe.train.AdamOptimizer(0.1)
+        for _ in range(20):
+            loss, pairs = step(model)
+            optimizer.apply_gradients(pairs)
+        assert {loss.device, *[v.device for v in model.variables]} == {"/gpu:0"}
+        assert {g.device for g, _ in pairs} == {"/gpu:0"}
+        assert tfe.memory_info("/gpu:0").used > sum(4 * v.numpy().size for v in model.variables)
+        return float(loss)
+
+    with tfe.device("/gpu:0"):
+        assert train() < 0.3
+    gc.collect()
+    assert tfe.memory_info("/gpu:0").used == 0
+    assert tfe.memory_info("/gpu:0").pooled > 0

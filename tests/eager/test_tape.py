@@ -243,3 +243,11 @@ def test_an_exception_ends_the_recording():
     assert not devices.BUSY
     z = y * x
     assert tape.gradient([y, z], x).numpy() == 6
+
+
+def test_a_tape_is_stable_where_its_operations_overflow():
+    x = T(100.0)
+    with tfe.GradientTape() as t:
+        t.watch(x)
+        y = tfe.log(1 + tfe.exp(x))
+    assert t.gradient(y, x).numpy() == 1

@@ -62,17 +62,6 @@ class Optimizer:
             found = self._slots[variable.number] = self.start(variable.value_now())
         return found
 
-    def saved_slots(self, variable: Variable) -> list[Any] | None:
-        """Give a variable's state to a `Checkpoint`, if there is any yet."""
-        return self._slots.get(variable.number)
-
-    def restore_slots(self, variable: Variable, slots: list[Any] | None) -> None:
-        """Take a variable's state from a `Checkpoint`."""
-        if slots is None:
-            self._slots.pop(variable.number, None)
-        else:
-            self._slots[variable.number] = slots
-
     def apply_gradients(self, pairs: Iterable[tuple[Any, Variable]]) -> None:
         """Update variables; pairs without a gradient are left out.
 
@@ -126,6 +115,17 @@ class Optimizer:
         value, pairs = implicit_value_and_gradients(loss)()
         self.apply_gradients(pairs)
         return value
+
+    def saved_slots(self, variable: Variable) -> list[Any] | None:
+        """Give a variable's state to a `Checkpoint`, if there is any yet."""
+        return self._slots.get(variable.number)
+
+    def restore_slots(self, variable: Variable, slots: list[Any] | None) -> None:
+        """Take a variable's state from a `Checkpoint`."""
+        if slots is None:
+            self._slots.pop(variable.number, None)
+        else:
+            self._slots[variable.number] = slots
 
 
 class GradientDescentOptimizer(Optimizer):

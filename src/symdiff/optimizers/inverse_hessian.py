@@ -70,7 +70,8 @@ def inverse_of_pairs(pairs: Pairs) -> InverseHessian:
     """Take the pairs that are in use from their ring."""
     kept = min(int(pairs.count), int(pairs.most))
     rows = (int(pairs.count) - kept + np.arange(kept)) % ROWS
-    return InverseHessian(pairs.steps[:, rows].T, pairs.changes[:, rows].T, float(pairs.scale))
+    steps, changes = pairs.vectors[:, rows].T, pairs.vectors[:, ROWS + rows].T
+    return InverseHessian(steps, changes, float(pairs.scale))
 
 
 def inverse_of(hessian: Callable[..., Any], x: np.ndarray, args: tuple[Any, ...]) -> np.ndarray:

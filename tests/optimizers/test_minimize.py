@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 
 import symdiff as sd
-from symdiff.optimizers import certificate, conjugate_gradient, descent, driving
+from symdiff.optimizers import certificate, conjugate_gradient, descent, driving, lbfgs
 from symdiff.optimizers.certificate import Curvature, review
 from symdiff.optimizers.inverse_hessian import InverseHessian
 from symdiff.optimizers.kernels import Key, find
@@ -372,6 +372,15 @@ def meyer(x):
 def test_cg_is_not_believed_where_it_knows_no_scale():
     """Its own step is tiny at 1.1e5; Newton's is not."""
     result = sd.minimize(meyer, [0.02, 4000.0, 250.0], method="cg")
+    assert result.status is Status.CONVERGED
+    assert result.fun == pytest.approx(87.94585517)
+
+
+def test_lbfgs_is_not_believed_soon_after_a_restart(monkeypatch):
+    """With 10 pairs it once restarts at 5313, and finds that its next step is tiny."""
+    monkeypatch.setattr(lbfgs, "PAIRS", 10)
+    monkeypatch.setattr(lbfgs, "ROWS", 11)
+    result = sd.minimize(meyer, [0.02, 4000.0, 250.0])
     assert result.status is Status.CONVERGED
     assert result.fun == pytest.approx(87.94585517)
 

@@ -78,12 +78,15 @@ from symdiff.eager.operations import (
     zeros_like,
 )
 from symdiff.eager.random_numbers import random_normal, random_uniform, set_random_seed
+from symdiff.eager.stepping import CompiledStep, FitResult, compile_step, fit
 from symdiff.eager.tape import GradientTape
 from symdiff.eager.tensor import Tensor
 from symdiff.eager.variables import Variable
 
 __all__ = [
+    "CompiledStep",
     "ConfigProto",
+    "FitResult",
     "GPUOptions",
     "GradientTape",
     "MemoryInfo",
@@ -94,6 +97,7 @@ __all__ = [
     "argmin",
     "bool_",
     "cast",
+    "compile_step",
     "concat",
     "constant",
     "convert_to_tensor",
@@ -104,6 +108,7 @@ __all__ = [
     "device",
     "enable_eager_execution",
     "exp",
+    "fit",
     "float32",
     "float64",
     "floor",

@@ -28,7 +28,10 @@ def data(n=23, dtype="float32"):
 
 def network(dtype="float32"):
     rng = np.random.default_rng(2)
-    make = lambda shape, _: (rng.normal(size=shape) / 2).astype(dtype)
+
+    def make(shape, _):
+        return (rng.normal(size=shape) / 2).astype(dtype)
+
     first = tfe.layers.Dense(4, tfe.tanh, kernel_initializer=make)
     return tfe.layers.Sequential([first, tfe.layers.Dense(1, kernel_initializer=make)])
 
@@ -105,7 +108,10 @@ def test_batches_are_those_of_the_order(size, shuffle):
 def test_each_epoch_of_a_shuffle_sees_every_row_once():
     v = V(np.zeros(10, "float32"))
     rows = np.eye(10, dtype="float32")
-    f = lambda x: tfe.reduce_sum(x @ v)
+
+    def f(x):
+        return tfe.reduce_sum(x @ v)
+
     tfe.fit(f, train.GradientDescentOptimizer(1.0), (rows,), batch_size=3, epochs=5)
     assert v.numpy().tolist() == [-5.0] * 10
 
@@ -114,9 +120,7 @@ def test_a_dataset_gives_its_own_batches():
     x, y = data()
     rows = tfe.data.Dataset.from_tensor_slices((x, y)).shuffle(10, seed=3).batch(5)
     models, optimizers = [network(), network()], [train.MomentumOptimizer(0.05) for _ in range(2)]
-    expected = [
-        step_as_written(optimizers[0], loss, models[0], *b) for _ in range(3) for b in rows
-    ]
+    expected = [step_as_written(optimizers[0], loss, models[0], *b) for _ in range(3) for b in rows]
     result = tfe.fit(loss, optimizers[1], rows, args=(models[1],), epochs=3)
     np.testing.assert_allclose(result.losses, expected, rtol=5e-5)
     assert result.n_epochs == 3
@@ -144,7 +148,8 @@ def test_a_branch_on_a_value_is_followed_step_by_step():
         else:
             found[how] = [step_as_written(optimizer, f, x, []) for _ in range(60)]
         found[how + ", end"] = v.numpy()
-    assert found["as written"][0] > 4.0 > 1.0 > found["as written"][-1]
+    assert found["as written"][0] > 4.0
+    assert found["as written"][-1] < 1.0
     np.testing.assert_allclose(found["compiled"], found["as written"], rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(found["compiled, end"], found["as written, end"], rtol=1e-5)
 
@@ -171,7 +176,10 @@ def test_a_branch_within_batches():
 
 def test_a_step_whose_loss_is_not_finite_is_not_made():
     v, count = V(1.0), train.AdamOptimizer(0.3)
-    f = lambda: tfe.log(v) + v
+
+    def f():
+        return tfe.log(v) + v
+
     result = tfe.compile_step(f, count).run(steps=100)
     assert result.status is sd.TrainStatus.NOT_FINITE
     assert not result.success
@@ -337,7 +345,10 @@ def test_what_is_no_loss_is_refused(name):
 def test_arguments_are_checked():
     x, y = data()
     adam, model = train.AdamOptimizer(), network()
-    fit = lambda data=(x, y), **kwargs: tfe.fit(loss, adam, data, args=(model,), **kwargs)
+
+    def fit(data=(x, y), **kwargs):
+        return tfe.fit(loss, adam, data, args=(model,), **kwargs)
+
     with pytest.raises(TypeError, match=r"tfe\.train"):
         tfe.compile_step(loss, sd.optim.Adam())
     with pytest.raises(TypeError, match="no function"):

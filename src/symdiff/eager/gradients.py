@@ -256,8 +256,12 @@ def implicit_value_and_gradients(
 def implicit_call(args: tuple[Any, ...], kwargs: dict[str, Any], *, wants_value: bool) -> Call:
     """Take the arguments of a function of variables apart."""
     leaves, tree = flatten((args, kwargs))
-    leaves = [x if _passes(x) else as_tensor(x) for x in leaves]
-    return Call(tree, leaves, None, None, wants_value)
+    return Call(tree, [*as_arguments(leaves)], None, None, wants_value)
+
+
+def as_arguments(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Make tensors of arrays; what else there is, a model say, stays what it is."""
+    return tuple([x if _passes(x) else as_tensor(x) for x in values])
 
 
 def implicit_gradients(f: Callable[..., Any]) -> Callable[..., list[tuple[Any, Any]]]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.eager.data import Dataset
-from symdiff.eager.gradients import implicit_call
+from symdiff.eager.gradients import as_arguments, implicit_call
 from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.loops import Feed
 from symdiff.eager.tensor import Tensor, as_tensor, wrap
@@ -104,13 +104,15 @@ class CompiledStep:
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         """Make one step with what the loss takes, and give the loss before it."""
         if not kwargs and not LISTENERS.recordings:
-            loss = self._kernels.step(args)
+            given = as_arguments(args)
+            loss = self._kernels.step(given)
+            if loss is None:  # such arguments are new, or their values take another path
+                self._kernels.remember(given)
+                loss = self._kernels.step(given)
             if loss is not None:
                 return wrap(loss)
         training = self._whole(args, kwargs)
         training.go(0, 1)
-        if not kwargs:
-            self._kernels.remember(args, training.call)
         return wrap(training.loss_dtype.type(training.losses[0][0]))
 
     def run(self, *args: Any, steps: int, **kwargs: Any) -> FitResult:

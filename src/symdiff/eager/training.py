@@ -10,7 +10,7 @@ import numpy as np
 
 from symdiff.eager.devices import CPU, move
 from symdiff.eager.differentiated import Call, Differentiated, Path
-from symdiff.eager.gradients import implicit_value_and_gradients
+from symdiff.eager.gradients import implicit_call, implicit_value_and_gradients
 from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.loops import Feed, Loop, traced_loop, traced_step, trained_by
 from symdiff.eager.structures import unflatten
@@ -82,8 +82,9 @@ class Kernels:
         put(variables, trained, self.optimizer, made)
         return loss
 
-    def remember(self, args: tuple[Any, ...], call: Call) -> None:
-        """Let `step` know the path of a call."""
+    def remember(self, args: tuple[Any, ...]) -> None:
+        """Let `step` know the path of these arguments."""
+        call = implicit_call(args, {}, wants_value=True)
         self.differentiated.remember(args, self.differentiated.find(call))
 
     def _check(self, path: Path) -> None:

@@ -1,6 +1,11 @@
-"""W9b: a step of eager training as it is written: `Dense(1)` on 5 rows of 3, gradient descent."""
+"""W9b: steps of eager training, `Dense(1)` on 5 rows of 3, gradient descent: one, and a thousand.
+
+The contestants take them as they are written, one after the other; "symdiff step" by a kernel for
+each step, "symdiff loop" by one for all of them.
+"""
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from contest import Case, Workload, close
@@ -10,22 +15,33 @@ STEPS = 3
 ROWS, COLUMNS = 5, 3
 
 
-def load():
+class Data(NamedTuple):
+    x: np.ndarray
+    y: np.ndarray
+    n_steps: int
+
+
+def load(n_steps):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(ROWS, COLUMNS)).astype(np.float32)
-    return x, (x @ np.ones((COLUMNS, 1)) + 0.5).astype(np.float32)
+    return Data(x, (x @ np.ones((COLUMNS, 1)) + 0.5).astype(np.float32), n_steps)
 
 
-def with_symdiff(data):
+def _script(data):
     import symdiff.eager as tfe
 
-    x, y = (tfe.constant(a) for a in data)
+    x, y = tfe.constant(data.x), tfe.constant(data.y)
     model = tfe.layers.Dense(1, kernel_initializer=np.zeros)
     optimizer = tfe.train.GradientDescentOptimizer(RATE)
 
     def loss(model, x, y):
         return tfe.reduce_sum(tfe.square(model(x) - y))
 
+    return tfe, loss, optimizer, (model, x, y)
+
+
+def with_symdiff(data):
+    tfe, loss, optimizer, (model, x, y) = _script(data)
     value_and_gradients = tfe.implicit_value_and_gradients(loss)
 
     def step():
@@ -33,11 +49,29 @@ def with_symdiff(data):
         optimizer.apply_gradients(gradients)
         return value
 
-    return _falling(step)
+    return _falling(step, data)
+
+
+def with_steps(data):
+    tfe, loss, optimizer, args = _script(data)
+    step = tfe.compile_step(loss, optimizer)
+    return _falling(lambda: step(*args), data)
+
+
+def with_a_loop(data):
+    tfe, loss, optimizer, args = _script(data)
+    step = tfe.compile_step(loss, optimizer)
+    first = step.run(*args, steps=STEPS).losses
+
+    def call():
+        step.run(*args, steps=data.n_steps)
+        return first
+
+    return call
 
 
 def with_numpy(data):
-    x, y = data
+    x, y, _ = data
     state = [np.zeros((COLUMNS, 1), np.float32), np.zeros(1, np.float32)]
 
     def step():
@@ -46,13 +80,13 @@ def with_numpy(data):
         state[:] = w - RATE * 2 * (x.T @ error), b - RATE * 2 * error.sum(0)
         return np.sum(error * error)
 
-    return _falling(step)
+    return _falling(step, data)
 
 
 def with_tensorflow(data):
     import tensorflow as tf
 
-    x, y = (tf.constant(a) for a in data)
+    x, y = tf.constant(data.x), tf.constant(data.y)
     w, b = tf.Variable(tf.zeros((COLUMNS, 1))), tf.Variable(tf.zeros(1))
 
     def step():
@@ -62,15 +96,16 @@ def with_tensorflow(data):
             v.assign_sub(RATE * g)
         return value
 
-    return _falling(step)
+    return _falling(step, data)
 
 
-def _falling(step):
-    """Give the losses of the first steps at the first call, which are checked, then of one."""
+def _falling(step, data):
+    """Give the losses of the first steps, which are checked, and make as many as the case has."""
     first = [step() for _ in range(STEPS)]
 
     def call():
-        step()
+        for _ in range(data.n_steps):
+            step()
         return first
 
     return call
@@ -82,8 +117,17 @@ def check(data, losses):
 
 WORKLOAD = Workload(
     "W9b",
-    "a step of eager training, float32, as written",
-    [Case("Dense(1) on 5x3", partial(load), quick=True)],
-    {"symdiff": with_symdiff, "numpy": with_numpy, "tensorflow": with_tensorflow},
+    "steps of eager training, float32",
+    [
+        Case("Dense(1) on 5x3", partial(load, 1), quick=True),
+        Case("1000 steps of that", partial(load, 1000)),
+    ],
+    {
+        "symdiff": with_symdiff,
+        "symdiff step": with_steps,
+        "symdiff loop": with_a_loop,
+        "numpy": with_numpy,
+        "tensorflow": with_tensorflow,
+    },
     check,
 )

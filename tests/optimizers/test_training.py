@@ -245,7 +245,7 @@ def test_ctrl_c_keeps_what_there_is():
 
 
 def test_calls_of_the_kernel_are_short(monkeypatch):
-    pace = loop._Pace()
+    pace = loop.Pace()
     pace.saw(1, 1e-5)
     assert pace.steps == loop.GROWTH
     for _ in range(5):

@@ -134,13 +134,16 @@ from symdiff.eager.shapes import (
     tile,
     transpose,
 )
+from symdiff.eager.stepping import CompiledStep, FitResult, compile_step, fit
 from symdiff.eager.tape import GradientTape
 from symdiff.eager.tensor import Tensor
 from symdiff.eager.variables import Variable
 
 __all__ = [
     "Checkpoint",
+    "CompiledStep",
     "ConfigProto",
+    "FitResult",
     "GPUOptions",
     "GradientTape",
     "Iterator",
@@ -161,6 +164,7 @@ __all__ = [
     "cast",
     "ceil",
     "clip_by_value",
+    "compile_step",
     "concat",
     "constant",
     "convert_to_tensor",
@@ -180,6 +184,7 @@ __all__ = [
     "expm1",
     "eye",
     "fill",
+    "fit",
     "float32",
     "float64",
     "floor",

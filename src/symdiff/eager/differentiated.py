@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from symdiff.differentiation import reverse
 from symdiff.eager.devices import BUSY, CPU, Cpu, common_device, move
 from symdiff.eager.listeners import LISTENERS, Later
 from symdiff.eager.recording import Recorded, as_trace_value, record, spec_of
+from symdiff.eager.surroundings import surroundings
 from symdiff.eager.tensor import Tensor, TracedTensor, traced_tensor, wrap
 from symdiff.errors import TracingError, at_user_line
 from symdiff.program.equations import Literal
@@ -25,7 +25,7 @@ from symdiff.tracing.trace import Spec, Trace, function_name, matches
 from symdiff.tracing.tracer import TracedArray, as_traced
 from symdiff.trees import Tree
 
-__all__ = ["MAX_PATHS", "Call", "Differentiated"]
+__all__ = ["MAX_PATHS", "Call", "Differentiated", "Path"]
 
 MAX_KNOWN = 1024
 """So many signatures are known at a time."""
@@ -52,7 +52,7 @@ class Call(NamedTuple):
         return [*found, *[w for w in self.weights or () if w is not None]]
 
 
-class _Path:
+class Path:
     """One path through a function for one signature, differentiated."""
 
     def __init__(self, f: Callable[..., Any], call: Call, recorded: Recorded) -> None:
@@ -103,6 +103,10 @@ class _Path:
         """Whether the questions about values were answered as they were when it was traced."""
         count = len(self.path)
         return not count or all(map(_is_same, outputs[len(outputs) - count :], self.path))
+
+    def holds(self, values: Sequence[Any]) -> bool:
+        """Whether these values take it; where there are no questions nothing is computed."""
+        return not self.path or self.is_taken(self.run(values))
 
     def homes(self, call: Call, place: Cpu) -> list[Cpu]:
         """Say where outputs lie: results at `place`, a gradient where its source lies."""
@@ -174,14 +178,14 @@ class Differentiated:
     def __init__(self, f: Callable[..., Any]) -> None:
         self.f = f
         self.n_paths = 0
-        self._known: dict[Any, list[_Path]] = {}
-        self._general: dict[Any, list[_Path]] = {}
-        self._quick: dict[Any, _Path] = {}
+        self._known: dict[Any, list[Path]] = {}
+        self._general: dict[Any, list[Path]] = {}
+        self._quick: dict[Any, Path] = {}
         self._lock = threading.RLock()
-        self._surroundings = _surroundings(f)
+        self._surroundings = surroundings(f)
         self._seen = self._look()
 
-    def __call__(self, call: Call) -> tuple[_Path, list[Any], list[Any]]:
+    def __call__(self, call: Call) -> tuple[Path, list[Any], list[Any]]:
         """Give the path, and the arrays of the results and of the gradients (or tensors)."""
         if LISTENERS.recordings:
             return self._inline(call)
@@ -208,8 +212,8 @@ class Differentiated:
                     tape.record(_Again(self, call, variables, n), operands, {}, y)
         return path, made[: path.n_results], path.gradients(made)
 
-    def quick(self, args: tuple[Any, ...]) -> tuple[_Path, list[Any], list[Any]] | None:
-        """Answer a call of tensors and opaque objects like the last ones, or give None."""
+    def known(self, args: tuple[Any, ...]) -> Path | None:
+        """Give the path of the last call with tensors and opaque objects like these, if any."""
         key = tuple([(x.data.dtype, x.data.shape) if type(x) is Tensor else id(x) for x in args])
         path = self._quick.get(key)
         if path is None or BUSY:
@@ -217,13 +221,20 @@ class Differentiated:
         for look, seen in zip(self._surroundings, self._seen, strict=True):
             if look() is not seen:
                 return None
+        return path
+
+    def quick(self, args: tuple[Any, ...]) -> tuple[Path, list[Any], list[Any]] | None:
+        """Answer a call of tensors and opaque objects like the last ones, or give None."""
+        path = self.known(args)
+        if path is None:
+            return None
         outputs = path.run([x.data for x in args if type(x) is Tensor])
         if path.path and not path.is_taken(outputs):
             return None
         made = [wrap(y) for y in outputs[: len(outputs) - len(path.path)]]
         return path, made[: path.n_results], path.gradients_of(made)
 
-    def remember(self, args: tuple[Any, ...], path: _Path) -> None:
+    def remember(self, args: tuple[Any, ...], path: Path) -> None:
         """Let calls like this one take the short way, where there is one."""
         if BUSY or len(self._quick) >= MAX_PATHS:
             return
@@ -236,25 +247,36 @@ class Differentiated:
     def _look(self) -> tuple[Any, ...]:
         return tuple([look() for look in self._surroundings])
 
-    def _run(self, call: Call, tensors: list[Tensor]) -> tuple[_Path, Sequence[Any]]:
+    def find(self, call: Call) -> Path:
+        """Find the path of a call, or trace it; a kernel runs only where values decide."""
+        self._refresh()
+        tensors = [x.cpu() for x in call.tensors]
+        values, key = [x.data for x in tensors], _key(call)
+        for path in self._known.get(key, ()):
+            if path.holds(values):
+                return path
+        return self._add(call, tensors, values, key)
+
+    def _refresh(self) -> None:
+        """Forget all paths where what the function refers to is another."""
         if self._surroundings:
             seen = self._look()
-            if not all(map(_is, seen, self._seen)):  # what the function refers to is another
+            if not all(map(_is, seen, self._seen)):
                 self._known, self._general, self._quick, self._seen = {}, {}, {}, seen
-        values = [x.data for x in tensors]
-        key = (
-            call.tree,
-            call.wrt,
-            call.weights and _given(call),
-            call.wants_value,
-            *map(_described, call.leaves),
-        )
+
+    def _run(self, call: Call, tensors: list[Tensor]) -> tuple[Path, Sequence[Any]]:
+        self._refresh()
+        values, key = [x.data for x in tensors], _key(call)
         paths = self._known.get(key)
         if paths:
             for path in paths:
                 outputs = path.run(values)
                 if path.is_taken(outputs):
                     return path, outputs
+        path = self._add(call, tensors, values, key)
+        return path, path.run(values)
+
+    def _add(self, call: Call, tensors: list[Tensor], values: list[Any], key: Any) -> Path:
         with self._lock, collection_paused():
             path = self._other(call, tensors, values, key)
             if len(self._known) >= MAX_KNOWN:
@@ -262,15 +284,15 @@ class Differentiated:
             known = self._known.setdefault(key, [])
             if path not in known:
                 known.insert(0, path)
-        return path, path.run(values)
+        return path
 
-    def _other(self, call: Call, tensors: list[Tensor], values: list[Any], key: Any) -> _Path:
+    def _other(self, call: Call, tensors: list[Tensor], values: list[Any], key: Any) -> Path:
         """Find a path that was traced for other sizes, or trace one."""
         general = (key[:4], *[d[0] if type(d) is tuple else d for d in key[4:]])
         paths = self._general.setdefault(general, [])
         tried = self._known.get(key, ())
         for path in paths:
-            if path not in tried and path.fits(tensors) and path.is_taken(path.run(values)):
+            if path not in tried and path.fits(tensors) and path.holds(values):
                 return path
         if len(tried) >= MAX_PATHS:
             raise TracingError(
@@ -286,14 +308,14 @@ class Differentiated:
         for path in tried:  # the kernel rounds a condition to the other side than NumPy does
             if path.path and path.path == recorded.path:
                 return path
-        path = _Path(self.f, call, recorded)
+        path = Path(self.f, call, recorded)
         self.n_paths += 1
         paths.append(path)
         return path
 
-    def _inline(self, call: Call) -> tuple[_Path, list[Any], list[Any]]:
+    def _inline(self, call: Call) -> tuple[Path, list[Any], list[Any]]:
         """Make the call part of the trace that is going on."""
-        path = _Path(self.f, call, record(self.f, call.tree, call.leaves, call.weights))
+        path = Path(self.f, call, record(self.f, call.tree, call.leaves, call.weights))
         around = LISTENERS.recordings[-1]
         tensors = [*call.tensors, *[around.read(v) for v in path.variables]]
         made = inline(path.trace, [as_traced(as_trace_value(x)) for x in tensors])
@@ -350,6 +372,11 @@ def _is_opaque(x: Any) -> bool:
     )
 
 
+def _key(call: Call) -> tuple[Any, ...]:
+    described = map(_described, call.leaves)
+    return (call.tree, call.wrt, call.weights and _given(call), call.wants_value, *described)
+
+
 def _given(call: Call) -> tuple[Any, ...]:
     return tuple([w if w is None else (w.shape, w.dtype) for w in call.weights or ()])
 
@@ -363,20 +390,3 @@ def _described(x: Any) -> Any:
     if kind in (int, float, bool, str):
         return ((kind, x),)
     return id(x)
-
-
-def _surroundings(f: Callable[..., Any]) -> tuple[Callable[[], Any], ...]:
-    """What a function refers to, cell by cell and global by global, to be looked at again."""
-    if not isinstance(f, FunctionType):
-        return ()
-    found = [(n, f.__globals__[n]) for n in f.__code__.co_names if n in f.__globals__]
-    names = [n for n, x in found if not isinstance(x, (ModuleType, type))]
-    looks: list[Callable[[], Any]] = [lambda n=n: f.__globals__.get(n) for n in names]
-    return (*looks, *[lambda c=c: _contents(c) for c in f.__closure__ or ()])
-
-
-def _contents(cell: Any) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return None

@@ -253,6 +253,17 @@ def implicit_value_and_gradients(
     return _implicit(f, wants_value=True)
 
 
+def implicit_call(args: tuple[Any, ...], kwargs: dict[str, Any], *, wants_value: bool) -> Call:
+    """Take the arguments of a function of variables apart."""
+    leaves, tree = flatten((args, kwargs))
+    return Call(tree, [*as_arguments(leaves)], None, None, wants_value)
+
+
+def as_arguments(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Make tensors of arrays; what else there is, a model say, stays what it is."""
+    return tuple([x if _passes(x) else as_tensor(x) for x in values])
+
+
 def implicit_gradients(f: Callable[..., Any]) -> Callable[..., list[tuple[Any, Any]]]:
     """Differentiate a function by the variables it reads; see `implicit_value_and_gradients`.
 
@@ -281,9 +292,7 @@ def _implicit(f: Callable[..., Any], *, wants_value: bool) -> Callable[..., Any]
         found = None if kwargs else differentiated.quick(args)
         if found is not None:
             return finish(found)
-        leaves, tree = flatten((args, kwargs))
-        leaves = [x if _passes(x) else as_tensor(x) for x in leaves]
-        found = differentiated(Call(tree, leaves, None, None, wants_value))
+        found = differentiated(implicit_call(args, kwargs, wants_value=wants_value))
         if not found[0].sources:
             raise ValueError(
                 at_user_line(f"{function_name(f)} read no trainable variable to differentiate by")

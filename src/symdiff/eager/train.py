@@ -57,10 +57,17 @@ class Optimizer:
 
     def slots(self, variable: Variable) -> list[Any]:
         """Give a variable's state: arrays, and the number of steps for Adam."""
+        if not self.has_slots:
+            return []
         found = self._slots.get(variable.number)
         if found is None:
             found = self._slots[variable.number] = self.start(variable.value_now())
         return found
+
+    def constants(self) -> tuple[Any, ...]:
+        """Give what a kernel of `update` depends on, besides the learning rate."""
+        found = [v for k, v in vars(self).items() if k not in ("learning_rate", "_slots")]
+        return (type(self), *found)
 
     def apply_gradients(self, pairs: Iterable[tuple[Any, Variable]]) -> None:
         """Update variables; pairs without a gradient are left out.
@@ -96,7 +103,7 @@ class Optimizer:
             raise DTypeError(
                 at_user_line(f"a gradient of dtype {g.dtype} for a variable of {value.dtype}")
             )
-        made = self.update(value, g, self.slots(variable) if self.has_slots else [])
+        made = self.update(value, g, self.slots(variable))
         place = variable.place
         variable.put(wrap(made if place is CPU else move(made, CPU, place, is_asked=True), place))
 

@@ -19,7 +19,7 @@ from symdiff.optimizers.status import TrainProgress, TrainStatus
 from symdiff.optimizers.steps import MAX_STEPS, Order
 from symdiff.trees import map_leaves
 
-__all__ = ["Plan", "run"]
+__all__ = ["Pace", "Plan", "run"]
 
 CALL_SECONDS = 0.1
 """How long a call of the kernel should take: nothing interrupts it."""
@@ -60,7 +60,7 @@ def run(plan: Plan, done: Done, bar: Bar) -> TrainStatus:
 
 def _run(plan: Plan, done: Done, bar: Bar) -> TrainStatus:
     room = np.zeros(MAX_STEPS)
-    pace = _Pace()
+    pace = Pace()
     seen: list[np.ndarray] = []
     saved = time.perf_counter()
     while done.step < plan.total:
@@ -101,7 +101,7 @@ def save(plan: Plan, done: Done) -> None:
         plan.writer.put({**plan.header, **numbers}, arrays)
 
 
-class _Pace:
+class Pace:
     """How many steps a call makes."""
 
     def __init__(self) -> None:

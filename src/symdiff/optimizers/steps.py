@@ -15,7 +15,7 @@ from symdiff.runtime.transforms import jit, value_and_grad
 from symdiff.tracing.structured import fori_loop
 from symdiff.tracing.tracer import as_number
 
-__all__ = ["MAX_STEPS", "Order", "compiled_steps"]
+__all__ = ["MAX_STEPS", "Order", "compiled_steps", "positions_of", "samples_at"]
 
 MAX_STEPS = 4096
 """How many steps one call of a kernel can make: so many losses it has room for."""
@@ -89,11 +89,20 @@ def batch_of(step: Any, order: Any, batch_size: int, shuffle: bool) -> Any:
 
     All batches have one size; the last of an epoch is filled up from that epoch's beginning.
     """
-    seed, n, per_epoch = order
-    begin = (step % per_epoch * batch_size).astype(np.uint32)
-    position = begin + np.arange(batch_size, dtype=np.uint32)
-    position = np.where(position >= n, position - n, position)
+    position = positions_of(step, order, batch_size, batch_size)
+    position = np.where(position >= order.n, position - order.n, position)
+    return samples_at(position, step, order, shuffle)
+
+
+def positions_of(step: Any, order: Order, batch_size: int, count: int) -> Any:
+    """Give the first so many positions of a step's batch."""
+    begin = (step % order.per_epoch * batch_size).astype(np.uint32)
+    return begin + np.arange(count, dtype=np.uint32)
+
+
+def samples_at(position: Any, step: Any, order: Order, shuffle: bool) -> Any:
+    """Give the samples that stand at some positions in the epoch of a step."""
     if shuffle:
-        keys, salts = round_keys(seed, (step // per_epoch).astype(np.uint32), n)
-        position = permuted(position, n, keys, salts)
+        epoch = (step // order.per_epoch).astype(np.uint32)
+        position = permuted(position, order.n, *round_keys(order.seed, epoch, order.n))
     return position.astype(np.int64)

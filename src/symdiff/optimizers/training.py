@@ -132,8 +132,8 @@ def train(
     checked = check_validation(validation, arrays)
     start = as_params(params)
     n = len(arrays[0])
-    size = _batch_size(batch_size, n)
-    order = _order(n, size, seed)
+    size = check_batch_size(batch_size, n)
+    order = order_of(n, size, seed)
     per_epoch = int(order.per_epoch)
     kernel: Any = compiled_steps(
         loss, optimizer, size, bool(shuffle), "cuda" if on_device else "auto"
@@ -169,7 +169,8 @@ def train(
     return _result(done, status, per_epoch, patience, (seconds, compiled - began))
 
 
-def _batch_size(batch_size: Any, n: int) -> int:
+def check_batch_size(batch_size: Any, n: int) -> int:
+    """Take a number of samples, at most all of them."""
     size = check_count(batch_size, "batch_size")
     if size > n:
         raise ValueError(
@@ -178,7 +179,8 @@ def _batch_size(batch_size: Any, n: int) -> int:
     return size
 
 
-def _order(n: int, batch_size: int, seed: int) -> Order:
+def order_of(n: int, batch_size: int, seed: int) -> Order:
+    """Make what the order of the samples depends on."""
     number = check_count(seed, "seed", 0)
     if number >= 2**64:
         raise ValueError(at_user_line(f"seed is {number}; it must be less than 2**64"))

@@ -1,0 +1,259 @@
+"""Some steps of a training: which kernel makes them, how many at a time, and what they leave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symdiff.eager.devices import CPU, move
+from symdiff.eager.differentiated import Call, Differentiated, Path
+from symdiff.eager.gradients import implicit_call, implicit_value_and_gradients
+from symdiff.eager.listeners import LISTENERS
+from symdiff.eager.loops import Feed, Loop, traced_loop, traced_step, trained_by
+from symdiff.eager.structures import unflatten
+from symdiff.eager.tensor import Tensor, wrap
+from symdiff.eager.train import Optimizer
+from symdiff.eager.variables import Variable
+from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
+from symdiff.optimizers.loop import Pace
+from symdiff.optimizers.status import TrainStatus
+from symdiff.optimizers.steps import Order
+from symdiff.runtime.function import Function
+from symdiff.runtime.transforms import jit
+from symdiff.tracing.trace import function_name
+
+__all__ = ["Kernels", "Training"]
+
+MAX_LOOPS = 64
+"""So many kernels of a step are kept."""
+
+
+class Kernels:
+    """The loops of a function of variables with an optimizer."""
+
+    def __init__(self, loss: Callable[..., Any], optimizer: Optimizer) -> None:
+        self.loss = loss
+        self.optimizer = optimizer
+        self.step_in_python = implicit_value_and_gradients(loss)
+        self.differentiated = Differentiated(loss)
+        self._loops: dict[Any, tuple[Loop, Function, Pace]] = {}
+        self._steps: dict[Any, tuple[Path, Function]] = {}
+
+    def loop(self, loop: Loop) -> tuple[Loop, Function, Pace]:
+        """Give the kernel of a loop, and how many steps it makes in good time."""
+        key = (id(loop.path), id(loop.short), loop.feed, self.optimizer.constants())
+        found = self._loops.get(key)
+        if found is None:
+            for path in (loop.path, loop.short):
+                if path is not None:
+                    self._check(path)
+            if len(self._loops) >= MAX_LOOPS:
+                self._loops.clear()
+            function = jit(traced_loop(loop, self.optimizer))
+            found = self._loops[key] = (loop, function, Pace())
+        return found
+
+    def step(self, args: tuple[Any, ...]) -> Any:
+        """Make one step with arguments like earlier ones, on the CPU; give the loss, or None.
+
+        Nothing is changed where it gives None.
+        """
+        path = self.differentiated.known(args)
+        if path is None:
+            return None
+        key = (id(path), self.optimizer.constants())
+        found = self._steps.get(key)
+        if found is None:
+            self._check(path)
+            if len(self._steps) >= MAX_LOOPS:
+                self._steps.clear()
+            found = self._steps[key] = (path, jit(traced_step(path, self.optimizer)))
+        variables, trained = path.variables, trained_by(path)
+        loss, *made, is_good = found[1](
+            float(self.optimizer.learning_rate),
+            *arrays_of(variables, trained, self.optimizer),
+            *[x.data for x in args if type(x) is Tensor],
+        )
+        if not is_good:
+            return None
+        put(variables, trained, self.optimizer, made)
+        return loss
+
+    def remember(self, args: tuple[Any, ...]) -> None:
+        """Let `step` know the path of these arguments."""
+        call = implicit_call(args, {}, wants_value=True)
+        self.differentiated.remember(args, self.differentiated.find(call))
+
+    def _check(self, path: Path) -> None:
+        """Refuse what is no loss, or draws random numbers."""
+        name = function_name(self.loss)
+        if any(not isinstance(v, Variable) for v in path.variables):
+            raise UnsupportedOperationError(
+                at_user_line(
+                    f"{name} draws random numbers (Dropout, random_normal), and a compiled loop "
+                    "would repeat them at each step: give them as data, or take the steps by "
+                    "apply_gradients"
+                )
+            )
+        if not path.sources or not any(path.connected):
+            raise ValueError(at_user_line(f"{name} depends on no trainable variable"))
+        shape, dtype = path.trace.program.types[path.trace.program.outputs[0]]
+        if not path.is_number or shape or not dtype.startswith("float"):
+            raise ShapeError(
+                at_user_line(
+                    f"{name} gives no single floating number, which a loss has to be; reduce it, "
+                    "say with tfe.reduce_mean"
+                )
+            )
+
+
+class Training:
+    """Steps with some data, and the losses so far; `losses` has those of a call of a kernel each.
+
+    Parameters
+    ----------
+    kernels : Kernels
+    call : Call
+        All of the data.
+    feed : Feed
+    order : Order
+    """
+
+    def __init__(self, kernels: Kernels, call: Call, feed: Feed, order: Order) -> None:
+        if LISTENERS.recordings:
+            raise UnsupportedOperationError(
+                at_user_line("a compiled step was called inside a function that is differentiated")
+            )
+        self.kernels, self.call, self.feed, self.order = kernels, call, feed, order
+        self.data = tuple([x.cpu().data for x in call.tensors])
+        self.losses: list[np.ndarray] = []
+        self.loss_dtype = np.dtype("float32")
+
+    def go(self, first: int, last: int) -> TrainStatus:
+        """Make steps number `first` to ``last - 1``."""
+        try:
+            while first < last:
+                made, is_finite = self._piece(first, last - first)
+                first += made
+                if not is_finite:
+                    return TrainStatus.NOT_FINITE
+        except KeyboardInterrupt:
+            return TrainStatus.INTERRUPTED
+        return TrainStatus.FINISHED
+
+    def _piece(self, first: int, most: int) -> tuple[int, bool]:
+        """Make some steps; say how many, and whether the loss of the next one is finite."""
+        loop, kernel, pace = self.kernels.loop(Loop(*self._paths(first), self.feed))
+        program = loop.path.trace.program
+        self.loss_dtype = np.dtype(program.types[program.outputs[0]].dtype)
+        count = min(pace.steps, most)
+        began = time.perf_counter()
+        made = self._run(loop, kernel, first, count)
+        pace.saw(made.done, time.perf_counter() - began)
+        if made.is_taken and made.is_finite:
+            self._take_over(loop, made)
+            return made.done, True
+        good = made.done - 1  # the last step counts for nothing: those before it are made again
+        if good:
+            self._take_over(loop, self._run(loop, kernel, first, good))
+        if not made.is_taken:
+            return (good, True) if good else self._in_python(first)
+        self.losses.append(made.losses[good : good + 1])
+        return good, False
+
+    def _run(self, loop: Loop, kernel: Function, first: int, count: int) -> _Made:
+        optimizer = self.kernels.optimizer
+        arrays = [*arrays_of(loop.variables, loop.trained, optimizer), *self.data]
+        room = np.zeros(max(count, 2))
+        rate = float(optimizer.learning_rate)
+        done, *state, losses, is_taken, is_finite = kernel(
+            first, count, rate, room, *self.order, *arrays
+        )
+        return _Made(int(done), state, losses, bool(is_taken), bool(is_finite))
+
+    def _take_over(self, loop: Loop, made: _Made) -> None:
+        put(loop.variables, loop.trained, self.kernels.optimizer, made.state)
+        self.losses.append(made.losses[: made.done])
+
+    def _paths(self, step: int) -> tuple[Path, Path | None]:
+        """Find the path of a step, and that of the other length of batches, if there is one."""
+        find = self.kernels.differentiated.find
+        if not self.feed.rest:
+            return find(self._call_at(step)), None
+        per_epoch = int(self.order.per_epoch)
+        begin = step - step % per_epoch
+        last = begin + per_epoch - 1
+        return find(self._call_at(begin if step == last else step)), find(self._call_at(last))
+
+    def _call_at(self, step: int) -> Call:
+        """Give the call with the batch of a step."""
+        if self.feed.size is None:
+            return self.call
+        batch = iter(self.feed.batch_now(self.data, step, self.order))
+        leaves = [wrap(next(batch)) if isinstance(x, Tensor) else x for x in self.call.leaves]
+        return self.call._replace(leaves=leaves)
+
+    def _in_python(self, step: int) -> tuple[int, bool]:
+        """Make a step whose questions the loop answers otherwise than the function by itself."""
+        call = self._call_at(step)
+        args, kwargs = unflatten(call.tree, call.leaves)
+        value, pairs = self.kernels.step_in_python(*args, **kwargs)
+        self.losses.append(np.array([float(value)]))
+        is_finite = bool(np.isfinite(float(value)))
+        if is_finite:
+            self.kernels.optimizer.apply_gradients(pairs)
+        return int(is_finite), is_finite
+
+
+class _Made(NamedTuple):
+    """What a call of a kernel gave."""
+
+    done: int
+    state: list[Any]
+    losses: np.ndarray
+    is_taken: bool
+    is_finite: bool
+
+
+def arrays_of(variables: Sequence[Any], trained: Sequence[Any], optimizer: Optimizer) -> list[Any]:
+    """Give the values of variables, and behind them the slots of those that are trained."""
+    slots = [x for v in trained for x in optimizer.slots(v)]
+    values = [v.value_now() for v in variables]
+    return [*values, *[np.int64(x) if type(x) is int else x for x in slots]]
+
+
+def put(
+    variables: Sequence[Any], trained: Sequence[Any], optimizer: Optimizer, arrays: Sequence[Any]
+) -> None:
+    """Take over what a kernel made of `arrays_of`: all of it, also when interrupted here."""
+    made = dict(zip(variables, arrays, strict=False))
+    rest = iter(arrays[len(variables) :])
+    ready: list[tuple[Variable, Tensor, list[Any], list[Any]]] = []
+    for v in trained:
+        old = optimizer.slots(v)
+        ready.append((v, _placed(made[v], v), old, [_like(next(rest), x) for x in old]))
+
+    def write() -> None:
+        for v, tensor, old, new in ready:
+            v.put(tensor)
+            old[:] = new
+
+    try:
+        write()
+    except KeyboardInterrupt:
+        write()
+        raise
+
+
+def _like(new: Any, old: Any) -> Any:
+    return int(new) if type(old) is int else np.asarray(new, old.dtype)[()]
+
+
+def _placed(value: Any, variable: Variable) -> Tensor:
+    """Make a tensor where a variable lies."""
+    place = variable.place
+    made = np.asarray(value, variable.dtype)[()]
+    return wrap(made if place is CPU else move(made, CPU, place, is_asked=True), place)

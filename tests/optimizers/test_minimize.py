@@ -407,6 +407,9 @@ def test_claims_are_judged_by_the_hessian():
         return review(conjugate_gradient.RULE, curvature, found, box, 4e-11, ())
 
     assert judge([1e-6, 1e-4]).status == Status.CONVERGED
+    stalled = claim._replace(gradient=np.array([1e-6, 1e-4]), status=np.int64(Status.STALLED))
+    found = review(conjugate_gradient.RULE, curvature, stalled, None, 4e-11, ())
+    assert found.status == Status.CONVERGED
     wrong = judge([1.0, 0.0])
     assert wrong.status == Status.RUNNING
     np.testing.assert_allclose(wrong.direction, [-0.5, 0.0])

@@ -290,6 +290,7 @@ def test_an_interruption_leaves_all_variables_of_one_step(monkeypatch, after):
         patch.setattr(V, "put", interrupted)
         result = step.run(model, x, y, steps=1)
     assert result.status is sd.TrainStatus.INTERRUPTED
+    assert result.n_steps == 1
     assert {optimizer.slots(v)[2] for v in model.variables} == {3}
     other, plain = network(), train.AdamOptimizer(0.05)
     for _ in range(3):
@@ -409,3 +410,53 @@ def test_the_interpreter_has_no_part_in_the_steps(monkeypatch):
     step.run(model, x, y, steps=2000)
     assert len(calls) <= 2
     assert sum(calls) == 2000
+
+
+class Signs(train.Optimizer):
+    """A formula of a user's own, with a slot that counts."""
+
+    def start(self, value):
+        return [0]
+
+    def update(self, value, gradient, slots):
+        slots[0] = slots[0] + 1
+        return value - np.sign(gradient) * (self.learning_rate / slots[0])
+
+
+def test_an_optimizer_of_ones_own():
+    ends = []
+    for compiled in (False, True):
+        v, optimizer = V([5.0, -5.0]), Signs(0.5)
+
+        def f(v=v):
+            return tfe.reduce_sum(v * v)
+
+        if compiled:
+            tfe.compile_step(f, optimizer).run(steps=4)
+        else:
+            for _ in range(4):
+                step_as_written(optimizer, f)
+        assert optimizer.slots(v) == [4]
+        ends.append(v.numpy())
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-6)
+
+
+def test_steps_that_a_loop_never_takes_for_its_own_are_made_as_written(monkeypatch):
+    run = training_module.Training._run
+    monkeypatch.setattr(
+        training_module.Training,
+        "_run",
+        lambda self, *args: run(self, *args[:-1], 1)._replace(is_taken=False),
+    )
+    models, optimizers = [network(), network()], [train.AdamOptimizer(0.05) for _ in range(2)]
+    x, y = data(9)
+    result = tfe.fit(
+        loss, optimizers[1], (x, y), args=(models[1],), epochs=2, batch_size=4, shuffle=False
+    )
+    expected = [
+        step_as_written(optimizers[0], loss, models[0], T(x[k : k + 4]), T(y[k : k + 4]))
+        for _ in range(2)
+        for k in range(0, 9, 4)
+    ]
+    np.testing.assert_allclose(result.losses, expected, rtol=2e-5)
+    same(models[1].variables, models[0].variables)

@@ -105,6 +105,27 @@ def test_batches_are_those_of_the_order(size, shuffle):
     same(models[1].variables, models[0].variables, 1e-4)
 
 
+def test_what_comes_before_a_batch_is_not_cut_and_sizes_may_be_asked_for():
+    x, y = data(11)
+    scale = T(np.arange(3, dtype="float32"))
+    ends = []
+
+    def f(v, scale, x, y):
+        return tfe.reduce_sum((x * scale) @ v - y) ** 2 / x.shape[0] ** 2
+
+    for compiled in (False, True):
+        v, optimizer = V(np.ones((3, 1), "float32")), train.GradientDescentOptimizer(0.1)
+        if compiled:
+            args = (v, scale)
+            tfe.fit(f, optimizer, (x, y), args=args, epochs=2, batch_size=4, shuffle=False)
+        else:
+            for _ in range(2):
+                for k in range(0, 11, 4):
+                    step_as_written(optimizer, f, v, scale, T(x[k : k + 4]), T(y[k : k + 4]))
+        ends.append(v.numpy())
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-5)
+
+
 def test_each_epoch_of_a_shuffle_sees_every_row_once():
     v = V(np.zeros(10, "float32"))
     rows = np.eye(10, dtype="float32")

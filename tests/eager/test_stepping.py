@@ -105,6 +105,27 @@ def test_batches_are_those_of_the_order(size, shuffle):
     same(models[1].variables, models[0].variables, 1e-4)
 
 
+def test_what_comes_before_a_batch_is_not_cut_and_sizes_may_be_asked_for():
+    x, y = data(11)
+    scale = T(np.arange(3, dtype="float32"))
+    ends = []
+
+    def f(v, scale, x, y):
+        return tfe.reduce_sum((x * scale) @ v - y) ** 2 / x.shape[0] ** 2
+
+    for compiled in (False, True):
+        v, optimizer = V(np.ones((3, 1), "float32")), train.GradientDescentOptimizer(0.1)
+        if compiled:
+            args = (v, scale)
+            tfe.fit(f, optimizer, (x, y), args=args, epochs=2, batch_size=4, shuffle=False)
+        else:
+            for _ in range(2):
+                for k in range(0, 11, 4):
+                    step_as_written(optimizer, f, v, scale, T(x[k : k + 4]), T(y[k : k + 4]))
+        ends.append(v.numpy())
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-5)
+
+
 def test_each_epoch_of_a_shuffle_sees_every_row_once():
     v = V(np.zeros(10, "float32"))
     rows = np.eye(10, dtype="float32")
@@ -290,6 +311,7 @@ def test_an_interruption_leaves_all_variables_of_one_step(monkeypatch, after):
         patch.setattr(V, "put", interrupted)
         result = step.run(model, x, y, steps=1)
     assert result.status is sd.TrainStatus.INTERRUPTED
+    assert result.n_steps == 1
     assert {optimizer.slots(v)[2] for v in model.variables} == {3}
     other, plain = network(), train.AdamOptimizer(0.05)
     for _ in range(3):
@@ -409,3 +431,53 @@ def test_the_interpreter_has_no_part_in_the_steps(monkeypatch):
     step.run(model, x, y, steps=2000)
     assert len(calls) <= 2
     assert sum(calls) == 2000
+
+
+class Signs(train.Optimizer):
+    """A formula of a user's own, with a slot that counts."""
+
+    def start(self, value):
+        return [0]
+
+    def update(self, value, gradient, slots):
+        slots[0] = slots[0] + 1
+        return value - np.sign(gradient) * (self.learning_rate / slots[0])
+
+
+def test_an_optimizer_of_ones_own():
+    ends = []
+    for compiled in (False, True):
+        v, optimizer = V([5.0, -5.0]), Signs(0.5)
+
+        def f(v=v):
+            return tfe.reduce_sum(v * v)
+
+        if compiled:
+            tfe.compile_step(f, optimizer).run(steps=4)
+        else:
+            for _ in range(4):
+                step_as_written(optimizer, f)
+        assert optimizer.slots(v) == [4]
+        ends.append(v.numpy())
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-6)
+
+
+def test_steps_that_a_loop_never_takes_for_its_own_are_made_as_written(monkeypatch):
+    run = training_module.Training._run
+    monkeypatch.setattr(
+        training_module.Training,
+        "_run",
+        lambda self, *args: run(self, *args[:-1], 1)._replace(is_taken=False),
+    )
+    models, optimizers = [network(), network()], [train.AdamOptimizer(0.05) for _ in range(2)]
+    x, y = data(9)
+    result = tfe.fit(
+        loss, optimizers[1], (x, y), args=(models[1],), epochs=2, batch_size=4, shuffle=False
+    )
+    expected = [
+        step_as_written(optimizers[0], loss, models[0], T(x[k : k + 4]), T(y[k : k + 4]))
+        for _ in range(2)
+        for k in range(0, 9, 4)
+    ]
+    np.testing.assert_allclose(result.losses, expected, rtol=2e-5)
+    same(models[1].variables, models[0].variables)

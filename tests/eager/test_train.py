@@ -149,3 +149,13 @@ def test_a_variable_stays_float32():
     for make in (train.AdamOptimizer, train.MomentumOptimizer, train.RMSPropOptimizer):
         make(0.1).apply_gradients([(T([1.0, 1.0]), v)])
         assert v.dtype == "float32"
+
+
+def test_a_gradient_that_does_not_fit_leaves_all_variables():
+    v, u = V([1.0, 2.0]), V([3.0])
+    optimizer = train.AdamOptimizer()
+    for wrong, error in (([1.0, 2.0], ValueError), (np.ones(1), TypeError)):
+        with pytest.raises(error, match="a gradient of"):
+            optimizer.apply_gradients([(T([1.0, 1.0]), v), (wrong, u)])
+    assert v.numpy().tolist() == [1.0, 2.0]
+    assert optimizer.slots(v)[2] == 0

@@ -116,7 +116,7 @@ class CompiledStep:
         return wrap(training.loss_dtype.type(training.losses[0][0]))
 
     def run(self, *args: Any, steps: int, **kwargs: Any) -> FitResult:
-        """Make steps, all with the same arguments.
+        """Make steps, all with the same arguments; each counts as an epoch.
 
         Parameters
         ----------

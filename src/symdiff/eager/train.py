@@ -39,7 +39,8 @@ __all__ = [
 class Optimizer:
     """What all have: pairs of gradients and variables, and state by the variable's identity.
 
-    Subclasses give the state to begin with in `start` and the formula in `update`.
+    Subclasses give the state to begin with in `start` and the formula in `update`, which depends on
+    what it is given and on attributes only: `compile_step` traces it.
     """
 
     def __init__(self, learning_rate: float) -> None:
@@ -70,7 +71,7 @@ class Optimizer:
         return (type(self), *found)
 
     def apply_gradients(self, pairs: Iterable[tuple[Any, Variable]]) -> None:
-        """Update variables; pairs without a gradient are left out.
+        """Update variables, all or none; pairs without a gradient are left out.
 
         Parameters
         ----------
@@ -83,29 +84,15 @@ class Optimizer:
         TypeError
             A dtype is another.
         """
-        count = 0
-        for gradient, variable in pairs:
-            if gradient is not None:
-                count += 1
-                self._apply(gradient, variable)
-        if not count:
+        ready = [(v, _checked(g, v)) for g, v in pairs if g is not None]
+        if not ready:
             raise ValueError(at_user_line("apply_gradients was given no gradient"))
-
-    def _apply(self, gradient: Any, variable: Variable) -> None:
-        given = gradient if type(gradient) is Tensor else as_tensor(gradient)
-        value = variable.value_now()
-        g = given.data if given.place is CPU else move(given.data, given.place, CPU, is_asked=True)
-        if g.shape != value.shape:
-            raise ShapeError(
-                at_user_line(f"a gradient of shape {g.shape} for a variable of {value.shape}")
-            )
-        if g.dtype != value.dtype:
-            raise DTypeError(
-                at_user_line(f"a gradient of dtype {g.dtype} for a variable of {value.dtype}")
-            )
-        made = self.update(value, g, self.slots(variable))
-        place = variable.place
-        variable.put(wrap(made if place is CPU else move(made, CPU, place, is_asked=True), place))
+        for variable, gradient in ready:
+            made = self.update(variable.value_now(), gradient, self.slots(variable))
+            place = variable.place
+            if place is not CPU:
+                made = move(made, CPU, place, is_asked=True)
+            variable.put(wrap(made, place))
 
     has_slots = True
 
@@ -133,6 +120,21 @@ class Optimizer:
             self._slots.pop(variable.number, None)
         else:
             self._slots[variable.number] = slots
+
+
+def _checked(gradient: Any, variable: Variable) -> Any:
+    """Give the array of a gradient that fits a variable."""
+    given = gradient if type(gradient) is Tensor else as_tensor(gradient)
+    g = given.data if given.place is CPU else move(given.data, given.place, CPU, is_asked=True)
+    if g.shape != variable.shape:
+        raise ShapeError(
+            at_user_line(f"a gradient of shape {g.shape} for a variable of {variable.shape}")
+        )
+    if g.dtype != variable.dtype:
+        raise DTypeError(
+            at_user_line(f"a gradient of dtype {g.dtype} for a variable of {variable.dtype}")
+        )
+    return g
 
 
 class GradientDescentOptimizer(Optimizer):

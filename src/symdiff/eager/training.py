@@ -79,7 +79,7 @@ class Kernels:
         )
         if not is_good:
             return None
-        put(variables, trained, self.optimizer, made)
+        write(prepared(variables, trained, self.optimizer, made))
         return loss
 
     def remember(self, args: tuple[Any, ...]) -> None:
@@ -175,8 +175,11 @@ class Training:
         return _Made(int(done), state, losses, bool(is_taken), bool(is_finite))
 
     def _take_over(self, loop: Loop, made: _Made) -> None:
-        put(loop.variables, loop.trained, self.kernels.optimizer, made.state)
-        self.losses.append(made.losses[: made.done])
+        ready = prepared(loop.variables, loop.trained, self.kernels.optimizer, made.state)
+        try:
+            write(ready)
+        finally:
+            self.losses.append(made.losses[: made.done])
 
     def _paths(self, step: int) -> tuple[Path, Path | None]:
         """Find the path of a step, and that of the other length of batches, if there is one."""
@@ -225,27 +228,41 @@ def arrays_of(variables: Sequence[Any], trained: Sequence[Any], optimizer: Optim
     return [*values, *[np.int64(x) if type(x) is int else x for x in slots]]
 
 
-def put(
+class _Ready(NamedTuple):
+    """What a variable and its slots are to hold."""
+
+    variable: Variable
+    value: Tensor
+    slots: list[Any]
+    new_slots: list[Any]
+
+
+def prepared(
     variables: Sequence[Any], trained: Sequence[Any], optimizer: Optimizer, arrays: Sequence[Any]
-) -> None:
-    """Take over what a kernel made of `arrays_of`: all of it, also when interrupted here."""
+) -> list[_Ready]:
+    """Sort what a kernel made of `arrays_of`."""
     made = dict(zip(variables, arrays, strict=False))
     rest = iter(arrays[len(variables) :])
-    ready: list[tuple[Variable, Tensor, list[Any], list[Any]]] = []
+    ready: list[_Ready] = []
     for v in trained:
-        old = optimizer.slots(v)
-        ready.append((v, _placed(made[v], v), old, [_like(next(rest), x) for x in old]))
+        slots = optimizer.slots(v)
+        ready.append(_Ready(v, _placed(made[v], v), slots, [_like(next(rest), x) for x in slots]))
+    return ready
 
-    def write() -> None:
-        for v, tensor, old, new in ready:
-            v.put(tensor)
-            old[:] = new
 
+def write(ready: Sequence[_Ready]) -> None:
+    """Take over new values: all of them, also when interrupted here."""
     try:
-        write()
+        _write(ready)
     except KeyboardInterrupt:
-        write()
+        _write(ready)
         raise
+
+
+def _write(ready: Sequence[_Ready]) -> None:
+    for variable, value, slots, new_slots in ready:
+        variable.put(value)
+        slots[:] = new_slots
 
 
 def _like(new: Any, old: Any) -> Any:

@@ -2,10 +2,16 @@
 
 Each thread of a kernel is a thread of Python; those of a block share what `shared.array` gives, and
 all of them wait at ``grid.sync``. Kernels are the Python functions of `python_function`.
+
+What threads share notes who reads and writes it: two threads that meet at an element without a
+barrier between are a race, whether or not it came to harm this time, and nothing may be read that
+nobody has written. All threads have to wait in the same line.
 """
 
+import sys
 import threading
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +21,75 @@ from symdiff.program.sizes import evaluate
 
 UNSET = 13
 """What memory holds that nothing has been written to."""
+
+
+PATIENCE = 30
+"""Seconds after which those that wait for each other give up."""
+
+
+class Race(AssertionError):
+    """Two threads met at an element, or one read what nobody has written."""
+
+
+class Watched:
+    """An array in memory that threads share, and who was there since all waited last."""
+
+    def __init__(self, grid, data, *, is_written=False):
+        self.grid = grid
+        self.data = data
+        self.written = {}
+        self.read = {}
+        self.is_set = np.full(len(data), is_written)
+
+    def __len__(self):
+        return len(self.data)
+
+    def _place(self, k):
+        if not 0 <= k < len(self.data):
+            raise IndexError(f"{k} of {len(self.data)} elements")
+        return int(k)
+
+    def _meet(self, others, k, what):
+        me = self.grid.now()
+        for other in others.get(k, ()):
+            if other.place != me.place and not other.is_before(me):
+                raise Race(f"{what} of element {k} by {me} and {other}")
+        return me
+
+    def __getitem__(self, k):
+        k = self._place(k)
+        with self.grid.lock:
+            if not self.is_set[k]:
+                raise Race(f"element {k} is read that nobody has written")
+            me = self._meet(self.written, k, "writing and reading")
+            readers = self.read.setdefault(k, set())
+            if any(r.is_before(me) for r in readers):
+                readers = self.read[k] = {r for r in readers if not r.is_before(me)}
+            readers.add(me)
+            return self.data[k]
+
+    def __setitem__(self, k, value):
+        k = self._place(k)
+        with self.grid.lock:
+            self._meet(self.written, k, "writing")
+            self.written[k] = {self._meet(self.read, k, "reading and writing")}
+            self.is_set[k] = True
+            self.data[k] = value
+
+
+class Moment(NamedTuple):
+    """A thread between two barriers: its place, and how often all, and its block, have waited."""
+
+    place: tuple[int, int]
+    of_grid: int
+    of_block: int
+    line: int
+
+    def is_before(self, other):
+        """Whether there is a barrier between."""
+        if self.of_grid != other.of_grid:
+            return True
+        return self.place[0] == other.place[0] and self.of_block != other.of_block
 
 
 class Grid:
@@ -28,7 +103,8 @@ class Grid:
         self.memory = [{} for _ in range(n_blocks)]
         self.lock = threading.Lock()
         self.failures = []
-        self.cg = SimpleNamespace(this_grid=lambda: SimpleNamespace(sync=self.all.wait))
+        self.lines = {}
+        self.cg = SimpleNamespace(this_grid=lambda: SimpleNamespace(sync=self._sync))
         self.shared = SimpleNamespace(array=self._shared)
         self.local = SimpleNamespace(array=lambda n, dtype: np.full(n, UNSET, dtype))
         self.atomic = SimpleNamespace(max=self._max)
@@ -52,14 +128,34 @@ class Grid:
     def gridsize(self, _):
         return self.shape[0] * self.shape[1]
 
+    def now(self):
+        """Say who runs, and when."""
+        here = self.here
+        return Moment(here.place, here.of_grid, here.of_block, sys._getframe(3).f_lineno)
+
     def syncthreads(self):
-        self.blocks[self.here.place[0]].wait()
+        block = self.here.place[0]
+        self._wait(self.blocks[block], (block, self.here.of_grid, self.here.of_block))
+        self.here.of_block += 1
+
+    def _sync(self):
+        self._wait(self.all, self.here.of_grid)
+        self.here.of_grid += 1
+
+    def _wait(self, barrier, key):
+        line = sys._getframe(2).f_lineno
+        with self.lock:
+            first = self.lines.setdefault(key, line)
+        if line != first:
+            raise Race(f"threads wait in lines {first} and {line}")
+        barrier.wait(PATIENCE)
 
     def _shared(self, n, dtype):
         self.here.n_shared += 1
         with self.lock:
             arrays = self.memory[self.here.place[0]]
-            return arrays.setdefault(self.here.n_shared, np.full(n, UNSET, dtype))
+            made = Watched(self, np.full(n, UNSET, dtype))
+            return arrays.setdefault(self.here.n_shared, made)
 
     def _max(self, array, index, value):
         with self.lock:
@@ -70,6 +166,7 @@ class Grid:
 
         def work(block, thread):
             self.here.place, self.here.n_shared = (block, thread), 0
+            self.here.of_grid = self.here.of_block = 0
             try:
                 with np.errstate(all="ignore"):
                     kernel(*arguments)
@@ -87,6 +184,8 @@ class Grid:
         for failure in self.failures:
             if not isinstance(failure, threading.BrokenBarrierError):
                 raise failure
+        if self.failures:
+            raise Race("not all threads came to a barrier")
 
 
 def run(module, inputs, n_blocks, n_threads, room=64):
@@ -96,21 +195,23 @@ def run(module, inputs, n_blocks, n_threads, room=64):
         s: inputs[program.inputs.index(a)].shape[k] for s, (a, k) in program.size_sources.items()
     }
     known = {**sizes, **dict.fromkeys(module.room, room), BLOCKS: n_blocks}
-    given = [x.reshape(-1) if x.ndim else x[()] for x in inputs]
+    grid = Grid(n_blocks, n_threads)
+    given = [Watched(grid, x.reshape(-1), is_written=True) if x.ndim else x[()] for x in inputs]
     outputs = []
     for name in program.outputs:
         shape, dtype = program.types[name]
         outputs.append(np.full([evaluate(e, sizes) for e in shape], UNSET, dtype))
-    given += [x.reshape(-1) for x in outputs]
+    results = [Watched(grid, x.reshape(-1)) for x in outputs]
+    given += results
     given += [np.asarray(c).reshape(-1) for c in module.constants.values()]
     for each in module.workspaces:
         count = evaluate(each.count, known) * (n_blocks * n_threads if each.is_per_thread else 1)
-        given.append(np.full(count, UNSET, each.dtype))
+        given.append(Watched(grid, np.full(count, UNSET, each.dtype)))
     status, wanted = np.zeros(8, np.int32), np.zeros(8, np.int64)
     given += [status, *[np.int64(sizes[s]) for s in module.sizes]]
     if module.room:
         given += [wanted, *[np.int64(room)] * len(module.room)]
-    grid = Grid(n_blocks, n_threads)
     grid.run(python_function(module, grid, n_threads), given)
     assert wanted.max() <= room
+    assert all(x.is_set.all() for x in results)
     return outputs, status

@@ -47,8 +47,9 @@ def divided(plan: Schedule, loop: Loop) -> Division | None:
     loops, body = [loop], loop.body
     while len(body) == 1 and isinstance(body[0], Loop):
         inner = body[0]
-        if _sums(plan, inner, statements) is None:
-            break
+        of_inner = _sums(plan, inner, statements)
+        if of_inner is None or not of_inner.keys() <= sums.keys():
+            break  # an element of the outer loop, to which one thread alone may contribute
         loops.append(inner)
         body = inner.body
     return Division(tuple(loops), body, tuple(sums.items()))

@@ -91,7 +91,8 @@ def apart(outputs: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> list[n
 def _is_fit(output: np.ndarray, inputs: Sequence[np.ndarray]) -> bool:
     flags = output.flags
     is_behaved = flags.c_contiguous and flags.aligned
-    return is_behaved and not any(np.may_share_memory(output, x) for x in inputs)
+    on_host = (x for x in inputs if isinstance(x, np.ndarray))  # others would be copied to it
+    return is_behaved and not any(np.may_share_memory(output, x) for x in on_host)
 
 
 def _text(tree: Tree) -> str:

@@ -17,7 +17,9 @@ import numpy as np
 
 from symdiff.compilation.cuda.backend import python_function
 from symdiff.compilation.cuda.code import BLOCKS
+from symdiff.compilation.cuda.module import write
 from symdiff.program.sizes import evaluate
+from symdiff.trees import flatten
 
 UNSET = 13
 """What memory holds that nothing has been written to."""
@@ -27,7 +29,7 @@ PATIENCE = 30
 """Seconds after which those that wait for each other give up."""
 
 
-class Race(AssertionError):
+class RaceError(AssertionError):
     """Two threads met at an element, or one read what nobody has written."""
 
 
@@ -53,14 +55,14 @@ class Watched:
         me = self.grid.now()
         for other in others.get(k, ()):
             if other.place != me.place and not other.is_before(me):
-                raise Race(f"{what} of element {k} by {me} and {other}")
+                raise RaceError(f"{what} of element {k} by {me} and {other}")
         return me
 
     def __getitem__(self, k):
         k = self._place(k)
         with self.grid.lock:
             if not self.is_set[k]:
-                raise Race(f"element {k} is read that nobody has written")
+                raise RaceError(f"element {k} is read that nobody has written")
             me = self._meet(self.written, k, "writing and reading")
             readers = self.read.setdefault(k, set())
             if any(r.is_before(me) for r in readers):
@@ -147,7 +149,7 @@ class Grid:
         with self.lock:
             first = self.lines.setdefault(key, line)
         if line != first:
-            raise Race(f"threads wait in lines {first} and {line}")
+            raise RaceError(f"threads wait in lines {first} and {line}")
         barrier.wait(PATIENCE)
 
     def _shared(self, n, dtype):
@@ -185,7 +187,7 @@ class Grid:
             if not isinstance(failure, threading.BrokenBarrierError):
                 raise failure
         if self.failures:
-            raise Race("not all threads came to a barrier")
+            raise RaceError("not all threads came to a barrier")
 
 
 def run(module, inputs, n_blocks, n_threads, room=64):
@@ -215,3 +217,26 @@ def run(module, inputs, n_blocks, n_threads, room=64):
     assert wanted.max() <= room
     assert all(x.is_set.all() for x in results)
     return outputs, status
+
+
+def agree(f, args, blocks, *, by_row=False):
+    """Compare what a function's kernel does in some blocks with what the CPU does."""
+    program = f.program(*args)
+    leaves = [np.asarray(x) for x in flatten(args)[0]]
+    inputs = [
+        np.asarray(x, program.types[n].dtype) for n, x in zip(program.inputs, leaves, strict=True)
+    ]
+    outputs, status = run(write(program, by_row=by_row, is_grid=blocks[0] > 1), inputs, *blocks)
+    assert not status.any()
+    same(
+        outputs,
+        [np.asarray(x, o.dtype) for x, o in zip(flatten(f(*args))[0], outputs, strict=True)],
+    )
+
+
+def same(got, want):
+    """Compare trees of arrays."""
+    for a, b in zip(flatten(got)[0], flatten(want)[0], strict=True):
+        assert np.asarray(a).dtype == np.asarray(b).dtype
+        rtol = 1e-5 if np.asarray(b).dtype == np.float32 else 1e-11
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol / 100)

@@ -1,24 +1,19 @@
 """Kernels for CUDA compute what those for the CPU do: in the simulator, and with several blocks."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from cuda_cases import CASES, A, W, X, Y, likelihood
-from emulator import run
+from emulator import agree, run, same
 
 import symdiff as sd
 from symdiff.compilation.cuda import backend
 from symdiff.compilation.cuda.kernel import CudaKernel
+from symdiff.compilation.cuda.memory import prepared, put
 from symdiff.compilation.cuda.module import write
-from symdiff.trees import flatten
 
 pytestmark = pytest.mark.skipif(not backend.is_simulated(), reason="the simulator is off")
-
-
-def same(got, want):
-    for a, b in zip(flatten(got)[0], flatten(want)[0], strict=True):
-        assert np.asarray(a).dtype == np.asarray(b).dtype
-        rtol = 1e-5 if np.asarray(b).dtype == np.float32 else 1e-11
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol / 100)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -32,16 +27,7 @@ def test_simulator(name):
 @pytest.mark.parametrize("name", CASES)
 def test_blocks_that_wait_for_each_other(name, blocks, by_row):
     f, args = CASES[name]
-    program = f.program(*args)
-    leaves = [np.asarray(x) for x in flatten(args)[0]]
-    inputs = [
-        np.asarray(x, program.types[n].dtype) for n, x in zip(program.inputs, leaves, strict=True)
-    ]
-    module = write(program, by_row=by_row, is_grid=blocks[0] > 1)
-    outputs, status = run(module, inputs, *blocks)
-    assert not status.any()
-    want = [np.asarray(x, o.dtype) for x, o in zip(flatten(f(*args))[0], outputs, strict=True)]
-    same(outputs, want)
+    agree(f, args, blocks, by_row=by_row)
 
 
 def test_results_do_not_depend_on_luck():
@@ -75,6 +61,43 @@ def test_memory_grows_with_what_is_computed():
     assert g(1.5) == pytest.approx(sd.grad(f)(1.5), rel=1e-12)
 
 
+def test_memory_that_another_thread_lets_grow_meanwhile():
+    def f(x):
+        y = x
+        while y > 1.0:
+            y = y * 0.99
+        return y
+
+    g = sd.grad(f)
+    kernel = CudaKernel(g.program(1.5))
+    launch = kernel._launch({})
+    once = launch._launch
+
+    def interrupted(*args):
+        made = once(*args)
+        launch.room = dict.fromkeys(launch.room, 4096)
+        return made
+
+    launch._launch = interrupted
+    (got,) = kernel([np.float64(1e3)])
+    assert got == pytest.approx(g(1e3), rel=1e-12)
+
+
+def test_how_many_blocks_wait_is_asked_of_a_kernel_that_is_compiled():
+    """A kernel has machine code for no arguments before it is launched."""
+
+    class Dispatcher:
+        overloads = {}  # noqa: RUF012 - as numba has it
+
+        def compile(self, signature):
+            made = SimpleNamespace(max_cooperative_grid_blocks=lambda n: 1024 // n)
+            return self.overloads.setdefault(signature, made)
+
+    f, args = CASES["sum"]
+    module = write(f.program(*args), is_grid=True)
+    assert backend.most_blocks(Dispatcher(), module, 256) == 4
+
+
 def test_an_index_out_of_bounds():
     f = sd.jit(lambda x, k: x[k], target="cuda")
     assert f(X, 3) == X[3]
@@ -106,6 +129,28 @@ def test_results_stay_where_the_arguments_are():
     again = sd.jit(lambda v, g: g / v)(value, gradient)
     np.testing.assert_allclose(again.copy_to_host(), 3 * X**2 / np.sum(X**3))
     assert isinstance(f(X)[1], np.ndarray)
+
+
+def test_numbers_of_the_device():
+    x = backend.cuda().to_device(np.array(3.0))
+    assert put(np.array(3.0)).shape == prepared(x, np.dtype("float32")).shape == ()
+    assert sd.jit(lambda s, x: s * x)(x, X).copy_to_host() == pytest.approx(3 * X)
+
+
+class OfOthers:
+    """An array that another library computes on a stream of its own."""
+
+    def __init__(self, stream):
+        self.__cuda_array_interface__ = {"stream": stream}
+
+
+@pytest.mark.parametrize(("stream", "waits"), [(None, False), (1, False), (1234, True)])
+def test_other_streams_are_waited_for(stream, waits, monkeypatch):
+    asked = []
+    cuda = SimpleNamespace(as_cuda_array=lambda x, sync: asked.append(sync))
+    monkeypatch.setattr("symdiff.compilation.cuda.memory.cuda", lambda: cuda)
+    put(OfOthers(stream))
+    assert asked == [waits]
 
 
 def test_an_array_of_the_device_and_the_cpu_as_target():

@@ -94,10 +94,9 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def most_blocks(kernel: Any, n_threads: int) -> int:
-    """Give the number of blocks that can wait for each other."""
-    (overload,) = kernel.overloads.values()
-    return overload.max_cooperative_grid_blocks(n_threads)
+def most_blocks(kernel: Any, module: Module, n_threads: int) -> int:
+    """Give the number of blocks that can wait for each other, which machine code has to be for."""
+    return kernel.compile(_signature(module)).max_cooperative_grid_blocks(n_threads)
 
 
 def threads() -> int:
@@ -217,7 +216,6 @@ class Cubin(NamedTuple):
 
 def cubin(module: Module, capability: tuple[int, int] = (9, 0)) -> Cubin:
     """Compile a module for a compute capability, without a GPU."""
-    core: Any = import_module("cuda.core")
     core: Any = import_module("cuda.core")
     code = _compiled_for(module, capability, "ltoir")
     objects = [core.ObjectCode.from_ltoir(code)]

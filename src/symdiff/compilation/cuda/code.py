@@ -98,7 +98,7 @@ class Code:
     """Elements of arrays that each thread has in memory of its own."""
     room: dict[str, str] = field(default_factory=dict)
     """For each size that is computed, the parameter that says for how much there is memory."""
-    boxes: dict[str, Place] = field(default_factory=dict)
+    boxes: dict[tuple[str, str], Place] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -202,9 +202,10 @@ class Code:
 
     def box(self, name: str, dtype: str) -> Place:
         """Give a place to a number that the first thread hands to the others."""
-        if name not in self.boxes:
-            self.boxes[name] = self.memory(f"{name}_given", dtype, 1, is_per_thread=False)
-        return self.boxes[name]
+        key = name, dtype
+        if key not in self.boxes:
+            self.boxes[key] = self.memory(f"{name}_given", dtype, 1, is_per_thread=False)
+        return self.boxes[key]
 
     def shared_array(self, dtype: str) -> str:
         """Name the array, of a number for each thread of a block, that the block shares."""

@@ -132,19 +132,21 @@ class _Launch:
     def __call__(self, arguments: Sequence[Any], sizes: dict[str, int]) -> int:
         """Launch, wait, and give the status."""
         while True:
-            status, wanted = self._launch(arguments, sizes)
-            short = {k: n for k, n in wanted.items() if n > self.room[k]}
+            room = dict(self.room)  # which another thread may change meanwhile
+            status, wanted = self._launch(arguments, sizes, room)
+            short = {k: n for k, n in wanted.items() if n > room[k]}
             if not short:
                 return status
-            self.room.update({k: 2 ** (n - 1).bit_length() for k, n in short.items()})
+            for k, n in short.items():
+                self.room[k] = max(self.room[k], 2 ** (n - 1).bit_length())
 
     def _launch(
-        self, arguments: Sequence[Any], sizes: dict[str, int]
+        self, arguments: Sequence[Any], sizes: dict[str, int], room: dict[str, int]
     ) -> tuple[int, dict[str, int]]:
         """Launch once; give the status, and how large computed sizes had to be."""
         module, threads = self.module, backend.threads()
         blocks = self._blocks(threads, sizes)
-        known = {**sizes, **self.room, BLOCKS: blocks}
+        known = {**sizes, **room, BLOCKS: blocks}
         memory: list[Any] = []
         for each in module.workspaces:
             count = evaluate(each.count, known) * (blocks * threads if each.is_per_thread else 1)
@@ -155,7 +157,7 @@ class _Launch:
         wanted = None
         if module.room:
             wanted = put(np.zeros(len(module.room), np.int64))
-            given += [wanted, *[np.int64(self.room[name]) for name in module.room]]
+            given += [wanted, *[np.int64(room[name]) for name in module.room]]
         with backend.quiet():
             self.kernel[blocks, threads](*given)
         bits = 0
@@ -170,5 +172,5 @@ class _Launch:
             return 1
         wanted = -(-self.work(sizes) // threads)
         if self.module.has_barriers:
-            return max(1, min(wanted, backend.most_blocks(self.kernel, threads)))
+            return max(1, min(wanted, backend.most_blocks(self.kernel, self.module, threads)))
         return max(1, min(wanted, 4 if backend.is_simulated() else 65535))

@@ -14,11 +14,18 @@ from symdiff.compilation.cuda.backend import cuda, is_simulated
 __all__ = ["empty", "flat", "get", "prepared", "put"]
 
 
+DEFAULT_STREAM = 1
+"""What arrays say that are ready for whatever is launched next, as kernels here are."""
+
+
 def put(x: Any) -> Any:
     """Give an array on the device: a copy of one of the host, or the array itself."""
     if not is_on_device(x):
-        return cuda().to_device(np.ascontiguousarray(x))
-    return x if hasattr(x, "copy_to_host") else cuda().as_cuda_array(x, sync=False)
+        return cuda().to_device(np.asarray(x, order="C"))
+    if hasattr(x, "copy_to_host"):
+        return x
+    stream = x.__cuda_array_interface__.get("stream")
+    return cuda().as_cuda_array(x, sync=stream not in (None, DEFAULT_STREAM))
 
 
 def get(x: Any) -> Any:
@@ -31,7 +38,7 @@ def prepared(x: Any, dtype: np.dtype) -> Any:
     array = put(x)
     if array.dtype == dtype and array.is_c_contiguous():
         return array
-    return put(np.ascontiguousarray(array.copy_to_host(), dtype))
+    return put(np.asarray(array.copy_to_host(), dtype, order="C"))
 
 
 def empty(shape: tuple[int, ...], dtype: str) -> Any:

@@ -21,6 +21,7 @@ from symdiff.compilation.cuda.threads import Results, Threads
 from symdiff.compilation.cuda.values import Value
 from symdiff.compilation.nests import Fill, Loop, Node, Schedule, Statement, Storage, Store, walk
 from symdiff.program.blocks import Block
+from symdiff.program.equations import Operand, Read
 from symdiff.program.nested import Loop as LoopBlock
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, product
@@ -166,16 +167,16 @@ class Team(Threads):
         if isinstance(node, Loop):
             self.code.n_alone += 1
         numbers = self._numbers(node)
+        boxes = {name: self.code.box(name, self.plan.storage[name].dtype) for name in numbers}
+        self.await_all(Access(frozenset(), frozenset(box.base for box in boxes.values())))
         alone = Threads(self.code, self.scope)
         with self.first():
             alone.node(node, [])
-            for name in numbers:
-                box = self.code.box(name, self.plan.storage[name].dtype)
+            for name, box in boxes.items():
                 self.code.add(f"{box.at('0')} = {self.scope.registers[name]}")
-        if numbers:
+        if boxes:
             self.wait()
-            for name in numbers:
-                box = self.code.box(name, self.plan.storage[name].dtype)
+            for name, box in boxes.items():
                 self.code.add(f"{self.scope.registers[name]} = {box.at('0')}")
                 self.code.read.add(box.base)
 
@@ -246,6 +247,16 @@ class Team(Threads):
         """Write a loop or a branch that all threads go through in step."""
         self.wait_if_busy()
         super().nested(group)
+
+    def given(self, operand: Operand, rank: int, statement: Statement) -> Value | Place:
+        """Give what a loop or a branch takes; an element of an array is read here and now."""
+        if not rank and isinstance(operand, Read):
+            self.code.read |= self._access(statement).reads & self._bases({operand.array})
+        return super().given(operand, rank, statement)
+
+    def part(self) -> None:
+        """Wait now, since who waits in lines that are not run has not waited behind them."""
+        self.wait_if_busy()
 
     def finish_result(self, statement: Statement, value: Value) -> None:
         """Put a number to where its equation wants it: memory is the first thread's."""

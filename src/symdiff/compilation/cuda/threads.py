@@ -32,7 +32,7 @@ class Threads(Statements):
         assert nested is not None
         results = Results(self, group)
         given = [
-            self._given(o, rank, first)
+            self.given(o, rank, first)
             for o, rank in zip(first.equation.operands, block.ranks, strict=True)
         ]
         if isinstance(nested, LoopBlock):
@@ -44,11 +44,15 @@ class Threads(Statements):
             self.sized(nested, given, results)
         results.finish()
 
-    def _given(self, operand: Operand, rank: int, statement: Statement) -> Value | Place:
+    def given(self, operand: Operand, rank: int, statement: Statement) -> Value | Place:
+        """Give what a loop or a branch takes: a number, or where an array lies."""
         if not rank:
             return kept(self.code, self.operand(operand, statement))
         assert isinstance(operand, Read)
         return self.view(operand, statement)
+
+    def part(self) -> None:
+        """Prepare for lines that may not be run."""
 
     def inner(
         self,
@@ -85,6 +89,7 @@ class Threads(Statements):
         """Write both Programs of a branch, one of which runs."""
         test, *inputs = given
         assert isinstance(test, Value)
+        self.part()
         heads = (f"if {test.text}:", "else:")
         for head, program in zip(heads, branch.programs, strict=True):
             with self.code.block(head):
@@ -159,6 +164,7 @@ class Threads(Statements):
                     number if count == 1 else f"{number}*{text}"
                 )
         inside.make_room()
+        self.part()
         with code.block(f"while {' and '.join(tests)}:"):
             value = f"{limit} - 1 - {done}" if loop.is_reversed else done
             code.add(f"{number} = {convert(code, Value(value, 'int64'), number_type).text}")

@@ -12,7 +12,6 @@ from symdiff.compilation.cuda import backend
 pytestmark = pytest.mark.skipif(not backend.is_simulated(), reason="the simulator is off")
 
 X = np.linspace(1.0, 2.0, 7)
-M = np.random.default_rng(2).standard_normal((5, 5))
 BLOCKS = [(1, 8), (3, 4)]
 
 
@@ -46,7 +45,6 @@ def in_one_thread(x, n):
 
 
 CASES = {
-    "sums into a small matrix": (sd.grad(lambda m: np.linalg.det(m @ m.T)), (M,)),
     "a number from an array": (sd.jit(number_from_an_array), (X, 4)),
     "no step": (sd.jit(no_step), (X, 0)),
     "steps": (sd.jit(no_step), (X, 2)),

@@ -98,6 +98,27 @@ def test_how_many_blocks_wait_is_asked_of_a_kernel_that_is_compiled():
     assert backend.most_blocks(Dispatcher(), module, 256) == 4
 
 
+def test_memory_of_single_threads_is_limited(monkeypatch):
+    """Fewer threads run where each needs much, and take more rows of a batch."""
+
+    def halved(x):
+        while np.sum(x) > 1.0:
+            x = x / 2
+        return x
+
+    f, x = sd.vmap(halved), np.ones((2, 3000))
+    kernel = CudaKernel(f.program(x))
+    launch = kernel._launch(kernel._sizes([x]))
+    sizes = dict.fromkeys(launch.module.sizes, 1000)
+    own = [w for w in launch.module.workspaces if w.is_per_thread]
+    assert {w.count for w in own} == {3000}
+    assert launch._blocks(256, sizes, {}) == 4
+    monkeypatch.setattr("symdiff.compilation.cuda.kernel.MAX_OWN", 3 * 256 * 8 * 3000 * len(own))
+    assert launch._blocks(256, sizes, {}) == 3
+    monkeypatch.setattr("symdiff.compilation.cuda.kernel.MAX_OWN", 1)
+    assert launch._blocks(256, sizes, {}) == 1
+
+
 def test_an_index_out_of_bounds():
     f = sd.jit(lambda x, k: x[k], target="cuda")
     assert f(X, 3) == X[3]

@@ -21,8 +21,9 @@ __all__ = ["BLOCKS", "MAX_LOCAL", "THREADS", "Code", "Place", "Workspace"]
 BLOCKS, THREADS = "BLOCKS", "THREADS"
 """The size symbol of the number of blocks, and the constant of the threads in each."""
 
-MAX_LOCAL = 1024
-"""Elements that an array may have in a thread's own memory."""
+MAX_LOCAL = 2048
+"""Elements that a thread's arrays may have in its own memory, which a GPU sets aside for as many
+threads as it could run: 4 GB on an H100."""
 
 
 class Place(NamedTuple):
@@ -168,7 +169,7 @@ class Code:
             return Place(own, is_number=True)
         if is_per_thread:
             self.fixed.add(own)
-        if is_per_thread and isinstance(count, int) and count <= MAX_LOCAL:
+        if is_per_thread and isinstance(count, int) and self.n_local + count <= MAX_LOCAL:
             self.n_local += count
             self.head.append(f"{own} = cuda.local.array({max(count, 1)}, {self.need(dtype)})")
             return Place(own)

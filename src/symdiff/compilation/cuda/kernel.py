@@ -27,6 +27,10 @@ MAX_ALONE = 2048
 """Iterations up to which one block does better than many, which wait for each other longer."""
 
 
+MAX_OWN = 1 << 30
+"""Bytes of memory that a launch brings for single threads; fewer run if each needs much."""
+
+
 class CudaKernel:
     """A Program for a GPU.
 
@@ -145,7 +149,7 @@ class _Launch:
     ) -> tuple[int, dict[str, int]]:
         """Launch once; give the status, and how large computed sizes had to be."""
         module, threads = self.module, backend.threads()
-        blocks = self._blocks(threads, sizes)
+        blocks = self._blocks(threads, sizes, room)
         known = {**sizes, **room, BLOCKS: blocks}
         memory: list[Any] = []
         for each in module.workspaces:
@@ -167,10 +171,17 @@ class _Launch:
             return bits, {}
         return bits, dict(zip(module.room, get(wanted).tolist(), strict=True))
 
-    def _blocks(self, threads: int, sizes: dict[str, int]) -> int:
+    def _blocks(self, threads: int, sizes: dict[str, int], room: dict[str, int]) -> int:
         if self.module.has_barriers and "grid.sync" not in self.module.text:
             return 1
         wanted = -(-self.work(sizes) // threads)
+        own = sum(
+            evaluate(each.count, {**sizes, **room}) * np.dtype(each.dtype).itemsize
+            for each in self.module.workspaces
+            if each.is_per_thread
+        )
+        if own:
+            wanted = min(wanted, MAX_OWN // (own * threads))
         if self.module.has_barriers:
             return max(1, min(wanted, backend.most_blocks(self.kernel, self.module, threads)))
         return max(1, min(wanted, 4 if backend.is_simulated() else 65535))

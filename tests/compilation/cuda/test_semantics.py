@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from cuda_cases import CASES, A, W, X, Y, likelihood
 from emulator import agree, run, same
+from scipy import special
 
 import symdiff as sd
 from symdiff.compilation.cuda import backend
@@ -117,6 +118,14 @@ def test_memory_of_single_threads_is_limited(monkeypatch):
     assert launch._blocks(256, sizes, {}) == 3
     monkeypatch.setattr("symdiff.compilation.cuda.kernel.MAX_OWN", 1)
     assert launch._blocks(256, sizes, {}) == 1
+
+
+def test_functions_at_their_ends():
+    x = np.array([0.0, -0.0, -1.0, 0.3, 30.0])
+    np.testing.assert_allclose(sd.jit(special.psi, target="cuda")(x), special.psi(x), rtol=1e-12)
+    s, q = np.array([1.5, 3.0, 47.0, 60.0, 200.0]), np.array([0.3, 40.0, 30.0, 2.5, 1000.0])
+    want = special.zeta(s, q)
+    np.testing.assert_allclose(sd.jit(special.zeta, target="cuda")(s, q), want, rtol=1e-11)
 
 
 def test_an_index_out_of_bounds():

@@ -133,6 +133,8 @@ def digamma(x: float) -> float:
     """Give the derivative of the logarithm of the gamma function; Abramowitz & Stegun 6.3."""
     total = 0.0
     if x <= 0.0:
+        if x == 0.0:
+            return math.copysign(math.inf, -x)
         if x == math.floor(x):
             return math.nan
         total = -math.pi / math.tan(math.pi * x)
@@ -152,8 +154,11 @@ def hurwitz_zeta(s: float, q: float) -> float:
     if q <= 0.0 and q == math.floor(q):
         return math.inf
     total = 0.0
-    while q < 12.0:
-        total += q**-s
+    while q < 12.0 + s:  # where the formula holds, unless nothing is left to add before
+        term = q**-s
+        total += term
+        if term <= 1e-18 * total:
+            return total
         q += 1.0
     power = q**-s
     total += power * (q / (s - 1.0) + 0.5)

@@ -1,5 +1,6 @@
 """Kernels for CUDA compute what those for the CPU do: in the simulator, and with several blocks."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,6 +61,18 @@ def test_memory_grows_with_what_is_computed():
     g = sd.grad(f, target="cuda")
     assert g(1e3) == pytest.approx(sd.grad(f)(1e3), rel=1e-12)  # 688 steps
     assert g(1.5) == pytest.approx(sd.grad(f)(1.5), rel=1e-12)
+
+
+def test_calls_from_several_threads():
+    f = sd.grad(lambda x: np.sum(np.sin(x) * x), target="cuda")
+
+    def right(n):
+        x = np.linspace(0.0, 1.0, n)
+        return all(np.allclose(f(x), np.cos(x) * x + np.sin(x)) for _ in range(5))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(right, range(40, 44)))
+    assert f.n_compiled == 1
 
 
 def test_memory_that_another_thread_lets_grow_meanwhile():

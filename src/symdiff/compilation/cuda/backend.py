@@ -20,6 +20,7 @@ from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.code import THREADS
 from symdiff.compilation.cuda.module import Module
 from symdiff.errors import DeviceError, at_user_line
+from symdiff.locks import LocalLock
 
 __all__ = [
     "Cubin",
@@ -83,13 +84,19 @@ def require_device() -> None:
         )
 
 
+_simulator = LocalLock()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Let the simulator divide by zero as a GPU does: without a word."""
+    """Let the simulator divide by zero as a GPU does: without a word.
+
+    It runs one kernel at a time, since it changes what all modules know as ``cuda``.
+    """
     if not is_simulated():
         yield
         return
-    with warnings.catch_warnings():
+    with _simulator, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
 

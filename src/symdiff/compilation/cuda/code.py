@@ -21,9 +21,9 @@ __all__ = ["BLOCKS", "MAX_LOCAL", "THREADS", "Code", "Place", "Workspace"]
 BLOCKS, THREADS = "BLOCKS", "THREADS"
 """The size symbol of the number of blocks, and the constant of the threads in each."""
 
-MAX_LOCAL = 2048
+MAX_LOCAL = 1024
 """Elements that a thread's arrays may have in its own memory, which a GPU sets aside for as many
-threads as it could run: 4 GB on an H100."""
+threads as it could run: 2 GB on an H100."""
 
 
 class Place(NamedTuple):

@@ -133,6 +133,14 @@ def test_memory_of_single_threads_is_limited(monkeypatch):
     assert launch._blocks(256, sizes, {}) == 1
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint8", "uint32", "uint64"])
+def test_shifts(dtype):
+    x = np.array([1, 3, 100, 77, -5 if dtype.startswith("i") else 5], dtype)
+    by = np.array([0, 2, 7, 64, 3], dtype)
+    for shift in (np.left_shift, np.right_shift):
+        np.testing.assert_array_equal(sd.jit(shift, target="cuda")(x, by), sd.jit(shift)(x, by))
+
+
 def test_functions_at_their_ends():
     x = np.array([0.0, -0.0, -1.0, 0.3, 30.0])
     np.testing.assert_allclose(sd.jit(special.psi, target="cuda")(x), special.psi(x), rtol=1e-12)

@@ -104,16 +104,16 @@ def bit_count(x: Any) -> int:
     return count
 
 
-def shifted_left(a: Any, by: int, width: int) -> Any:
-    """Move bits to the left; by the width or more, or by a negative number, none is left."""
-    return a << by if 0 <= by < width else a - a
+def shifted_left(a: Any, by: int, last: int) -> Any:
+    """Move bits to the left; further than to the last, or by a negative number, none is left."""
+    return a << by if 0 <= by <= last else a - a
 
 
-def shifted_right(a: Any, by: int, width: int) -> Any:
-    """Move bits to the right; by the width or more, or by a negative number, the sign is left."""
-    if 0 <= by < width:
+def shifted_right(a: Any, by: int, last: int) -> Any:
+    """Move bits to the right; further than the last, or by a negative number, the sign is left."""
+    if 0 <= by <= last:
         return a >> by
-    return a >> (width - 1) if a < 0 else a - a
+    return a >> last if a < 0 else a - a
 
 
 def scaled(x: float, n: int) -> float:

@@ -180,17 +180,14 @@ def _bit_not(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     return typed(e, f"~{convert(e, arguments[0], dtype).text}", dtype)
 
 
-def _width(e: Emitter, dtype: str) -> Value:
-    return constant(e, 8 * int("".join(c for c in dtype if c.isdigit())) // 8, "int64")
-
-
 def _shift(name: str) -> Row:
     """Move bits; by the width or more, or by a negative number, nothing but the sign is left."""
 
     def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        a, b = (convert(e, x, dtype).text for x in arguments)
-        by = convert(e, Value(b, dtype), "int64").text
-        made = f"{e.need(name)}({a}, {by}, {_width(e, dtype).text})"
+        a, b = (convert(e, x, dtype) for x in arguments)
+        wide = "uint64" if dtype.startswith("u") else "int64"
+        last = constant(e, np.iinfo(dtype).bits - 1, wide)
+        made = f"{e.need(name)}({a.text}, {convert(e, b, wide).text}, {last.text})"
         return Value(f"{e.need(dtype)}({made})", dtype)
 
     return emit

@@ -79,8 +79,7 @@ class Team(Threads):
             self._statement(node)
         elif isinstance(node, Fill):
             self.fill(node)
-        else:
-            assert isinstance(node, Store)
+        elif isinstance(node, Store) and node.array in self.scope.places:
             with self.first():
                 self.store(node)
 

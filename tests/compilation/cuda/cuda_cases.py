@@ -9,6 +9,7 @@ X = RNG.standard_normal(50)
 A, W = RNG.standard_normal((50, 7)), RNG.standard_normal(7)
 Y = (X > 0) * 1.0
 M = RNG.standard_normal((5, 5))
+K = RNG.integers(-50, 50, 30)
 
 
 def likelihood(w, a, y):
@@ -90,5 +91,7 @@ CASES = {
     "steps counted": (sd.vmap(sd.grad(halved)), (np.abs(X) + 1,)),
     "training": (sd.jit(descent), (W, A, Y)),
     "written to": (sd.value_and_grad(lambda x: np.sum(written(x) ** 2)), (X,)),
+    "scattered": (sd.grad(lambda x, k: np.sum(np.sin(x[k]) ** 2)), (X, K)),
+    "rows scattered": (sd.grad(lambda a, k: np.sum(np.sin(a[k]) ** 2)), (A, K)),
     "gathered": (sd.grad(lambda x: np.sum(x[np.array([3, 1, 3])] ** 2)), (X,)),
 }

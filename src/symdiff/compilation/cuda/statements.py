@@ -122,15 +122,24 @@ class Statements(Reader):
         equation = statement.equation
         storage = self.plan.storage[equation.array]
         value = convert(self.code, value, storage.dtype)
+        is_start = statement.is_first or equation.operator == "="
+        combine = STEPS[COMBINE[equation.operator]]
         if storage.has_register or storage.kind == "register":
             target = self.scope.registers[equation.array]
-        else:
-            target = self.element(equation.array, equation.target, statement)
-        if not statement.is_first and equation.operator != "=":
-            old = Value(target, storage.dtype)
-            step = STEPS[COMBINE[equation.operator]]
-            value = step(self.code, storage.dtype, [old, value])
-        self.code.add(f"{target} = {value.text}")
+            if not is_start:
+                value = combine(self.code, storage.dtype, [Value(target, storage.dtype), value])
+            self.code.add(f"{target} = {value.text}")
+            return
+        flat = self.flat(equation.array, equation.target, statement)
+        place = self.scope.places[equation.array]
+        if not is_start:
+            value = combine(self.code, storage.dtype, [Value(place.at(flat), storage.dtype), value])
+        self.assign(place, flat, value.text, equation.array)
+
+    def assign(self, target: Place, flat: str, text: str, array: str) -> None:
+        """Write to an element of an array."""
+        del array
+        self.code.add(f"{target.at(flat)} = {text}")
 
     def finish_result(self, statement: Statement, value: Value) -> None:
         """Put a number that a loop or branch has given to where its equation wants it."""

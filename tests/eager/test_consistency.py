@@ -49,6 +49,46 @@ ONE = {
     "numpy": lambda x: np.exp(x) + np.float32(1) if x.dtype == "float32" else np.exp(x),
     "zeros_like": lambda x: x + tfe.zeros_like(x) + tfe.ones(x.shape, x.dtype),
     "identity": tfe.identity,
+    "trigonometry": lambda x: tfe.tan(x) + tfe.atan(x) + tfe.asin(x / 3.0) + tfe.acos(x / 3.0),
+    "hyperbolic": lambda x: tfe.sinh(x) * tfe.cosh(x),
+    "log1p": lambda x: tfe.log1p(tfe.abs(x)) - tfe.expm1(x),
+    "rsqrt": lambda x: tfe.rsqrt(x * x + 1.0) + tfe.reciprocal(x * x + 1.0),
+    "erf": tfe.erf,
+    "elu": tfe.elu,
+    "ceil": tfe.ceil,
+    "named_arithmetic": lambda x: tfe.add(
+        tfe.multiply(x, x), tfe.subtract(tfe.divide(x, 2.0), tfe.pow(tfe.abs(x), 1.5))
+    ),
+    "named_remainders": lambda x: tfe.mod(x, 0.75) + tfe.floordiv(x, 0.75),
+    "named_comparisons": lambda x: tfe.stack(
+        [
+            tfe.equal(x, 0.0),
+            tfe.not_equal(x, 0.0),
+            tfe.less(x, 0.0),
+            tfe.less_equal(x, 0.0),
+            tfe.greater(x, 0.0),
+            tfe.greater_equal(x, 0.0),
+        ]
+    ),
+    "named_logic": lambda x: tfe.logical_xor(
+        tfe.logical_and(x > 0, x < 2), tfe.logical_or(tfe.logical_not(x > 1), x == 0)
+    ),
+    "squared_difference": lambda x: tfe.squared_difference(x, x[0]),
+    "clip_by_value": lambda x: tfe.clip_by_value(x, -1.0, x[0]),
+    "logsumexp": lambda x: tfe.reduce_logsumexp(x * 500.0, axis=1),
+    "logsumexp_of_all": lambda x: tfe.reduce_logsumexp(x, keepdims=True),
+    "log_softmax": lambda x: tfe.log_softmax(x * 500.0, 0),
+    "expand_dims": lambda x: tfe.expand_dims(x, 1),
+    "squeeze": lambda x: tfe.squeeze(tfe.reduce_sum(x, 0, keepdims=True), [0]),
+    "tile": lambda x: tfe.tile(x, [2, 3]),
+    "pad": lambda x: tfe.pad(x, [[1, 0], [2, 3]], 1.5),
+    "gather": lambda x: tfe.gather(x, [[1, 0], [0, 0]]) + tfe.gather(x, 1),
+    "gather_columns": lambda x: tfe.gather(x, [2, -3, 2], axis=1),
+    "gather_computed": lambda x: tfe.gather(x, tfe.argmax(x, 1), axis=1),
+    "one_hot": lambda x: tfe.one_hot(tfe.argmax(x, 1), 3, 2.0, -1.0, x.dtype),
+    "sort": lambda x: tfe.sort(x) + tfe.sort(x, 0),
+    "argsort": tfe.argsort,
+    "eye": lambda x: x + tfe.eye(2, 3, x.dtype) + tfe.fill([3], x[0, 0].dtype.type(2)),
 }
 
 

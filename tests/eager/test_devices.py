@@ -97,3 +97,55 @@ def test_memory_is_capped(gpu, fresh_options):
     tfe.zeros(100).gpu(0)
     with pytest.raises(MemoryError, match="800 bytes are wanted, 500"):
         tfe.zeros(200).gpu(0)
+
+
+def test_a_copy_is_a_new_tensor():
+    x = tfe.constant(1.0)
+    assert x.cpu() is not x
+    assert tfe.Variable(1.0).cpu().device == "/cpu:0"
+
+
+def test_copies_are_differentiable_and_the_gradient_lies_with_its_source(gpu):
+    slopes = tfe.gradients_function(lambda x, y: x.gpu(0) * y.cpu())
+    for x, y in [(tfe.constant(3.0), tfe.constant(2.0).gpu(0))] * 2:
+        a, b = slopes(x, y)
+        assert (float(a), a.device) == (2, "/cpu:0")
+        assert (float(b), b.device) == (3, "/gpu:0")
+    with tfe.GradientTape() as tape:
+        tape.watch([x, y])
+        z = x.gpu(0) * y
+    a, b = tape.gradient(z, [x, y])
+    assert (float(a), a.device) == (2, "/cpu:0")
+    assert (float(b), b.device) == (3, "/gpu:0")
+
+
+def test_growth_is_the_default_and_one_device_is_no_place_for_copies(gpu, fresh_options):
+    assert tfe.ConfigProto().gpu_options.allow_growth
+    tfe.enable_eager_execution(device_policy="explicit")
+    x = tfe.constant([1.0, 2.0]).gpu(0)
+    before = tfe.copies()
+    y = tfe.reduce_sum(x * x + 1.0)
+    assert (y.device, tfe.copies()) == ("/gpu:0", before)
+
+
+def test_the_same_seed_gives_the_same_numbers_on_a_device(gpu):
+    drawn = []
+    for _ in range(2):
+        tfe.set_random_seed(3)
+        with tfe.device("gpu:0"):
+            drawn.append([tfe.random_normal([2]), tfe.random_normal([2], 1.0, 2.0, "float64")])
+    for a, b in zip(*drawn, strict=True):
+        assert a.device == "/gpu:0"
+        assert a.numpy().tolist() == b.numpy().tolist()
+
+
+def test_the_policy_holds_for_compiled_functions_too(gpu, fresh_options):
+    product = tfe.gradients_function(lambda x, y: x * y)
+    x, y = tfe.constant(3.0), tfe.constant(2.0).gpu(0)
+    before = tfe.copies()
+    assert [float(g) for g in product(x, y)] == [2, 3]
+    assert tfe.copies() > before
+    tfe.enable_eager_execution(device_policy="explicit")
+    with pytest.raises(sd.DeviceError, match="device_policy='silent'"):
+        product(x, y)
+    assert [float(g) for g in product(x, y.cpu())] == [2, 3]

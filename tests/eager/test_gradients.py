@@ -312,3 +312,64 @@ def test_numpy_reductions():
     x = T([1.0, 2.0])
     assert np.sum(x).numpy() == 3
     assert plain(tfe.gradients_function(lambda x: np.sum(x * x))(x)) == [[2, 4]]
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "expected"),
+    [
+        (tfe.minimum, (1.0, 1.0), [0.5, 0.5]),
+        (tfe.reduce_min, ([1.0, 1.0, 2.0, 1.0, 1.0],), [[0.25, 0.25, 0, 0.25, 0.25]]),
+        (tfe.reduce_prod, ([0.0, 0.0, 3.0],), [[0, 0, 0]]),
+        (lambda x, y: x**y, (0.0, 2.0), [0, 0]),
+        (lambda x: tfe.where(x > 0, tfe.sqrt(x), x), ([0.0, 4.0],), [[1, 0.25]]),
+        (tfe.argmax, ([1.0, 2.0],), [None]),
+        (lambda x: (x > 1) & ~(x > 2), ([1.0, 2.0],), [None]),
+        (tfe.stop_gradient, (3.0,), [None]),
+        (lambda n: n * n, (3,), [None]),
+    ],
+)
+def test_more_corners(f, at, expected):
+    assert plain(tfe.gradients_function(f)(*at)) == expected
+
+
+def test_the_branch_not_taken_adds_nothing_at_second_order():
+    def f(x):
+        return tfe.where(x > 0, tfe.log(x) * x, x * x)
+
+    first = tfe.gradients_function(f)
+    assert plain(tfe.gradients_function(lambda x: first(x)[0])(0.0)) == [2]
+
+
+def test_arguments_that_were_not_passed_are_not_differentiated_by():
+    two = T(2.0)
+    f = tfe.gradients_function(lambda x, y=two: x * y)
+    assert plain(f(3.0)) == [2]
+    assert plain(f(3.0, 5.0)) == [5, 3]
+
+
+def test_other_arguments_pass_through_untouched():
+    seen = []
+
+    def f(x, options):
+        seen.append(options)
+        return x * options.scale
+
+    class Options:
+        scale = 2.0
+
+    given = Options()
+    assert plain(tfe.gradients_function(f, [0])(3.0, given)) == [2]
+    assert seen == [given]
+
+
+def test_the_gradient_is_of_the_sum_of_all_outputs_however_nested():
+    f = tfe.gradients_function(lambda x: {"a": [x * x, (x,)], "b": x[0]})
+    assert plain(f([1.0, 2.0])) == [[4, 5]]
+    weights = {"a": [T([1.0, 1.0]), (T([0.0, 10.0]),)], "b": 100.0}
+    assert plain(f([1.0, 2.0], dy=weights)) == [[102, 14]]
+
+
+def test_stop_gradient_is_the_identity_forward():
+    value, _ = tfe.value_and_gradients_function(tfe.stop_gradient)([1.0, 2.0])
+    assert value.numpy().tolist() == [1, 2]
+    assert tfe.stop_gradient(T(3)).numpy() == 3

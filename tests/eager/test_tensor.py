@@ -77,6 +77,10 @@ def test_logic_takes_bool_only():
         (lambda: T(1) + 2.5, TypeError, "int32"),
         (lambda: T(1.0) + True, TypeError, "True"),
         (lambda: T(np.int8(1)) + 300, TypeError, "int8"),
+        (lambda: T(1.0) + 1e39, TypeError, "float32"),
+        (lambda: -1e39 * T([1.0]), TypeError, "float32"),
+        (lambda: T(1.0) * 10**40, TypeError, "float32"),
+        (lambda: T(1.0) * 10**400, TypeError, "float32"),
         (lambda: T([1.0, 2.0]) + T([1.0, 2.0, 3.0]), ValueError, r"\(2,\) and \(3,\)"),
         (lambda: T(1) // T(0), ZeroDivisionError, "zero"),
         (lambda: T([1]) % 0, ZeroDivisionError, "zero"),
@@ -115,6 +119,13 @@ def test_numbers_take_the_dtype_of_the_tensor():
     assert (2**33 + T(np.float64(1))).dtype == "float64"
     assert (2 - T(5)).numpy() == -3
     assert (2.0 ** T(3.0)).numpy() == 8.0
+
+
+def test_numbers_that_are_not_finite_stand_beside_floats():
+    assert (T(1.0) * np.inf).numpy() == np.inf
+    assert np.isnan((T(1.0) + float("nan")).numpy())
+    assert (T(np.float64(1)) * 1e300).numpy() == 1e300
+    assert (T(1.0) * 3e38).numpy() == np.float32(3e38)
 
 
 def test_numpy_and_tensors_mix():
@@ -173,3 +184,46 @@ def test_reductions():
 def test_errors_are_symdiffs_too():
     with pytest.raises(sd.DTypeError):
         T(1) + T(1.0)
+
+
+def test_rank_zero_gives_a_numpy_scalar_wherever_it_lies(gpu):
+    for made in (T(1.5), T(1.5).gpu(0), tfe.reduce_sum(T([1.0, 0.5]).gpu(0))):
+        assert isinstance(made.numpy(), np.float32)
+        assert (made.numpy(), float(made), f"{made:.1f}") == (1.5, 1.5, "1.5")
+    assert np.array_equal(np.asarray(T([1.0, 2.0]).gpu(0)), [1.0, 2.0])
+    assert [float(x) for x in T([1.0, 2.0]).gpu(0)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        np.s_[1],
+        np.s_[..., -1],
+        np.s_[::-1, 1:3],
+        np.s_[:, None, ::2],
+        np.s_[[0, 1, 0], [3, 2, 1]],
+        np.s_[1:1],
+        np.s_[np.array([[0, 1]])],
+    ],
+)
+def test_slices_follow_numpy(key):
+    data = np.arange(24.0).reshape(2, 4, 3)
+    assert np.array_equal(T(data)[key].numpy(), data[key])
+
+
+def test_an_index_out_of_range_and_an_element_assigned_are_refused():
+    x = T([1.0, 2.0])
+    with pytest.raises(IndexError):
+        x[2]
+    with pytest.raises(TypeError, match="item assignment"):
+        x[0] = 1.0
+
+
+@pytest.mark.parametrize("name", ["eq", "ne", "lt", "le", "gt", "ge"])
+def test_each_comparison(name):
+    compare = getattr(operator, name)
+    a, b = [1, 2, 3], [3, 2, 1]
+    made = compare(T(a), T(b))
+    assert made.dtype == "bool"
+    assert made.numpy().tolist() == [compare(x, y) for x, y in zip(a, b, strict=True)]
+    assert bool(compare(T([2]), 2)) == compare(2, 2)

@@ -38,6 +38,51 @@ def test_momentum(nesterov, expected):
     assert np.allclose(found, expected, rtol=0, atol=2e-7)
 
 
+def _momentum(v, g, s, nesterov):
+    s["a"] = 0.9 * s.get("a", 0) + g
+    return v - 0.1 * (g + 0.9 * s["a"] if nesterov else s["a"])
+
+
+def _adagrad(v, g, s):
+    s["a"] = s.get("a", 0.1) + g * g
+    return v - 0.1 * g / np.sqrt(s["a"])
+
+
+def _rmsprop(v, g, s):
+    s["s"] = 0.9 * s.get("s", 1) + 0.1 * g * g
+    s["m"] = 0.5 * s.get("m", 0) + 0.1 * g / np.sqrt(s["s"] + 1e-10)
+    return v - s["m"]
+
+
+def _adam(v, g, s):
+    s["t"] = t = s.get("t", 0) + 1
+    s["m"] = 0.9 * s.get("m", 0) + 0.1 * g
+    s["s"] = 0.999 * s.get("s", 0) + 0.001 * g * g
+    return v - 0.1 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t) * s["m"] / (np.sqrt(s["s"]) + 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rule"),
+    [
+        (train.GradientDescentOptimizer(0.1), lambda v, g, s: v - 0.1 * g),
+        (train.MomentumOptimizer(0.1, 0.9), lambda v, g, s: _momentum(v, g, s, False)),
+        (train.MomentumOptimizer(0.1, 0.9, True), lambda v, g, s: _momentum(v, g, s, True)),
+        (train.AdagradOptimizer(0.1), _adagrad),
+        (train.RMSPropOptimizer(0.1, momentum=0.5), _rmsprop),
+        (train.AdamOptimizer(0.1), _adam),
+    ],
+)
+def test_formulas_element_by_element(optimizer, rule):
+    rng = np.random.default_rng(1)
+    value = rng.normal(size=(2, 3))
+    gradients = rng.normal(size=(5, 2, 3))
+    v, state = V(value), {}
+    for g in gradients:
+        optimizer.apply_gradients([(T(g), v)])
+        value = rule(value, g, state)
+        assert np.allclose(v.numpy(), value, rtol=1e-13)
+
+
 def test_dense_regression_step():
     layer = tfe.layers.Dense(1, kernel_initializer=np.ones)
     x, y = T([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), T([[10.0], [20.0]])

@@ -1,4 +1,5 @@
 import copy
+import operator
 
 import numpy as np
 import pytest
@@ -143,3 +144,32 @@ def test_batches_of_a_model_share_a_kernel():
         leaves, tree = flatten(((tfe.ones([n, 3]),), {}))
         f(Call(tree, leaves, None))
     assert f.n_paths == 1
+
+
+def test_an_optional_argument_by_name():
+    v = V(2.0)
+    f = tfe.implicit_value_and_gradients(lambda x, scale=1.0: v * x * scale)
+    value, [(slope, _)] = f(T(3.0), scale=T(5.0))
+    assert (float(value), float(slope)) == (30, 15)
+    assert float(f(T(3.0))[0]) == 6
+
+
+def test_assignments_that_do_not_fit_are_refused_whatever_they_are():
+    v = V([1.0, 2.0])
+    for change in (v.assign, v.assign_add, v.assign_sub):
+        with pytest.raises(ValueError, match="shape"):
+            change([1.0])
+        with pytest.raises(TypeError, match="float64"):
+            change(np.ones(2))
+    for change in (operator.isub, operator.imul, operator.itruediv):
+        with pytest.raises(TypeError, match="assign"):
+            change(v, 1.0)
+    assert v.numpy().tolist() == [1, 2]
+
+
+def test_layers_that_are_built_in_the_first_call_count_in_it():
+    model = tfe.layers.Sequential([tfe.layers.Dense(4, tfe.relu), tfe.layers.Dense(1)])
+    f = tfe.implicit_gradients(lambda m, x: tfe.reduce_sum(m(x)))
+    pairs = f(model, tfe.ones([2, 3]))
+    assert [v for _, v in pairs] == model.variables
+    assert [g.shape for g, _ in pairs] == [(3, 4), (4,), (4, 1), (1,)]

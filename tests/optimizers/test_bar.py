@@ -2,7 +2,10 @@
 
 import io
 import sys
+import time
 import types
+
+import pytest
 
 import symdiff as sd
 from symdiff.optimizers import bar
@@ -61,3 +64,18 @@ def test_tqdm_where_it_is_installed(monkeypatch):
     shown.close()
     assert (made[0].total, made[0].n, made[0].text) == (10, 5, "loss 0.25")
     assert made[0].is_closed
+
+
+def test_tqdm_s_own_bar(monkeypatch):
+    pytest.importorskip("tqdm")
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    shown = bar.progress_bar(True, 10, 3)
+    time.sleep(0.15)  # it writes ten times a second
+    shown.show(10, 0.125)
+    shown.close()
+    text = stream.getvalue()
+    assert "3.00/10.0" in text  # where it began
+    assert "10.0/10.0" in text
+    assert "loss 0.125" in text
+    assert not text.rpartition("\r")[2].strip()  # nothing is left of it

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 
 import symdiff as sd
-from symdiff.optimizers import certificate, conjugate_gradient, descent, driving
+from symdiff.optimizers import certificate, conjugate_gradient, descent, driving, lbfgs
 from symdiff.optimizers.certificate import Curvature, review
 from symdiff.optimizers.inverse_hessian import InverseHessian
 from symdiff.optimizers.kernels import Key, find
@@ -376,6 +376,15 @@ def test_cg_is_not_believed_where_it_knows_no_scale():
     assert result.fun == pytest.approx(87.94585517)
 
 
+def test_lbfgs_is_not_believed_soon_after_a_restart(monkeypatch):
+    """With 10 pairs it once restarts at 5313, and finds that its next step is tiny."""
+    monkeypatch.setattr(lbfgs, "PAIRS", 10)
+    monkeypatch.setattr(lbfgs, "ROWS", 11)
+    result = sd.minimize(meyer, [0.02, 4000.0, 250.0])
+    assert result.status is Status.CONVERGED
+    assert result.fun == pytest.approx(87.94585517)
+
+
 @pytest.mark.parametrize("start", [[3.0, 4.0], [-1.6, 1.1], [-2.0, 1.05]])
 def test_a_slope_that_ends_in_a_kink_is_no_minimum(start):
     """The least value is 1/3; along a kink's edge a gradient's step is tiny anywhere."""
@@ -398,6 +407,9 @@ def test_claims_are_judged_by_the_hessian():
         return review(conjugate_gradient.RULE, curvature, found, box, 4e-11, ())
 
     assert judge([1e-6, 1e-4]).status == Status.CONVERGED
+    stalled = claim._replace(gradient=np.array([1e-6, 1e-4]), status=np.int64(Status.STALLED))
+    found = review(conjugate_gradient.RULE, curvature, stalled, None, 4e-11, ())
+    assert found.status == Status.CONVERGED
     wrong = judge([1.0, 0.0])
     assert wrong.status == Status.RUNNING
     np.testing.assert_allclose(wrong.direction, [-0.5, 0.0])

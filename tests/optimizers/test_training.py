@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -141,6 +142,29 @@ def test_memory_mapped_data_are_not_copied(tmp_path):
     np.testing.assert_array_equal(fit(data=(x, Y)).params["w"], fit().params["w"])
 
 
+def test_a_million_samples_on_disk(tmp_path):
+    """Batches are gathered from the file; nothing as large as the data is ever made."""
+    n, true = 1_000_000, np.array([1.0, -2.0, 0.5], np.float32)
+    rng = np.random.default_rng(11)
+    x = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, (n, 3))
+    x[...] = rng.standard_normal((n, 3), np.float32)
+    y = x @ true + np.float32(0.3) + 0.1 * rng.standard_normal(n, np.float32)
+    np.save(tmp_path / "y.npy", y)
+    x, y = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "xy")
+    arguments = {"params": start(np.float32), "data": (x, y), "batch_size": 1000, "epochs": 1}
+    fit(**{**arguments, "data": (x[:2000], y[:2000])})  # compiles
+    tracemalloc.start()
+    try:
+        result = fit(**arguments, validation=(x, y), validation_batch_size=10_000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result.n_steps == 1000
+    np.testing.assert_allclose(result.params["w"], true, atol=0.01)
+    assert result.history["validation"][0] == pytest.approx(0.01, rel=0.02)
+    assert peak < x.nbytes / 4
+
+
 def test_strided_data_are_fine():
     wide = np.repeat(X, 2, axis=1)
     np.testing.assert_array_equal(fit(data=(wide[:, ::2], Y)).params["w"], fit().params["w"])
@@ -152,6 +176,16 @@ def test_validation_after_each_epoch():
     last = loss(result.params, X[:20], Y[:20])
     np.testing.assert_allclose(result.history["validation"][-1], last, rtol=1e-12)
     np.testing.assert_array_equal(result.params["w"], fit().params["w"])
+
+
+@pytest.mark.parametrize("size", [1, 7, 20, 33])
+def test_validation_in_batches(size):
+    """The loss is a mean, so that the batches' means by their sizes are that of all."""
+    whole = fit(validation=(X[:20], Y[:20]))
+    result = fit(validation=(X[:20], Y[:20]), validation_batch_size=size)
+    np.testing.assert_allclose(
+        result.history["validation"], whole.history["validation"], rtol=1e-12
+    )
 
 
 def test_patience_ends_it_and_gives_the_best_params():
@@ -244,6 +278,7 @@ def test_plot():
         ({"patience": -1}, ValueError, "patience"),
         ({"callback_every": 0}, ValueError, "callback_every"),
         ({"validation": (X,)}, sd.ShapeError, "validation has 1 arrays, data 2"),
+        ({"validation": (X, Y), "validation_batch_size": 0}, ValueError, "validation_batch_size"),
         ({"validation": (X[:, :2], Y)}, sd.ShapeError, r"validation\[0\] has shape \(50, 2\)"),
         ({"params": {}}, sd.ShapeError, "no arrays"),
         ({"params": {"w": np.zeros(3, int), "b": 0.0}}, sd.DTypeError, "params_w has dtype int64"),

@@ -6,15 +6,17 @@ import contextvars
 import operator
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from symdiff.errors import DTypeError, at_user_line
 
 __all__ = [
+    "IntegerCheck",
     "divide",
     "floor_divide",
+    "integer_check",
     "logical_and",
     "logical_or",
     "logical_xor",
@@ -59,31 +61,65 @@ def divide(a: Any, b: Any) -> Any:
     return _quiet.run(operator.truediv, a, b)
 
 
+class IntegerCheck(NamedTuple):
+    """What the second operand of an operation on whole numbers must not be."""
+
+    is_wrong: Callable[[Any], Any]
+    error: type[Exception]
+    message: str
+
+    def require(self, is_wrong: bool) -> None:
+        """Raise the error, if so."""
+        if is_wrong:
+            raise self.error(at_user_line(self.message))
+
+    def look(self, a: Any, b: Any) -> None:
+        """Check a second operand whose values are known."""
+        if _is_known_integer(a, b):
+            self.require(bool(self.is_wrong(b)))
+
+
+def _has_zero(b: Any) -> Any:
+    return np.any(np.equal(b, 0))
+
+
+def _has_negative(b: Any) -> Any:
+    return np.any(np.less(b, 0))
+
+
+_NO_ZERO = IntegerCheck(_has_zero, ZeroDivisionError, "integer division by zero")
+_NO_NEGATIVE = IntegerCheck(
+    _has_negative, ValueError, "an integer to a negative integer power; use a float"
+)
+
+
 def floor_divide(a: Any, b: Any) -> Any:
     """Divide and round down."""
     if (getattr(a, "dtype", None) or b.dtype).kind != "f":
-        _check_divisor(a, b)
+        _NO_ZERO.look(a, b)
     return _quiet.run(operator.floordiv, a, b)
 
 
 def remainder(a: Any, b: Any) -> Any:
     """Give what `floor_divide` leaves, with the sign of the divisor."""
     if (getattr(a, "dtype", None) or b.dtype).kind != "f":
-        _check_divisor(a, b)
+        _NO_ZERO.look(a, b)
     return _quiet.run(operator.mod, a, b)
 
 
 def power(a: Any, b: Any) -> Any:
     """Raise to a power; an integer to a negative integer power is refused."""
-    is_float = (getattr(a, "dtype", None) or b.dtype).kind == "f"
-    if not is_float and _is_known_integer(a, b) and np.any(np.asarray(b) < 0):
-        raise ValueError(at_user_line("an integer to a negative integer power; use a float"))
+    if (getattr(a, "dtype", None) or b.dtype).kind != "f":
+        _NO_NEGATIVE.look(a, b)
     return _quiet.run(operator.pow, a, b)
 
 
-def _check_divisor(a: Any, b: Any) -> None:
-    if _is_known_integer(a, b) and not np.all(b):
-        raise ZeroDivisionError(at_user_line("integer division by zero"))
+_CHECKS = ((floor_divide, _NO_ZERO), (remainder, _NO_ZERO), (power, _NO_NEGATIVE))
+
+
+def integer_check(function: Callable[..., Any]) -> IntegerCheck | None:
+    """Find what an operation asks of traced whole numbers, as a question about their values."""
+    return next((check for known, check in _CHECKS if known is function), None)
 
 
 def _is_known_integer(a: Any, b: Any) -> bool:
@@ -98,9 +134,10 @@ def _logical(name: str) -> Any:
 
     def apply(a: Any, b: Any) -> Any:
         for x in (a, b):
-            if x.dtype.kind != "b":
+            dtype = np.dtype("bool") if type(x) is bool else x.dtype
+            if dtype.kind != "b":
                 raise DTypeError(
-                    at_user_line(f"logical {name} takes bool tensors, not {x.dtype}; compare first")
+                    at_user_line(f"logical {name} takes bool tensors, not {dtype}; compare first")
                 )
         return function(a, b)
 

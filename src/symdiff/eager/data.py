@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.eager.operations import stack
+from symdiff.eager.operations import constant
+from symdiff.eager.random_numbers import draw_seed
+from symdiff.eager.shapes import stack
 from symdiff.eager.structures import flatten, pack, unflatten
 from symdiff.errors import ShapeError, at_user_line
 
@@ -25,7 +27,17 @@ __all__ = ["Dataset", "Iterator"]
 
 
 class Dataset:
-    """A sequence of tensors, or of tuples or dicts of tensors, that can be gone through often."""
+    """A sequence of tensors, or of tuples or dicts of tensors, that can be gone through often.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> rows = tfe.data.Dataset.from_tensor_slices(([[1.0], [2.0]], [0, 1]))
+    >>> for x, label in rows.repeat(2).batch(3):
+    ...     print(x.shape, label.numpy())
+    (3, 1) [0 1 0]
+    (1, 1) [1]
+    """
 
     def __init__(self, begin: Callable[[], PythonIterator[Any]]) -> None:
         self._begin = begin
@@ -46,8 +58,7 @@ class Dataset:
         ValueError
             The first axes differ in length.
         """
-        given = [pack(x) for x in tensors] if type(tensors) is tuple else pack(tensors)
-        made, tree = flatten(tuple(given) if type(tensors) is tuple else given)
+        made, tree = flatten(_packed(tensors))
         lengths = {len(x) for x in made}
         if len(lengths) != 1:
             raise ShapeError(at_user_line(f"first axes of different lengths: {sorted(lengths)}"))
@@ -56,6 +67,44 @@ class Dataset:
         def rows() -> PythonIterator[Any]:
             for n in range(length):
                 yield unflatten(tree, [x[n] for x in made])
+
+        return Dataset(rows)
+
+    @staticmethod
+    def from_tensors(tensors: Any) -> Dataset:
+        """Give tensors, whole, as the one element."""
+        made, tree = flatten(_packed(tensors))
+        return Dataset(lambda: iter([unflatten(tree, made)]))
+
+    @staticmethod
+    def range(*bounds: int) -> Dataset:
+        """Count, like Python's `range`, in int64.
+
+        Examples
+        --------
+        >>> import symdiff.eager as tfe
+        >>> [int(n) for n in tfe.data.Dataset.range(1, 6, 2)]
+        [1, 3, 5]
+        """
+        numbers = range(*bounds)
+        return Dataset(lambda: (constant(n, "int64") for n in numbers))
+
+    @staticmethod
+    def zip(datasets: Any) -> Dataset:
+        """Go through datasets in a tuple or dict side by side, until one of them ends.
+
+        Examples
+        --------
+        >>> import symdiff.eager as tfe
+        >>> numbers = tfe.data.Dataset.range(9)
+        >>> [(int(a), int(b)) for a, b in tfe.data.Dataset.zip((numbers.skip(1), numbers.take(2)))]
+        [(1, 0), (2, 1)]
+        """
+        parts, tree = flatten(datasets)
+
+        def rows() -> PythonIterator[Any]:
+            for row in zip(*[part.begin() for part in parts], strict=False):
+                yield unflatten(tree, list(row))
 
         return Dataset(rows)
 
@@ -68,14 +117,53 @@ class Dataset:
 
         return Dataset(mapped)
 
-    def batch(self, size: int) -> Dataset:
-        """Stack elements; the last batch may be shorter."""
+    def filter(self, predicate: Callable[..., Any]) -> Dataset:
+        """Keep the elements for which a function is true; a tuple's parts are its arguments."""
+
+        def kept() -> PythonIterator[Any]:
+            for x in self.begin():
+                if predicate(*x) if isinstance(x, tuple) else predicate(x):
+                    yield x
+
+        return Dataset(kept)
+
+    def take(self, count: int) -> Dataset:
+        """Give the first elements; -1 means all."""
+        return Dataset(lambda: itertools.islice(self.begin(), None if count < 0 else count))
+
+    def skip(self, count: int) -> Dataset:
+        """Leave out the first elements; -1 means all."""
+        if count < 0:
+            return Dataset(lambda: iter(()))
+        return Dataset(lambda: itertools.islice(self.begin(), count, None))
+
+    def concatenate(self, other: Dataset) -> Dataset:
+        """Go through another dataset after this one."""
+        return Dataset(lambda: itertools.chain(self.begin(), _later(other)))
+
+    def prefetch(self, buffer_size: int) -> Dataset:
+        """Give the same elements; they are made when they are asked for."""
+        del buffer_size
+        return self
+
+    def batch(self, size: int, drop_remainder: bool = False) -> Dataset:
+        """Stack elements; the last batch may be shorter, unless it is dropped.
+
+        Examples
+        --------
+        >>> import symdiff.eager as tfe
+        >>> rows = tfe.data.Dataset.range(5)
+        >>> [x.shape for x in rows.batch(2)], [x.shape for x in rows.batch(2, drop_remainder=True)]
+        ([(2,), (2,), (1,)], [(2,), (2,)])
+        """
         if size < 1:
             raise ValueError(at_user_line(f"a batch has at least one element, not {size}"))
 
         def batches() -> PythonIterator[Any]:
             source = self.begin()
             while rows := list(itertools.islice(source, size)):
+                if drop_remainder and len(rows) < size:
+                    return
                 leaves = [flatten(row)[0] for row in rows]
                 columns = [stack(list(column)) for column in zip(*leaves, strict=True)]
                 yield unflatten(flatten(rows[0])[1], columns)
@@ -99,13 +187,14 @@ class Dataset:
     def shuffle(self, buffer_size: int, seed: int | None = None) -> Dataset:
         """Give elements in random order, each drawn from so many at a time.
 
-        With a seed every pass has the same order.
+        With a seed every pass has the same order; without one each has its own, which goes by
+        `set_random_seed`.
         """
         if buffer_size < 1:
             raise ValueError(at_user_line(f"buffer_size is at least 1, not {buffer_size}"))
 
         def shuffled() -> PythonIterator[Any]:
-            generator = np.random.Generator(np.random.Philox(seed))
+            generator = np.random.Generator(np.random.Philox(draw_seed() if seed is None else seed))
             source = self.begin()
             held = list(itertools.islice(source, buffer_size))
             for x in source:
@@ -116,6 +205,16 @@ class Dataset:
                 yield held[n]
 
         return Dataset(shuffled)
+
+
+def _packed(tensors: Any) -> Any:
+    """Make tensors; a tuple is a structure, whatever is in it."""
+    return tuple([pack(x) for x in tensors]) if type(tensors) is tuple else pack(tensors)
+
+
+def _later(dataset: Dataset) -> PythonIterator[Any]:
+    """Start from the beginning when the first element is asked for."""
+    yield from dataset.begin()
 
 
 class Iterator:

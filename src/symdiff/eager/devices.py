@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from symdiff.eager.memory import MemoryInfo, Pool
 from symdiff.errors import DeviceError, at_user_line
 
 __all__ = [
@@ -45,14 +46,6 @@ BUSY: list[Any] = []
 way."""
 
 
-class MemoryInfo(NamedTuple):
-    """Bytes of a device's memory."""
-
-    used: int
-    pooled: int
-    total: int
-
-
 class Cpu:
     """The memory and the arithmetic of NumPy."""
 
@@ -64,6 +57,10 @@ class Cpu:
 
     def get(self, value: Any) -> Any:
         """Give an array to the host."""
+        return value
+
+    def hold(self, value: Any) -> Any:
+        """Account for data that has been computed here."""
         return value
 
     def memory(self) -> MemoryInfo:
@@ -94,30 +91,36 @@ class SimulatedGpu(Cpu):
 
     def __init__(self, number: int, total: int = 2**30) -> None:
         self.name = f"/gpu:{number}"
-        self.total = total
         self.put_count = 0
         self.get_count = 0
+        self._pool = Pool(self.name, total)
+
+    @property
+    def limit(self) -> int:
+        """The bytes that the options allow."""
+        options = GPUOptions() if _config is None else _config.gpu_options
+        limit = int(self._pool.total * options.per_process_gpu_memory_fraction)
+        if not options.allow_growth:
+            self._pool.take(limit)
+        return limit
 
     def put(self, array: Any) -> Any:
         """Copy an array from the host."""
-        limit = self.total
-        if _config is not None:
-            limit = int(limit * _config.gpu_options.per_process_gpu_memory_fraction)
-        if array.nbytes > limit:
-            raise MemoryError(
-                at_user_line(f"{self.name}: {array.nbytes} bytes are wanted, {limit} are allowed")
-            )
         self.put_count += 1
-        return np.array(array)[()]
+        return self.hold(np.array(array))
 
     def get(self, value: Any) -> Any:
         """Copy an array to the host."""
         self.get_count += 1
         return np.array(value)[()]
 
+    def hold(self, value: Any) -> Any:
+        """Account for data that has been computed here."""
+        return self._pool.hold(value, self.limit)
+
     def memory(self) -> MemoryInfo:
-        """Say how much memory there is; of a simulated device nothing is ever used."""
-        return MemoryInfo(0, 0, self.total)
+        """Say how much memory there is."""
+        return self._pool.info()
 
 
 @dataclass
@@ -313,10 +316,31 @@ def list_devices() -> list[str]:
 
 
 def num_gpus() -> int:
-    """Count the GPUs that are there."""
+    """Count the GPUs that are there.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> tfe.num_gpus() == len(tfe.list_devices()) - 1
+    True
+    """
     return len(_devices) - 1
 
 
 def memory_info(name: str) -> MemoryInfo:
-    """Say how many bytes of a GPU's memory are used, pooled, and there in total."""
+    """Say how many bytes of a GPU's memory are used, pooled, and there in total.
+
+    Raises
+    ------
+    ValueError
+        That is no name of a GPU.
+    DeviceError
+        There is no such device.
+
+    Examples
+    --------
+    >>> import symdiff.eager as tfe
+    >>> for name in tfe.list_devices()[1:]:
+    ...     assert tfe.memory_info(name).used <= tfe.memory_info(name).total
+    """
     return find_device(name).memory()

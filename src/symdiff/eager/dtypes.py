@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ TENSOR_DTYPES = {
         *("uint8", "uint16", "uint32", "uint64", "float32", "float64"),
     )
 }
+_LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in (np.float32, np.float64)}
 _INT32 = np.iinfo(np.int32)
 
 
@@ -119,7 +121,7 @@ def check_number(number: Any, dtype: np.dtype) -> Any:
         limits = np.iinfo(dtype)
         if limits.min <= number <= limits.max:
             return number
-    elif dtype.kind == "f" and kind in (int, float):
+    elif dtype.kind == "f" and kind in (int, float) and _fits(number, _LARGEST[dtype]):
         return float(number)
     raise DTypeError(
         at_user_line(
@@ -127,3 +129,7 @@ def check_number(number: Any, dtype: np.dtype) -> Any:
             "cast, or write the number as that dtype"
         )
     )
+
+
+def _fits(number: float, largest: float) -> bool:
+    return abs(number) <= largest or (type(number) is float and not math.isfinite(number))

@@ -14,7 +14,7 @@ from symdiff.eager.operations import constant
 from symdiff.eager.tensor import Tensor
 from symdiff.errors import DTypeError, at_user_line
 
-__all__ = ["random_normal", "random_uniform", "set_random_seed"]
+__all__ = ["draw_seed", "random_normal", "random_uniform", "set_random_seed"]
 
 _lock = threading.Lock()
 _generator = np.random.Generator(np.random.Philox())
@@ -35,6 +35,12 @@ def set_random_seed(seed: int) -> None:
     global _generator  # noqa: PLW0603 - the sequence is the process's
     with _lock:
         _generator = np.random.Generator(np.random.Philox(seed))
+
+
+def draw_seed() -> int:
+    """Give a number for a sequence of its own to start from."""
+    with _lock:
+        return int(_generator.integers(2**63))
 
 
 def random_normal(

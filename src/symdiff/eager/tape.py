@@ -1,37 +1,26 @@
-"""`GradientTape`: operations are noted as they run, and replayed as one function to differentiate.
-
-Replays with the same operations share a kernel, so a training step that writes its tape anew each
-time compiles once.
-"""
+"""`GradientTape`: operations are noted as they run, and replayed to be differentiated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+import math
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from symdiff.eager.devices import BUSY
-from symdiff.eager.differentiated import Call, Differentiated
 from symdiff.eager.listeners import LISTENERS
-from symdiff.eager.operations import zeros_like
+from symdiff.eager.replay import Noted, Replay
+from symdiff.eager.shapes import reshape, stack
 from symdiff.eager.structures import flatten, unflatten
-from symdiff.eager.tensor import Tensor, as_tensor, perform, traced_tensor, wrap
-from symdiff.errors import UnsupportedOperationError, at_user_line
-from symdiff.tracing.tracer import TracedArray
+from symdiff.eager.tensor import Tensor, as_tensor, perform
+from symdiff.errors import at_user_line
 from symdiff.trees import Tree
 
 __all__ = ["GradientTape"]
-
-MAX_KNOWN = 256
-"""Of so many sequences of operations the kernels are kept."""
-
-
-class _Noted(NamedTuple):
-    function: Callable[..., Any]
-    operands: tuple[Any, ...]
-    static: dict[str, Any]
-    result: Tensor
 
 
 class GradientTape:
@@ -72,11 +61,35 @@ class GradientTape:
             LISTENERS.tapes.remove(self)
             BUSY.remove(self)
 
-    stop_recording = stop
+    def stop_recording(self) -> AbstractContextManager[None]:
+        """Note nothing more; or, as a ``with`` block, nothing within it.
+
+        Examples
+        --------
+        >>> import symdiff.eager as tfe
+        >>> x = tfe.constant(3.0)
+        >>> with tfe.GradientTape() as tape:
+        ...     tape.watch(x)
+        ...     with tape.stop_recording():
+        ...         scale = x * x
+        ...     y = scale * x
+        >>> float(tape.gradient(y, x))
+        9.0
+        """
+        was_recording = self in LISTENERS.tapes
+        self.stop()
+        return self._resumed() if was_recording else nullcontext()
+
+    @contextmanager
+    def _resumed(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.__enter__()
 
     def reset(self) -> None:
         """Forget everything that was watched and noted."""
-        self._noted: list[_Noted] = []
+        self._noted: list[Noted] = []
         self._active: dict[int, Tensor] = {}
         self._variables: dict[int, tuple[Any, list[Tensor]]] = {}
 
@@ -107,7 +120,7 @@ class GradientTape:
     ) -> None:
         """Hear of an operation."""
         if any(id(x) in self._active for x in operands if isinstance(x, Tensor)):
-            self._noted.append(_Noted(function, tuple(operands), static, result))
+            self._noted.append(Noted(function, tuple(operands), static, result))
             self._active[id(result)] = result
 
     def gradient(
@@ -136,6 +149,56 @@ class GradientTape:
         RuntimeError
             A tape that is not persistent is asked a second time.
         """
+        targets = [as_tensor(t) for t in flatten(target)[0]]
+        weights = None
+        if output_gradients is not None:
+            weights = [as_tensor(w) for w in flatten(output_gradients)[0]]
+        with self._asked(targets, sources, unconnected_gradients) as question:
+            return question.gathered(question.replay.gradients(weights), ())
+
+    def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none") -> Any:
+        """Differentiate every element of the target by every element of the sources.
+
+        Parameters
+        ----------
+        target : tensor
+        sources : tensor, variable, or a structure of those
+        unconnected_gradients : {"none", "zero"}
+
+        Returns
+        -------
+        Structured like `sources`; a Jacobian has the shape of the target, and behind it that of
+        the source.
+
+        Raises
+        ------
+        RuntimeError
+            A tape that is not persistent is asked a second time.
+
+        Examples
+        --------
+        >>> import symdiff.eager as tfe
+        >>> x = tfe.constant([1.0, 2.0])
+        >>> with tfe.GradientTape() as tape:
+        ...     tape.watch(x)
+        ...     y = x[0] * x
+        >>> tape.jacobian(y, x).numpy()
+        array([[2., 0.],
+               [2., 1.]], dtype=float32)
+        """
+        y = as_tensor(target)
+        shape = y.shape
+        units = _units(shape, y.dtype)
+        with self._asked([y], sources, unconnected_gradients) as question:
+            rows = [question.replay.gradients([as_tensor(unit)]) for unit in units]
+            columns = zip(*rows, strict=True)
+            return question.gathered([_stacked(c, shape) for c in columns], shape)
+
+    @contextmanager
+    def _asked(
+        self, targets: Sequence[Tensor], sources: Any, unconnected_gradients: str
+    ) -> Iterator[_Question]:
+        """Check that the tape may be asked, and forget what it noted when it may not be again."""
         if self._is_used and not self.persistent:
             raise RuntimeError(
                 at_user_line("this tape has been used; GradientTape(persistent=True) may be again")
@@ -145,180 +208,56 @@ class GradientTape:
                 at_user_line(f"unconnected_gradients={unconnected_gradients!r}: 'none' or 'zero'")
             )
         self._is_used = True
-        wanted, tree = flatten(sources)
-        tensors = [self._value_of(x) for x in wanted]
-        targets = [as_tensor(t) for t in flatten(target)[0]]
-        weights = None
-        if output_gradients is not None:
-            weights = [as_tensor(w) for w in flatten(output_gradients)[0]]
-        found = _Replay(self._noted, self._active, targets, tensors).gradients(weights)
+        leaves, tree = flatten(sources)
+        values = [self._values_of(x) for x in leaves]
+        replay = Replay(self._noted, self._active, targets, [v for vs in values for v in vs])
+        yield _Question(replay, values, tree, unconnected_gradients == "zero")
         if not self.persistent:
             self.reset()
-        if unconnected_gradients == "zero":
-            found = [zeros_like(x) if g is None else g for x, g in zip(tensors, found, strict=True)]
-        return unflatten(tree, found)
 
-    def _value_of(self, source: Any) -> Tensor:
+    def _values_of(self, source: Any) -> list[Tensor]:
+        """Give a tensor, or the values of a variable: one that is assigned to has several."""
         known = self._variables.get(id(source))
-        if known is None:
-            return as_tensor(source)
-        if len(known[1]) > 1:
-            raise UnsupportedOperationError(
-                at_user_line(
-                    "a variable was read, assigned to and read again on one tape; use a tape for "
-                    "each value"
-                )
-            )
-        return known[1][0]
+        return [as_tensor(source)] if known is None else known[1]
 
 
-class _Plan(NamedTuple):
-    """Operations, each with where its operands come from; what to give, and what is nudged."""
+class _Question(NamedTuple):
+    """What a tape is asked for: derivatives by the values of each source, to be added up."""
 
-    steps: tuple[tuple[Callable[..., Any], tuple[Any, ...], tuple[Any, ...]], ...]
-    outputs: tuple[Any, ...]
-    nudges: tuple[tuple[int, int], ...]
+    replay: Replay
+    values: list[list[Tensor]]
+    tree: Tree
+    wants_zeros: bool
 
-    def run(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Do all operations again."""
-        made: list[Tensor] = []
-        nudges = dict(self.nudges)
-        for n, (function, static, refs) in enumerate(self.steps):
-            result = perform(function, *[_get(r, inputs, made) for r in refs], **dict(static))
-            made.append(result + inputs[nudges[n]] if n in nudges else result)
-        return tuple([_get(r, inputs, made) for r in self.outputs])
-
-
-class _Replay:
-    """The part of a tape that leads from sources to targets, as a function."""
-
-    def __init__(
-        self,
-        noted: Sequence[_Noted],
-        active: dict[int, Tensor],
-        targets: Sequence[Tensor],
-        sources: Sequence[Tensor],
-    ) -> None:
-        self.inputs: list[Tensor] = []
-        self._places: dict[int, int] = {}
-        results = {id(e.result): n for n, e in enumerate(noted)}
-        self.steps = _needed(noted, targets, results)
-        self._numbers = {n: k for k, n in enumerate(self.steps)}
-        self._results = {i: self._numbers[n] for i, n in results.items() if n in self._numbers}
-        self.nudges: dict[int, int] = {}
-        self.wrt: list[int | None] = []
-        for x in sources:
-            self.wrt.append(self._source(x, is_active=id(x) in active))
-        steps = [
-            (e.function, tuple(sorted(e.static.items())), tuple([self._ref(x) for x in e.operands]))
-            for e in (noted[n] for n in self.steps)
-        ]
-        outputs = tuple([self._ref(t) for t in targets])
-        self.plan = _Plan(tuple(steps), outputs, tuple(sorted(self.nudges.items())))
-
-    def _source(self, x: Tensor, *, is_active: bool) -> int | None:
-        """Give the input to differentiate by: for what was computed, a zero that is added to it."""
-        if not is_active:
-            return None
-        if id(x) not in self._results:
-            return self._input(x)
-        step = self._results[id(x)]
-        if step not in self.nudges:
-            self.nudges[step] = len(self.inputs)
-            self.inputs.append(zeros_like(x))
-        return self.nudges[step]
-
-    def _input(self, x: Tensor) -> int:
-        if id(x) not in self._places:
-            self._places[id(x)] = len(self.inputs)
-            self.inputs.append(x)
-        return self._places[id(x)]
-
-    def _ref(self, x: Any) -> tuple[str, Any]:
-        if not isinstance(x, Tensor):
-            return "number", x
-        step = self._results.get(id(x))
-        return ("input", self._input(x)) if step is None else ("step", step)
-
-    def gradients(self, weights: Sequence[Tensor] | None) -> list[Any]:
-        """Differentiate, by a kernel that was made before where there is one."""
-        differentiated = _known_for(self.plan)
-        wrt = tuple([n for n in self.wrt if n is not None])
-        call = _call(self.inputs, wrt, weights)
-        tapes, LISTENERS.tapes = LISTENERS.tapes, []
-        try:
-            _, _, gradients = differentiated(call)
-        finally:
-            LISTENERS.tapes = tapes
-        for tape in tapes:  # the gradient is an operation for tapes around
-            for n, g in enumerate(gradients):
-                if g is not None:
-                    again = _Again(differentiated, len(self.inputs), wrt, n)
-                    tape.record(again, [*self.inputs, *(weights or ())], {}, g)
-        found = iter(gradients)
-        return [None if n is None else next(found) for n in self.wrt]
+    def gathered(self, found: Sequence[Any], shape: tuple[int, ...]) -> Any:
+        """Structure derivatives, which have so many axes in front, like the sources."""
+        parts = iter(found)
+        made = [_total([next(parts) for _ in values]) for values in self.values]
+        if self.wants_zeros:
+            made = [
+                perform(_zeros_behind, vs[0], shape=shape) if g is None else g
+                for vs, g in zip(self.values, made, strict=True)
+            ]
+        return unflatten(self.tree, made)
 
 
-class _Again(NamedTuple):
-    """One of the gradients, as an operation on arrays."""
-
-    differentiated: Differentiated
-    n_inputs: int
-    wrt: tuple[int, ...]
-    n: int
-
-    def __call__(self, *values: Any) -> Any:
-        tensors = [
-            traced_tensor(v, np.nan) if isinstance(v, TracedArray) else wrap(v) for v in values
-        ]
-        weights = tensors[self.n_inputs :] or None
-        _, _, gradients = self.differentiated(_call(tensors[: self.n_inputs], self.wrt, weights))
-        return gradients[self.n].data
+def _zeros_behind(x: Any, shape: tuple[int, ...]) -> Any:
+    return np.zeros_like(x) * np.ones((*shape, *[1] * x.ndim), x.dtype)
 
 
-def _call(inputs: Sequence[Tensor], wrt: tuple[int, ...], weights: Any) -> Call:
-    tree = Tree(tuple, (), (Tree(tuple, (), (Tree(None),) * len(inputs)), Tree(dict)))
-    return Call(tree, list(inputs), wrt, weights and tuple(weights), wants_value=False)
+def _total(gradients: Sequence[Any]) -> Any:
+    connected = [g for g in gradients if g is not None]
+    return functools.reduce(operator.add, connected) if connected else None
 
 
-def _get(ref: tuple[str, Any], inputs: Sequence[Tensor], made: Sequence[Tensor]) -> Any:
-    kind, x = ref
-    return x if kind == "number" else inputs[x] if kind == "input" else made[x]
+def _units(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Make the weights that pick one element each; without elements, one that picks none."""
+    count = math.prod(shape)
+    return np.eye(max(count, 1), count, dtype=dtype).reshape((max(count, 1), *shape))
 
 
-def _needed(
-    noted: Sequence[_Noted], targets: Sequence[Tensor], results: dict[int, int]
-) -> list[int]:
-    """Give the operations that lead to the targets, in order."""
-    pending = [results[id(t)] for t in targets if id(t) in results]
-    found: set[int] = set()
-    while pending:
-        n = pending.pop()
-        if n not in found:
-            found.add(n)
-            operands = noted[n].operands
-            pending += [results[id(x)] for x in operands if id(x) in results]
-    return sorted(found)
-
-
-_known: dict[Any, Differentiated] = {}
-
-
-def _known_for(plan: _Plan) -> Differentiated:
-    key = _hashable(plan)
-    try:
-        found = _known.get(key)
-    except TypeError:  # an index is an array
-        return Differentiated(plan.run)
-    if found is None:
-        if len(_known) >= MAX_KNOWN:
-            _known.clear()
-        found = _known[key] = Differentiated(plan.run)
-    return found
-
-
-def _hashable(x: Any) -> Any:
-    """Put something in for slices, which cannot be looked up before Python 3.12."""
-    if isinstance(x, slice):
-        return "slice", x.start, x.stop, x.step
-    return tuple([_hashable(v) for v in x]) if isinstance(x, tuple) else x
+def _stacked(rows: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    """Make a Jacobian of its rows, all of which are connected, or none."""
+    if rows[0] is None:
+        return None
+    return reshape(stack(rows)[: math.prod(shape)], (*shape, *rows[0].shape))

@@ -42,11 +42,15 @@ def _binary(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
                     made.data = function(a, b)
                 except ValueError:
                     return perform(function, self, other)  # which says what is wrong
-                made.place = self.place
+                made.place = place = self.place
+                if place is not CPU:
+                    made.data = place.hold(made.data)
                 return made
         elif other is None:
             return NotImplemented
-        elif type(other) is float and not BUSY and self.data.dtype.kind == "f":
+        elif (
+            type(other) is float and not BUSY and self.data.dtype.kind == "f" and -BIG < other < BIG
+        ):
             return wrap(function(self.data, other), self.place)
         return perform(function, *as_operands(self, other))
 
@@ -102,9 +106,10 @@ class Tensor:
     def numpy(self) -> Any:
         """Give the data on the host: a read-only array, or a NumPy scalar for rank 0."""
         value = self.place.get(self.data)
-        if isinstance(value, np.ndarray):
-            value = value.view()
-            value.flags.writeable = False
+        if not isinstance(value, np.ndarray) or not value.ndim:
+            return value[()]
+        value = value.view()
+        value.flags.writeable = False
         return value
 
     def cpu(self) -> Tensor:
@@ -264,12 +269,14 @@ _UFUNCS: dict[Any, Any] = {
 }
 
 _new = object.__new__
+BIG = 3e38
+"""Numbers below it fit any floating dtype."""
 
 
 def wrap(value: Any, place: Cpu = CPU) -> Tensor:
     """Make a tensor of data that nobody else will change."""
     made = _new(Tensor)
-    made.data = value
+    made.data = value if place is CPU else place.hold(value)
     made.place = place
     return made
 
@@ -348,6 +355,9 @@ def _apply(function: Callable[..., Any], values: list[Any], static: dict[str, An
 def _trace(
     function: Callable[..., Any], operands: tuple[Any, ...], static: dict[str, Any]
 ) -> TracedTensor:
+    check = arithmetic.integer_check(function)
+    if check is not None:
+        _check_integers(check, operands[1])
     values = [x.data if isinstance(x, Tensor) else x for x in operands]
     made = _new(TracedTensor)
     made.data = function(*values, **static)
@@ -355,6 +365,12 @@ def _trace(
     made.now = Later(function, tuple([_now(x) for x in operands]), static)
     LISTENERS.recordings[-1].made.append(made)
     return made
+
+
+def _check_integers(check: arithmetic.IntegerCheck, divisor: Any) -> None:
+    """Ask what a kernel would not: a call that fails the check leaves the path, and raises."""
+    if type(divisor) is TracedTensor and divisor.dtype.kind in "iu":
+        check.require(bool(perform(check.is_wrong, divisor)))
 
 
 def _now(x: Any) -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 
 from symdiff.eager.devices import CPU, move
 from symdiff.eager.gradients import implicit_value_and_gradients
+from symdiff.eager.saving import Checkpoint, Saver
 from symdiff.eager.tensor import Tensor, as_tensor, wrap
 from symdiff.eager.variables import Variable
 from symdiff.errors import DTypeError, ShapeError, at_user_line
@@ -26,10 +27,12 @@ from symdiff.errors import DTypeError, ShapeError, at_user_line
 __all__ = [
     "AdagradOptimizer",
     "AdamOptimizer",
+    "Checkpoint",
     "GradientDescentOptimizer",
     "MomentumOptimizer",
     "Optimizer",
     "RMSPropOptimizer",
+    "Saver",
 ]
 
 
@@ -106,6 +109,17 @@ class Optimizer:
         value, pairs = implicit_value_and_gradients(loss)()
         self.apply_gradients(pairs)
         return value
+
+    def saved_slots(self, variable: Variable) -> list[Any] | None:
+        """Give a variable's state to a `Checkpoint`, if there is any yet."""
+        return self._slots.get(variable.number)
+
+    def restore_slots(self, variable: Variable, slots: list[Any] | None) -> None:
+        """Take a variable's state from a `Checkpoint`."""
+        if slots is None:
+            self._slots.pop(variable.number, None)
+        else:
+            self._slots[variable.number] = slots
 
 
 def _checked(gradient: Any, variable: Variable) -> Any:

@@ -114,11 +114,15 @@ class Variable:
 
     def assign_add(self, delta: Any) -> None:
         """Add to the value."""
-        self.put(self._tensor + self._fitting(delta))
+        self._put_array(self._tensor.data + self._fitting(delta).data)
 
     def assign_sub(self, delta: Any) -> None:
         """Subtract from the value."""
-        self.put(self._tensor - self._fitting(delta))
+        self._put_array(self._tensor.data - self._fitting(delta).data)
+
+    def _put_array(self, data: Any) -> None:
+        """Take data that lies where the value does; no tape follows an assignment."""
+        self.put(wrap(data, self._tensor.place))
 
     def put(self, made: Tensor) -> None:
         """Take a tensor that fits for the value."""
@@ -206,5 +210,7 @@ for _name in [
     *[f"__r{n}__" for n in _OPERATORS],
     *[f"__{n}__" for n in ("eq", "ne", "lt", "le", "gt", "ge", "neg", "abs", "invert")],
     *[f"__{n}__" for n in ("bool", "int", "float", "index", "format", "len", "iter", "getitem")],
+    "cpu",
+    "gpu",
 ]:
     setattr(Variable, _name, _through_value(_name))

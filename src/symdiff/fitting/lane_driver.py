@@ -13,7 +13,7 @@ import numpy as np
 
 from symdiff.config import config
 from symdiff.fitting import levenberg_marquardt as lm
-from symdiff.fitting.lane_kernels import LANES, Kernels, Problem
+from symdiff.fitting.lane_kernels import Kernels, Problem
 from symdiff.fitting.lanes import Layout
 from symdiff.fitting.status import FitStatus
 
@@ -121,26 +121,26 @@ def _chunk_size(kernels: Kernels) -> int:
     p = kernels.problem
     arrays = 1 + (p.weighting in ("own", "gaps")) + p.has_own_x * (p.n_predictors or 1)
     numbers = arrays * p.n_points + p.layout.n_rows
-    groups = CHUNK_BYTES // (numbers * np.dtype(p.dtype).itemsize * LANES)
-    return LANES * min(max(groups, 1), MAX_GROUPS)
+    groups = CHUNK_BYTES // (numbers * np.dtype(p.dtype).itemsize * p.lanes)
+    return p.lanes * min(max(groups, 1), MAX_GROUPS)
 
 
-def _in_lanes(rows: np.ndarray) -> np.ndarray:
+def _in_lanes(rows: np.ndarray, lanes: int) -> np.ndarray:
     """Put fits in lanes: (fits, ...) to (groups, ..., lanes); the first fills up the last group."""
-    missing = -len(rows) % LANES
+    missing = -len(rows) % lanes
     if missing:
         rows = np.concatenate([rows, np.broadcast_to(rows[:1], (missing, *rows.shape[1:]))])
-    groups = rows.reshape(-1, LANES, *rows.shape[1:])
+    groups = rows.reshape(-1, lanes, *rows.shape[1:])
     return np.ascontiguousarray(np.moveaxis(groups, 1, -1))
 
 
 def _put(place: np.ndarray, groups: np.ndarray) -> None:
     """Undo `_in_lanes`, into an array with a row for each fit."""
     values = np.moveaxis(groups, -1, 1)
-    whole = len(place) // LANES
-    place[: whole * LANES].reshape(-1, *values.shape[1:])[...] = values[:whole]
-    if len(place) % LANES:
-        place[whole * LANES :] = values[whole, : len(place) % LANES]
+    whole, rest = divmod(len(place), groups.shape[-1])
+    place[: len(place) - rest].reshape(-1, *values.shape[1:])[...] = values[:whole]
+    if rest:
+        place[-rest:] = values[whole, :rest]
 
 
 def selected(p: Problem, data: Data, chunk: slice) -> tuple[Any, ...]:
@@ -165,16 +165,17 @@ class Chunk:
     def __init__(self, kernels: Kernels, data: Data, options: Options, chunk: slice) -> None:
         p = kernels.problem
         self.kernels, self.options, self.chunk = kernels, options, chunk
+        self.lanes = p.lanes
         *self.data, self.counts = selected(p, data, chunk)
         self.is_own = (p.has_own_x, True, p.weighting in ("own", "gaps"), p.has_bounds)
-        self.state = p.layout.begin(_in_lanes(data.starts[chunk]))
-        is_short = _in_lanes(self.counts) < p.layout.n_free
+        self.state = p.layout.begin(_in_lanes(data.starts[chunk], p.lanes))
+        is_short = _in_lanes(self.counts, p.lanes) < p.layout.n_free
         self.state[:, p.layout.status][is_short] = FitStatus.TOO_FEW_POINTS
 
     def _operands(self, who: np.ndarray | slice) -> list[np.ndarray | None]:
         """Give x, y, weights and box as the kernel takes them, for some of the fits."""
         return [
-            _in_lanes(a[who]) if is_own and a is not None else a
+            _in_lanes(a[who], self.lanes) if is_own and a is not None else a
             for a, is_own in zip(self.data, self.is_own, strict=True)
         ]
 
@@ -182,7 +183,8 @@ class Chunk:
         """Run until every fit is done, and write what came out."""
         self._run()
         layout = self.kernels.problem.layout
-        freedom = _in_lanes((self.counts - layout.n_free).astype(self.state.dtype))
+        freedom = (self.counts - layout.n_free).astype(self.state.dtype)
+        freedom = _in_lanes(freedom, self.lanes)
         found = self.kernels.finish(self.state, freedom, self.options.is_absolute)
         for array, groups in zip(
             results.arrays, (self.state[:, : layout.n_params], *found), strict=True
@@ -200,20 +202,20 @@ class Chunk:
             numbers = options.tol, options.f_scale, float(options.max_steps), steps
             state = self.kernels.advance(*operands, state, *numbers)
             (running,) = np.nonzero(state[:, status].reshape(-1) == lm.RUNNING)
-            if running.size > FEW * state.shape[0] * LANES:
+            if running.size > FEW * state.shape[0] * self.lanes:
                 continue
             if who is None:
                 self.state = state
                 who = running[running < len(self.counts)]
             else:
-                groups, lanes = np.divmod(who, LANES)
+                groups, lanes = np.divmod(who, self.lanes)
                 rows = state.transpose(0, 2, 1).reshape(-1, state.shape[1])
                 self.state[groups, :, lanes] = rows[: who.size]
                 who = who[running[running < who.size]]
             if not who.size:
                 return
-            groups, lanes = np.divmod(who, LANES)
-            state = _in_lanes(self.state[groups, :, lanes])
+            groups, lanes = np.divmod(who, self.lanes)
+            state = _in_lanes(self.state[groups, :, lanes], self.lanes)
             operands = self._operands(who)
 
 

@@ -20,11 +20,11 @@ from symdiff.runtime.signatures import Signature
 from symdiff.tracing.trace import Spec, Trace, function_name, trace_function
 from symdiff.trees import Tree, flatten, leaf
 
-__all__ = ["LANES", "Kernels", "Problem", "kernels_for"]
+__all__ = ["Kernels", "Problem", "kernels_for"]
 
-LANES = 32
-"""Fits that a kernel steps together: a few vectors, so that operations overlap, and so few that
-their state stays in the first cache."""
+LANE_BYTES = 256
+"""Of one quantity of the fits that a kernel steps together: a few vectors, so that operations
+overlap, and so few that their state stays in the first cache."""
 
 
 class Problem(NamedTuple):
@@ -55,6 +55,11 @@ class Problem(NamedTuple):
     estimator: Estimator
     weighting: str
     has_bounds: bool
+
+    @property
+    def lanes(self) -> int:
+        """How many fits a kernel steps together."""
+        return LANE_BYTES // np.dtype(self.dtype).itemsize
 
     @property
     def layout(self) -> Layout:

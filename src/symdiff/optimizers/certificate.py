@@ -4,7 +4,8 @@ A rule that knows the curvature along few directions may take a step for tiny on
 is wrong. Its claim is therefore held against a step of Newton's method: how far that goes, and how
 much it promises, is a measure of the gradient that has no units. A claim is granted at the root
 of the tolerance it was made with, since the rule's last step was still a step of that method away.
-Where the claim is wrong, the descent goes on along Newton's step.
+Where the claim is wrong, the descent goes on along Newton's step. The same is asked where a line
+search found no lower value: that may be a minimum, whose value is lost in rounding.
 
 Up to `DENSE` variables the step is exact; eigenvalues count without their sign, as in a saddle
 (Dauphin et al., "Identifying and attacking the saddle point problem", NeurIPS 2014). Beyond, it is
@@ -43,7 +44,7 @@ class Curvature(NamedTuple):
 def review(
     rule: Rule, curvature: Curvature, state: Descent, box: Box, tol: float, args: tuple[Any, ...]
 ) -> Descent:
-    """Grant the claim that a state has converged, or make it go on.
+    """Say whether a state that has converged or stalled is a minimum, or make it go on.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def review(
     curvature : Curvature
         Of the function that is minimized.
     state : Descent
-        Its status is `CONVERGED`.
+        Its status is `CONVERGED`, which is a claim, or `STALLED`.
     box : pair of arrays, or None
         The bounds.
     tol : float
@@ -62,21 +63,22 @@ def review(
     Returns
     -------
     Descent
-        The same state; or one that is `RUNNING`, along Newton's step; or one that has `STALLED`,
+        One that has `CONVERGED`; or that is `RUNNING`, along Newton's step; or that has `STALLED`,
         where that step is not finite or was tried in vain.
     """
     x, gradient = state.x, state.gradient
     free = np.ones_like(x) if box is None else 1 - held(x, gradient, box)
     slopes = free * gradient
-    if rule.is_sure(state.memory) or not slopes.any():
-        return state
+    is_claimed = state.status == MinimizeStatus.CONVERGED
+    if (is_claimed and rule.is_sure(state.memory)) or not slopes.any():
+        return state._replace(status=np.int64(MinimizeStatus.CONVERGED))
     if x.size <= DENSE:
         step = newton_step(np.asarray(curvature.hessian(x, args)), slopes, free)
     else:
         step = truncated_step(lambda v: free * curvature.product(x, v, args), slopes)
     fall = -0.5 * (slopes @ step)
     if is_granted(state, step, fall, tol):
-        return state
+        return state._replace(status=np.int64(MinimizeStatus.CONVERGED))
     step = step.astype(x.dtype)
     was_tried = np.array_equal(step, state.direction)
     if was_tried or not (np.isfinite(step).all() and fall > 0):

@@ -71,12 +71,13 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             raise CacheError(f"{path} was written by another version of symdiff: start anew")
     except FileNotFoundError:
         raise CacheError(
-            f"resume={str(path)!r}: there is no such file; leave resume out to start anew"
+            f"checkpoint {str(path)!r}: there is no such file; without one (in sd.train, without "
+            "resume) a training starts anew"
         ) from None
     except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         if isinstance(error, CacheError):
             raise
-        raise CacheError(f"{path} is no checkpoint of sd.train, or is damaged: {error}") from error
+        raise CacheError(f"{path} is no checkpoint of symdiff, or is damaged: {error}") from error
     return header, arrays
 
 

@@ -56,10 +56,10 @@ def _direct(last: Last, gradient: Any, free: Any, search: tuple[Any, Any]) -> tu
     square = np.sum(change * change)
     beta = (np.sum(change * gradient) - 2 * square / curvature * along) / curvature
     beta = np.maximum(beta, LEAST * along / np.sum(step * step))
-    direction = -gradient + beta * step
-    slope = np.sum(gradient * direction)
+    ascent = gradient - beta * step
+    slope = -np.sum(gradient * ascent)
     # The first-order change is to be that of the last step (Nocedal and Wright, equation 3.60).
-    return direction, search[1] * np.minimum(search[0] / slope, 10.0)
+    return ascent, search[1] * np.minimum(search[0] / slope, 10.0)
 
 
 def _forget(last: Last, which: Any) -> Last:

@@ -57,9 +57,9 @@ class Rule(NamedTuple):
         ``record(memory, step, change, is_taken) -> memory``: look at a step and the gradient's
         change; nothing may change unless `is_taken`.
     direct : callable
-        ``direct(memory, gradient, free, last) -> (direction, step)``: the next direction, zero
-        where `free` (0 or 1 for each variable) is zero, and the length of the first trial. `last`
-        is the slope and the step of the last search.
+        ``direct(memory, gradient, free, last) -> (ascent, step)``: the opposite of the next
+        direction, zero where `free` (0 or 1 for each variable) is zero, and the length of the first
+        trial. `last` is the slope and the step of the last search.
     forget : callable
         ``forget(memory, which)``: begin anew with steepest descent where `which` is true.
     is_new : callable
@@ -241,17 +241,16 @@ def _turn(rule: Rule, box: Any, state: Descent, tol: Number) -> Descent:
     """Find the next direction, or see that there is none."""
     x, gradient = state.x, state.gradient
     free = _free(x, gradient, box)
-    square = gradient * gradient
-    inner = np.sum(square) if box is None else np.sum(free * square)
     last = (state.search.slope, state.step)
-    direction, step = rule.direct(state.memory, gradient, free, last)
-    slope = np.sum(gradient * direction)
+    ascent, step = rule.direct(state.memory, gradient, free, last)
+    slope = -np.sum(gradient * ascent)
     is_new = rule.is_new(state.memory) | ~(slope < 0)
     memory = rule.forget(state.memory, is_new)
-    steepest = -gradient if box is None else -gradient * free
-    direction = np.where(is_new, steepest, direction)
-    slope = np.where(is_new, -inner, slope)
-    step = np.where(is_new, _first_step(x, gradient, state.value, inner), step)
+    if is_new:
+        square = np.sum(gradient * gradient if box is None else free * gradient * gradient)
+        slope = -square
+        step = _first_step(x, gradient, state.value, square)
+    direction = -np.where(is_new, gradient if box is None else gradient * free, ascent)
     change = step * direction
     if box is not None:
         # What is held, but not yet at its bound, goes there.

@@ -21,6 +21,7 @@ PIECE_SECONDS = 0.1
 FEWEST = 2
 """Of these a solver may need one to find where it was."""
 EVERY_SECONDS = 0.5
+_REVIEWED = (MinimizeStatus.CONVERGED, MinimizeStatus.STALLED)
 MAX_HISTORY = 100_000
 """How many values of the function are kept."""
 
@@ -73,7 +74,7 @@ def drive(task: Task) -> Ending:
             )
             elapsed = time.perf_counter() - began
             state = layout.unpack(*packed)
-            if state.status == MinimizeStatus.CONVERGED and task.review is not None:
+            if state.status in _REVIEWED and task.review is not None:
                 state = task.review(kernels.curvature, state, task.box, task.tol, task.args)
                 packed = layout.pack(state)
             steps = int(state.steps)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from symdiff.optimizers.lbfgs import ROWS, Pairs
+from symdiff.optimizers.lbfgs import Pairs
 
 __all__ = ["InverseHessian", "inverse_of", "inverse_of_pairs"]
 
@@ -68,9 +68,11 @@ class InverseHessian(LinearOperator):
 
 def inverse_of_pairs(pairs: Pairs) -> InverseHessian:
     """Take the pairs that are in use from their ring."""
+    ring = pairs.vectors.shape[1] // 2
     kept = min(int(pairs.count), int(pairs.most))
-    rows = (int(pairs.count) - kept + np.arange(kept)) % ROWS
-    return InverseHessian(pairs.steps[:, rows].T, pairs.changes[:, rows].T, float(pairs.scale))
+    rows = (int(pairs.count) - kept + np.arange(kept)) % ring
+    steps, changes = pairs.vectors[:, rows].T, pairs.vectors[:, ring + rows].T
+    return InverseHessian(steps, changes, float(pairs.scale))
 
 
 def inverse_of(hessian: Callable[..., Any], x: np.ndarray, args: tuple[Any, ...]) -> np.ndarray:

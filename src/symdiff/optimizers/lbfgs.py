@@ -23,18 +23,18 @@ PAIRS = 15
 FEW, LARGE = 7, 200
 """From `LARGE` variables on so few are used: each costs nearly what a simple function does."""
 ROWS = PAIRS + 1
-"""Of the rings: one is free for the step that may come next."""
+"""Of a ring: one is free for the step that may come next."""
 
 
 class Pairs(NamedTuple):
-    """The last steps and the changes of the gradient along them, in rings of rows.
+    """The last steps and the changes of the gradient along them, in two rings of rows.
 
-    `weights` are 1 / (step . change), `scale` stands for the inverse Hessian at the begin, `count`
-    says how many pairs there have been since the last restart, and `most` how many are used.
+    `vectors` has `ROWS` steps, then as many changes; `weights` are 1 / (step . change), `scale`
+    stands for the inverse Hessian at the begin, `count` says how many pairs there have been since
+    the last restart, and `most` how many are used.
     """
 
-    steps: Any
-    changes: Any
+    vectors: Any
     weights: Any
     scale: Any
     count: Any
@@ -42,21 +42,19 @@ class Pairs(NamedTuple):
 
 
 def _start(x: np.ndarray) -> Pairs:
-    columns = np.zeros((x.size, ROWS), x.dtype)
+    columns = np.zeros((x.size, 2 * ROWS), x.dtype)
     weights = np.zeros(ROWS, x.dtype)
     most = np.int64(PAIRS if x.size < LARGE else FEW)
-    return Pairs(columns, columns, weights, x.dtype.type(1), np.int64(0), most)
+    return Pairs(columns, weights, x.dtype.type(1), np.int64(0), most)
 
 
 def _transpose(pairs: Pairs) -> Pairs:
     """Rows to columns, and back: only a leading axis can be of any size in one kernel."""
-    return pairs._replace(
-        steps=pairs.steps.T.copy(), changes=pairs.changes.T.copy(), weights=pairs.weights.copy()
-    )
+    return pairs._replace(vectors=pairs.vectors.T.copy(), weights=pairs.weights.copy())
 
 
 def _record(pairs: Pairs, step: Any, change: Any, is_taken: Any) -> Pairs:
-    steps, changes, weights, scale, count, most = pairs
+    vectors, weights, scale, count, most = pairs
     curvature = np.sum(step * change)
     square = np.sum(change * change)
     # Positive by the Wolfe conditions; a path that bent at a bound may give what is not.
@@ -64,40 +62,38 @@ def _record(pairs: Pairs, step: Any, change: Any, is_taken: Any) -> Pairs:
     is_kept = is_taken & (cosine > np.finfo(step.dtype).eps)
     # This row is in no use: what is written there does not count before `count` does.
     j = count % ROWS
-    steps[j] = step
-    changes[j] = change
+    vectors[j] = step
+    vectors[ROWS + j] = change
     weights[j] = 1 / curvature
     scale = np.where(is_kept, curvature / square, scale)
     count = count + np.where(is_kept, 1, 0)
-    return Pairs(steps, changes, weights, scale, count, most)
+    return Pairs(vectors, weights, scale, count, most)
 
 
 def _direct(pairs: Pairs, gradient: Any, free: Any, _: Any) -> tuple[Any, Any]:
     """Two loops over the pairs: algorithm 7.4 of Nocedal and Wright.
 
-    Each goes once over the vectors: with a pair's term it forms the next pair's product.
+    Each goes once over the vectors: with a pair's term it forms the next pair's product. At its end
+    the first does what stands between the two: it scales, and forms the second's first product.
     """
-    steps, changes, weights, scale, count, most = pairs
-    q = -gradient if free is None else -gradient * free
+    vectors, weights, scale, count, most = pairs
+    q = gradient if free is None else gradient * free
     kept = np.minimum(count, most)
     parts = 0.0 * weights
     k = (count - 1) % ROWS
-    part = weights[k] * np.sum(steps[k] * q)
+    part = weights[k] * np.sum(vectors[k] * q)
     for i in range(kept):
         j, k = (count - 1 - i) % ROWS, (count - 2 - i) % ROWS
+        is_oldest = i == kept - 1
         parts[j] = part
-        q = q - part * changes[j]
-        part = weights[k] * np.sum(steps[k] * q)
-    q = scale * q
-    k = (count - kept) % ROWS
-    part = weights[k] * np.sum(changes[k] * q)
+        q = np.where(is_oldest, scale, 1.0) * (q - part * vectors[ROWS + j])
+        part = np.sum(vectors[np.where(is_oldest, ROWS + j, k)] * q)
+        part = weights[np.where(is_oldest, j, k)] * part
     for i in range(kept):
         j, k = (count - kept + i) % ROWS, (count - kept + 1 + i) % ROWS
-        q = q + (parts[j] - part) * steps[j]
-        part = weights[k] * np.sum(changes[k] * q)
-    if free is not None:
-        q = q * free
-    return q, 1.0
+        q = q + (parts[j] - part) * vectors[j]
+        part = weights[k] * np.sum(vectors[ROWS + k] * q)
+    return q if free is None else q * free, 1.0
 
 
 def _forget(pairs: Pairs, which: Any) -> Pairs:
@@ -109,7 +105,7 @@ def _is_new(pairs: Pairs) -> Any:
 
 
 def _is_sure(pairs: Pairs) -> Any:
-    return pairs.count >= np.minimum(pairs.most, pairs.steps.shape[0])
+    return pairs.count >= np.minimum(pairs.most, pairs.vectors.shape[0])
 
 
 RULE = Rule(

@@ -33,7 +33,7 @@ class Method(NamedTuple):
         The default, for so many variables.
     review : callable or None
         ``review(curvature, state, box, tol, args) -> state``: what to think of a state that says it
-        has converged; None where it is believed.
+        has converged or stalled; None where it is believed.
     """
 
     needs: str

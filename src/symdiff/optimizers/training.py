@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,7 @@ def train(
     shuffle: bool = True,
     seed: int = 0,
     validation: Any = None,
+    validation_batch_size: int | None = None,
     patience: int | None = None,
     checkpoint: Any = None,
     resume: Any = None,
@@ -72,7 +74,10 @@ def train(
     seed : int
         Of the order, 0 to 2**64 - 1.
     validation : tuple of array_like, optional
-        Data like `data`, whose loss is computed after each epoch, all at once.
+        Data like `data`, whose loss is computed after each epoch.
+    validation_batch_size : int, optional
+        How many of them at a time, by default all at once. The validation loss is then the mean of
+        the batches' losses, weighted by their sizes: the same where the loss is a mean.
     patience : int, optional
         Stop when the validation loss (without validation data the loss) has been no better than its
         best for more than so many epochs; parameters and state are then those of the best epoch.
@@ -144,7 +149,7 @@ def train(
     done = Done(start, init(optimizer, start))
     example = (done.params, done.state, arrays, order, 0, 0, np.zeros(MAX_STEPS))
     kernel(*example)
-    validate = _validation(loss, checked, start)
+    validate = _validation(loss, checked, validation_batch_size, start)
     header: dict[str, Any] = {}
     if writer is not None or resume is not None:
         header = _header(kernel, example, n, int(seed), per_epoch)
@@ -192,13 +197,22 @@ def _writer(checkpoint: Any) -> checkpoints.Writer | None:
 
 
 def _validation(
-    loss: Callable[..., Any], data: tuple[np.ndarray, ...] | None, params: Any
+    loss: Callable[..., Any], data: tuple[np.ndarray, ...] | None, batch_size: Any, params: Any
 ) -> Callable[[Any], float] | None:
+    """Make the function that gives the validation loss, and compile what it calls."""
     if data is None:
         return None
+    n = len(data[0])
+    size = n if batch_size is None else check_count(batch_size, "validation_batch_size")
+    batches = [tuple([a[k : k + size] for a in data]) for k in range(0, n, size)]
     value = jit(loss)
-    value(params, *data)
-    return lambda params: float(value(params, *data))
+    value(params, *batches[0])
+
+    def validate(params: Any) -> float:
+        parts = [len(batch[0]) / n * float(value(params, *batch)) for batch in batches]
+        return math.fsum(parts)
+
+    return validate
 
 
 def _header(

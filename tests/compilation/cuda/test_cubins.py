@@ -16,19 +16,24 @@ REGISTERS = json.loads((Path(__file__).parent / "registers.json").read_text(enco
 """For each case and kind of launch, the registers of a thread on sm_80 and sm_90."""
 
 SCRIPT = """
-import json, sys
+import json
 from cuda_cases import CASES
-from symdiff.compilation.cuda.backend import cubin
+from cuda_workloads import WORKLOADS
+from symdiff.compilation.cuda.backend import cubin, ptx
 from symdiff.compilation.cuda.module import write
 
+def report(name, module):
+    for capability in ((8, 0), (9, 0)):
+        made = cubin(module, capability)
+        key = f"{name}, sm_{capability[0]}{capability[1]}"
+        doubles = ptx(module, capability).count(".f64 ") if "float32" in name else 0
+        print(json.dumps([key, made.registers, made.stack, made.spills, doubles]), flush=True)
+
 for name, (f, args) in CASES.items():
-    for is_grid in (False, True):
-        module = write(f.program(*args), is_grid=is_grid)
-        for capability in ((8, 0), (9, 0)):
-            made = cubin(module, capability)
-            key = f"{name}, {'grid' if is_grid else 'block'}, sm_{capability[0]}{capability[1]}"
-            doubles = made.ptx.count(".f64 ")
-            print(json.dumps([key, made.registers, made.stack, made.spills, doubles]), flush=True)
+    report(f"{name}, block", write(f.program(*args)))
+    report(f"{name}, grid", write(f.program(*args), is_grid=True))
+for name, (program, options) in WORKLOADS.items():
+    report(name, write(program(), **options))
 """
 
 
@@ -55,5 +60,6 @@ def test_registers_and_spills(made):
 
 def test_no_double_precision_in_float32(made):
     found = {key: doubles for key, (_, _, _, doubles) in made.items() if "float32" in key}
-    assert len(found) == 4
-    assert not any(found.values())
+    assert len(found) == 8
+    for key, doubles in found.items():
+        assert doubles <= (5 if "W2" in key else 0), key  # sine of large numbers takes 5

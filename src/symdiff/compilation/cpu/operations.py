@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from symdiff.compilation.compositions import Target, compositions
 from symdiff.compilation.cpu.elementary import inlined_function, is_inlined
 from symdiff.compilation.cpu.special_rows import (
     given_values,
@@ -137,49 +138,20 @@ def _extremum(float_name: str, relation: str) -> Row:
     return emit
 
 
-def _abs(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    if is_float(dtype):
-        return _intrinsic("fabs")(e, dtype, arguments)
-    if dtype in UNSIGNED or dtype == "bool":
-        return convert(e, arguments[0], dtype)
-    a = convert(e, arguments[0], dtype)
-    is_negative = STEPS["lt"](e, dtype, [a, constant(0, dtype)])
-    return _select(e, dtype, [is_negative, _neg(e, dtype, [a]), a])
-
-
-def _sign(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    a = convert(e, arguments[0], dtype)
-    zero, one, minus = constant(0, dtype), constant(1, dtype), constant(-1, dtype)
-    if dtype in UNSIGNED or dtype == "bool":
-        return _select(e, dtype, [STEPS["gt"](e, dtype, [a, zero]), one, zero])
-    kept = _select(e, dtype, [STEPS["eq"](e, dtype, [a, zero]), zero, a])
-    low = _select(e, dtype, [STEPS["lt"](e, dtype, [a, zero]), minus, kept])
-    return _select(e, dtype, [STEPS["gt"](e, dtype, [a, zero]), one, low])
-
-
 def _divide(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     if not is_float(dtype):
         raise UnsupportedOperationError(f"division in {dtype} is not supported")
     return _arithmetic("fdiv", "sdiv")(e, dtype, arguments)
 
 
-def _remainder(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    """The remainder with the divisor's sign; of integers by zero, zero, as NumPy gives."""
+def _integer_remainder(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    """The remainder with the divisor's sign; by zero it is zero, as NumPy gives."""
     a, b = (convert(e, x, dtype) for x in arguments)
-    zero = constant(0, dtype)
-    if is_float(dtype):
-        rest = Value(e.emit(f"frem {llvm_type(dtype)} {a.name}, {b.name}"), dtype)
-    else:
-        rest = _integer_division(e, dtype, a, b)[1]
+    rest = _integer_division(e, dtype, a, b)[1]
     if dtype in UNSIGNED:
         return rest
-    is_wrong = _has_wrong_sign(e, dtype, rest, b)
     moved = STEPS["add"](e, dtype, [rest, b])
-    result = _select(e, dtype, [is_wrong, moved, rest])
-    if not is_float(dtype):
-        return result
-    is_zero = STEPS["eq"](e, dtype, [rest, zero])
-    return _select(e, dtype, [is_zero, STEPS["copysign"](e, dtype, [zero, b]), result])
+    return _select(e, dtype, [_has_wrong_sign(e, dtype, rest, b), moved, rest])
 
 
 def _has_wrong_sign(e: Emitter, dtype: str, rest: Value, b: Value) -> Value:
@@ -209,29 +181,14 @@ def _integer_division(e: Emitter, dtype: str, a: Value, b: Value) -> tuple[Value
     )
 
 
-def _floor_divide(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    """Round the quotient down, as NumPy's ``npy_divmod`` does."""
+def _integer_floor_divide(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+    """The quotient rounded down; by zero it is zero, as NumPy gives."""
     a, b = (convert(e, x, dtype) for x in arguments)
-    zero, one = constant(0, dtype), constant(1, dtype)
-    if not is_float(dtype):
-        quotient, rest = _integer_division(e, dtype, a, b)
-        if dtype in UNSIGNED:
-            return quotient
-        lower = STEPS["sub"](e, dtype, [quotient, one])
-        return _select(e, dtype, [_has_wrong_sign(e, dtype, rest, b), lower, quotient])
-    ratio = _divide(e, dtype, [a, b])
-    rest = Value(e.emit(f"frem {llvm_type(dtype)} {a.name}, {b.name}"), dtype)
-    quotient = _divide(e, dtype, [STEPS["sub"](e, dtype, [a, rest]), b])
-    lower = STEPS["sub"](e, dtype, [quotient, one])
-    quotient = _select(e, dtype, [_has_wrong_sign(e, dtype, rest, b), lower, quotient])
-    whole = STEPS["floor"](e, dtype, [quotient])
-    excess = STEPS["sub"](e, dtype, [quotient, whole])
-    is_above = STEPS["gt"](e, dtype, [excess, constant(0.5, dtype)])
-    whole = _select(e, dtype, [is_above, STEPS["add"](e, dtype, [whole, one]), whole])
-    is_zero = STEPS["eq"](e, dtype, [quotient, zero])
-    whole = _select(e, dtype, [is_zero, STEPS["copysign"](e, dtype, [zero, ratio]), whole])
-    by_zero = STEPS["eq"](e, dtype, [b, zero])
-    return _select(e, dtype, [by_zero, ratio, whole])
+    quotient, rest = _integer_division(e, dtype, a, b)
+    if dtype in UNSIGNED:
+        return quotient
+    lower = STEPS["sub"](e, dtype, [quotient, constant(1, dtype)])
+    return _select(e, dtype, [_has_wrong_sign(e, dtype, rest, b), lower, quotient])
 
 
 def _fmod(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
@@ -265,33 +222,12 @@ def _signbit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     return Value(e.emit(f"icmp slt {bits} {cast}, 0"), "bool")
 
 
-def _sigmoid(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    growth = STEPS["exp"](e, dtype, [_neg(e, dtype, arguments)])
-    one = constant(1, dtype)
-    return _divide(e, dtype, [one, STEPS["add"](e, dtype, [one, growth])])
-
-
-def _gap(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    is_tie = STEPS["eq"](e, dtype, arguments)
-    return _select(e, dtype, [is_tie, constant(0, dtype), STEPS["sub"](e, dtype, arguments)])
-
-
-def _logaddexp(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    a, b = (convert(e, x, dtype) for x in arguments)
-    top = STEPS["maximum"](e, dtype, [a, b])
-    gap = _neg(e, dtype, [_abs(e, dtype, [STEPS["sub"](e, dtype, [a, b])])])
-    rest = STEPS["log1p"](e, dtype, [STEPS["exp"](e, dtype, [gap])])
-    tie = constant(math.log(2.0), dtype)
-    rest = _select(e, dtype, [STEPS["eq"](e, dtype, [a, b]), tie, rest])
-    return STEPS["add"](e, dtype, [top, rest])
-
-
 def _reflected(row: Row) -> Row:
     """``f_n(-x) = (-1)^n f_n(x)``, where SciPy's compiled functions give NaN."""
 
     def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
         n, x = convert(e, arguments[0], "int64"), convert(e, arguments[1], dtype)
-        value = row(e, dtype, [n, _abs(e, dtype, [x])])
+        value = row(e, dtype, [n, STEPS["abs"](e, dtype, [x])])
         is_odd = Value(e.emit(f"trunc i64 {n.name} to i1"), "bool")
         is_low = STEPS["lt"](e, dtype, [x, constant(0, dtype)])
         is_other = STEPS["and"](e, "bool", [is_odd, is_low])
@@ -318,52 +254,7 @@ def _polygamma(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     )
 
 
-def _product_with_log(logarithm: str) -> Row:
-    """``x * log(y)``, zero where `x` is and `y` is a number."""
-
-    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        x, y = (convert(e, v, dtype) for v in arguments)
-        zero = constant(0, dtype)
-        is_zero = STEPS["eq"](e, dtype, [x, zero])
-        is_number = STEPS["eq"](e, dtype, [y, y])
-        product = STEPS["mul"](e, dtype, [x, STEPS[logarithm](e, dtype, [y])])
-        return _select(e, dtype, [STEPS["and"](e, "bool", [is_zero, is_number]), zero, product])
-
-    return emit
-
-
-def _log_sigmoid(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    x = convert(e, arguments[0], dtype)
-    low = STEPS["minimum"](e, dtype, [x, constant(0, dtype)])
-    gap = STEPS["exp"](e, dtype, [_neg(e, dtype, [_abs(e, dtype, [x])])])
-    return STEPS["sub"](e, dtype, [low, STEPS["log1p"](e, dtype, [gap])])
-
-
-def _softplus(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    x = convert(e, arguments[0], dtype)
-    top = STEPS["maximum"](e, dtype, [x, constant(0, dtype)])
-    gap = STEPS["exp"](e, dtype, [_neg(e, dtype, [_abs(e, dtype, [x])])])
-    return STEPS["add"](e, dtype, [top, STEPS["log1p"](e, dtype, [gap])])
-
-
-def _logaddexp2(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    a, b = (convert(e, x, dtype) for x in arguments)
-    top = STEPS["maximum"](e, dtype, [a, b])
-    gap = _neg(e, dtype, [_abs(e, dtype, [STEPS["sub"](e, dtype, [a, b])])])
-    rest = STEPS["log1p"](e, dtype, [STEPS["exp2"](e, dtype, [gap])])
-    rest = STEPS["mul"](e, dtype, [rest, constant(1 / math.log(2.0), dtype)])
-    is_tie = STEPS["eq"](e, dtype, [a, b])
-    return STEPS["add"](e, dtype, [top, _select(e, dtype, [is_tie, constant(1, dtype), rest])])
-
-
 # floats taken apart
-
-
-def _fraction(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    x = convert(e, arguments[0], dtype)
-    rest = STEPS["sub"](e, dtype, [x, STEPS["trunc"](e, dtype, [x])])
-    rest = _select(e, dtype, [STEPS["isinf"](e, dtype, [x]), constant(0, dtype), rest])
-    return STEPS["copysign"](e, dtype, [rest, x])
 
 
 def _taken_apart(number: int) -> Row:
@@ -397,15 +288,6 @@ def _ldexp(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     return convert(e, Value(wide, "float64"), dtype)
 
 
-def _spacing(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    x = convert(e, arguments[0], dtype)
-    size = _abs(e, dtype, [x])
-    above = STEPS["nextafter"](e, dtype, [size, constant(math.inf, dtype)])
-    gap = STEPS["sub"](e, dtype, [above, size])
-    is_low = STEPS["lt"](e, dtype, [x, constant(0, dtype)])
-    return _select(e, dtype, [is_low, _neg(e, dtype, [gap]), gap])
-
-
 # whole numbers
 
 
@@ -425,7 +307,7 @@ def _bit_not(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
 def _bit_count(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     (x,) = arguments
     x = convert(e, x, "uint8") if x.dtype == "bool" else x
-    x = _abs(e, x.dtype, [x])
+    x = STEPS["abs"](e, x.dtype, [x])
     return convert(e, _intrinsic("ctpop")(e, x.dtype, [x]), dtype)
 
 
@@ -486,7 +368,7 @@ end:
 
 def _sizes(e: Emitter, dtype: str, arguments: list[Value]) -> list[Value]:
     """Absolute values in 64 bits, without a sign."""
-    values = [_abs(e, dtype, [convert(e, x, dtype)]) for x in arguments]
+    values = [STEPS["abs"](e, dtype, [convert(e, x, dtype)]) for x in arguments]
     unsigned = dtype if dtype.startswith("u") else "u" + dtype
     return [convert(e, convert(e, v, unsigned), "uint64") for v in values]
 
@@ -504,17 +386,6 @@ def _lcm(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     common = Value(e.emit(f"call i64 @{own}(i64 {a.name}, i64 {b.name})"), "uint64")
     quotient = _integer_division(e, "uint64", a, common)[0]
     return convert(e, STEPS["mul"](e, "uint64", [quotient, b]), dtype)
-
-
-def _int_reciprocal(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    """``1 / x`` towards zero; that of zero is what the C conversion of infinity gives NumPy."""
-    x, one = convert(e, arguments[0], dtype), constant(1, dtype)
-    quotient = _integer_division(e, dtype, one, x)[0]
-    if dtype not in ("int64", "int32"):
-        return quotient
-    least = constant(-(2 ** (int(dtype[3:]) - 1)), dtype)
-    is_zero = STEPS["eq"](e, dtype, [x, constant(0, dtype)])
-    return _select(e, dtype, [is_zero, least, quotient])
 
 
 _float_pow = _call("pow")
@@ -541,13 +412,6 @@ def _pow(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
     return _select(e, dtype, [kept, power, zero])
 
 
-def _normal_distribution(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-    """The normal distribution function, by a function that the vector library has."""
-    scaled = STEPS["mul"](e, dtype, [arguments[0], constant(-math.sqrt(0.5), dtype)])
-    half = constant(0.5, dtype)
-    return STEPS["mul"](e, dtype, [half, STEPS["erfc"](e, dtype, [scaled])])
-
-
 _LIBRARY = [
     *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan"),
     *("asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "atan2"),
@@ -562,8 +426,6 @@ STEPS: dict[str, Row] = {
     "mul": _arithmetic("fmul contract", "mul", "and"),
     "div": _divide,
     "neg": _neg,
-    "abs": _abs,
-    "sign": _sign,
     "sqrt": _intrinsic("sqrt"),
     **{name: _intrinsic(llvm, integer_is_identity=True) for name, llvm in _round.items()},
     "copysign": _intrinsic("copysign"),
@@ -571,8 +433,6 @@ STEPS: dict[str, Row] = {
     "minimum": _extremum("minimum", "lt"),
     "fmax": _extremum("maxnum", "gt"),
     "fmin": _extremum("minnum", "lt"),
-    "floor_divide": _floor_divide,
-    "remainder": _remainder,
     "fmod": _fmod,
     "select": _select,
     "lt": _compare("olt", "lt"),
@@ -589,23 +449,14 @@ STEPS: dict[str, Row] = {
     "isinf": _classify("isinf"),
     "isfinite": _classify("isfinite"),
     "signbit": _signbit,
-    "sigmoid": _sigmoid,
-    "gap": _gap,
-    "logaddexp": _logaddexp,
     "gamma": _call("tgamma"),
     "digamma": special("psi", "d"),
     "polygamma": _polygamma,
     **special_rows(),
-    "ndtr": _normal_distribution,
     "int_spherical_jn": _reflected(special("spherical_jn", "ld")),
     "int_spherical_in": _reflected(special("spherical_in", "ld")),
     "zeta": _zeta,
     "riemann_zeta": special_loop("_riemann_zeta", "d"),
-    "xlogy": _product_with_log("log"),
-    "xlog1py": _product_with_log("log1p"),
-    "log_expit": _log_sigmoid,
-    "logaddexp2": _logaddexp2,
-    "softplus": _softplus,
     "pow": _pow,
     "bit_and": _bits("and"),
     "bit_or": _bits("or"),
@@ -616,9 +467,6 @@ STEPS: dict[str, Row] = {
     "right_shift": _shift("right"),
     "gcd": _gcd,
     "lcm": _lcm,
-    "int_reciprocal": _int_reciprocal,
-    "spacing": _spacing,
-    "fraction": _fraction,
     "mantissa": _taken_apart(0),
     "exponent": _taken_apart(1),
     "ldexp": _ldexp,
@@ -626,6 +474,27 @@ STEPS: dict[str, Row] = {
     **{name: _call(name) for name in _LIBRARY},
 }
 """What can be compiled for the CPU is the keys of this table."""
+
+
+def _step(e: Emitter, name: str, dtype: str, arguments: list[Value]) -> Value:
+    return STEPS[name](e, dtype, arguments)
+
+
+def _constant(_: Emitter, value: float, dtype: str) -> Value:
+    return constant(value, dtype)
+
+
+def _by_kind(of_floats: Row, of_integers: Row) -> Row:
+    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+        return (of_floats if is_float(dtype) else of_integers)(e, dtype, arguments)
+
+    return emit
+
+
+STEPS |= compositions(Target(_step, _constant, convert, is_float))
+STEPS["abs"] = _by_kind(_intrinsic("fabs"), STEPS["integer_abs"])
+STEPS["remainder"] = _by_kind(STEPS["remainder"], _integer_remainder)
+STEPS["floor_divide"] = _by_kind(STEPS["floor_divide"], _integer_floor_divide)
 
 LIBRARY_STEPS = frozenset(
     [*_LIBRARY, "sigmoid", "logaddexp", "logaddexp2", "softplus", "log_expit", "ndtr"]

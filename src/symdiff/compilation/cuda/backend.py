@@ -28,6 +28,7 @@ __all__ = [
     "cuda",
     "is_simulated",
     "most_blocks",
+    "ptx",
     "python_function",
     "quiet",
     "require_device",
@@ -206,26 +207,19 @@ class Cubin(NamedTuple):
         Of each thread.
     stack, spills : int
         Bytes of each thread.
-    ptx : str
     """
 
     code: bytes
     registers: int
     stack: int
     spills: int
-    ptx: str
 
 
 def cubin(module: Module, capability: tuple[int, int] = (9, 0)) -> Cubin:
     """Compile a module for a compute capability, without a GPU."""
     core: Any = import_module("cuda.core")
-    numba_cuda = cuda()
-    options = {"device": False, "abi": "numba", "cc": capability}
-    function = python_function(module, numba_cuda, threads())
-    signature = _signature(module)
-    with _capability(capability):
-        code, _ = numba_cuda.compile(function, signature, output="ltoir", **options)
-        ptx, _ = numba_cuda.compile(function, signature, output="ptx", **options)
+    core: Any = import_module("cuda.core")
+    code = _compiled_for(module, capability, "ltoir")
     objects = [core.ObjectCode.from_ltoir(code)]
     if "grid.sync" in module.text:
         objects.append(core.ObjectCode.from_library(str(_device_runtime())))
@@ -245,8 +239,20 @@ def cubin(module: Module, capability: tuple[int, int] = (9, 0)) -> Cubin:
         figure(r"Used (\d+) registers"),
         figure(r"(\d+) bytes stack frame"),
         figure(r"(\d+) bytes spill"),
-        ptx if isinstance(ptx, str) else ptx.decode(),
     )
+
+
+def ptx(module: Module, capability: tuple[int, int] = (9, 0)) -> str:
+    """Compile a module to the assembly language of GPUs, to read."""
+    made = _compiled_for(module, capability, "ptx")
+    return made if isinstance(made, str) else made.decode()
+
+
+def _compiled_for(module: Module, capability: tuple[int, int], output: str) -> Any:
+    function = python_function(module, cuda(), threads())
+    options = {"device": False, "abi": "numba", "cc": capability, "output": output}
+    with _capability(capability):
+        return cuda().compile(function, _signature(module), **options)[0]
 
 
 def _signature(module: Module) -> tuple[Any, ...]:

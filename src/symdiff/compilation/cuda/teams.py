@@ -89,11 +89,18 @@ class Team(Threads):
         writes: set[str] = set()
         for each in walk([node]):
             if isinstance(each, Statement):
-                writes.add(each.equation.array)
+                if not self._is_in_variable(each.equation.array):  # which a Store then writes
+                    writes.add(each.equation.array)
                 reads.update(r.array for r in each.equation.reads)
             elif isinstance(each, (Fill, Store)):
                 writes.add(each.array)
-        return Access(self._bases(reads), self._bases(writes))
+        numbers = {a for a in reads if not self.scope.program.types[a].shape}
+        numbers = {a for a in numbers if a in self.scope.registers}
+        return Access(self._bases(reads - numbers), self._bases(writes))
+
+    def _is_in_variable(self, array: str) -> bool:
+        storage = self.plan.storage[array]
+        return storage.has_register or storage.kind == "register"
 
     def _bases(self, arrays: set[str]) -> frozenset[str]:
         found = (self.scope.places[a].base for a in arrays if a in self.scope.places)
@@ -147,7 +154,7 @@ class Team(Threads):
                 self.statement(statement)
             else:
                 self._alone(statement)
-        elif self._is_number(statement):
+        elif self._is_in_variable(statement.equation.array):
             self.statement(statement)
         else:
             value = self.value(statement)
@@ -177,10 +184,9 @@ class Team(Threads):
         found: dict[str, None] = {}
         for each in walk([node]):
             if isinstance(each, Statement):
-                storage = self.plan.storage[each.equation.array]
-                is_number = storage.has_register or storage.kind == "register"
-                if is_number and not storage.level:
-                    found[each.equation.array] = None
+                array = each.equation.array
+                if self._is_in_variable(array) and not self.plan.storage[array].level:
+                    found[array] = None
         return list(found)
 
     def _divide(self, division: Division) -> None:
@@ -243,16 +249,12 @@ class Team(Threads):
 
     def finish_result(self, statement: Statement, value: Value) -> None:
         """Put a number to where its equation wants it: memory is the first thread's."""
-        if self._is_number(statement):
+        if self._is_in_variable(statement.equation.array):
             self.finish(statement, value)
             return
         self.await_all(Access(frozenset(), self._access(statement).writes))
         with self.first():
             self.finish(statement, value)
-
-    def _is_number(self, statement: Statement) -> bool:
-        storage = self.plan.storage[statement.equation.array]
-        return storage.has_register or storage.kind == "register"
 
     def wait_if_busy(self) -> None:
         """Wait for whatever is still going on."""

@@ -71,6 +71,11 @@ def small_matrices(m):
     return np.linalg.solve(m @ m.T + np.eye(5), m[0]), np.linalg.cholesky(m @ m.T + np.eye(5))
 
 
+def matrix_exponential(m):
+    values, vectors = np.linalg.eigh(m + m.T)
+    return (vectors * np.exp(values)) @ vectors.T
+
+
 CASES = {
     "map": (sd.jit(lambda x: np.exp(-(x**2)) * np.sin(x)), (X,)),
     "float32 map": (sd.grad(lambda x: np.sum(np.tanh(x) * x)), (X.astype("f4"),)),
@@ -81,6 +86,8 @@ CASES = {
     "extrema": (sd.grad(lambda x: np.max(x) + np.min(x * 2)), (X,)),
     "arguments": (sd.jit(lambda x, y: (x, y, x)), (X, 2.0)),
     "matrices": (sd.value_and_grad(lambda m: sum(np.sum(x) for x in small_matrices(m))), (M,)),
+    "eigenvalues": (sd.grad(lambda m: np.sum(np.sin(np.linalg.eigvalsh(m + m.T)))), (M,)),
+    "matrix function": (sd.jit(matrix_exponential), (M,)),
     "running sum": (sd.grad(lambda x: np.sum(np.cumsum(x) ** 2)), (X,)),
     "sorted": (sd.jit(np.sort), (X,)),
     "loop": (sd.value_and_grad(decay), (X,)),

@@ -19,7 +19,7 @@ from symdiff.compilation.nests import (
     Store,
     group_of,
 )
-from symdiff.compilation.status import NOT_POSITIVE, SINGULAR
+from symdiff.compilation.status import NOT_CONVERGED, NOT_POSITIVE, SINGULAR
 from symdiff.errors import UnsupportedOperationError
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Read
@@ -229,6 +229,9 @@ class Statements(Reader):
                 arguments.append(self.operand(operand, statement).text)
         arguments += [self.code.extent(e) for e in _sizes_of(block, sizes)]
         arguments += [str(flag in block.attributes) for flag in _FLAGS.get(block.name, ())]
+        if block.name == "eigh":
+            dtype = self.scope.dtype(equation.array)
+            arguments += self.begin(self.work("matrix", dtype, product(sizes)), dtype)
         called = self.code.need(block.name)
         if not block.rank:
             dtype = self.scope.dtype(equation.array)
@@ -273,6 +276,10 @@ class Statements(Reader):
         assert isinstance(value, Read)
         inner = f"({flat})*{self.code.extent(count)}" if count != 1 else flat
         self.copy(target.moved(inner), self.view(value, statement), count)
+
+    def work(self, name: str, dtype: str, count: Extent) -> Place:
+        """Make room for what a function needs while it runs."""
+        return self.code.memory(name, dtype, count, is_per_thread=True)
 
     def put_number(self, target: Place, flat: str, text: str) -> None:
         """Set an element of an array that has just been copied."""
@@ -324,9 +331,15 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     "recurrence": ("reversed",),
     "lu_solve": ("transposed",),
     "solve_triangular": ("upper", "transposed"),
+    "eigh": ("upper",),
 }
 """The attributes that a block's function takes, in order."""
-_FAILING = {"lu_solve": SINGULAR, "cholesky": NOT_POSITIVE, "solve_triangular": SINGULAR}
+_FAILING = {
+    "eigh": NOT_CONVERGED,
+    "lu_solve": SINGULAR,
+    "cholesky": NOT_POSITIVE,
+    "solve_triangular": SINGULAR,
+}
 """The blocks that may fail, with what that means."""
 
 

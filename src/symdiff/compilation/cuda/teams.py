@@ -174,7 +174,7 @@ class Team(Threads):
         }
         self.await_all(Access(frozenset(), frozenset(box.base for box in boxes.values())))
         with self.first():
-            Threads(self.code, self.scope).node(node, [])
+            Alone(self.code, self.scope).node(node, [])
             for number, box in boxes.items():
                 self.code.add(f"{box.at('0')} = {number}")
         if boxes:
@@ -283,6 +283,14 @@ class Team(Threads):
                 super().copy_output(name, to)
         else:
             super().copy_output(name, to)
+
+
+class Alone(Threads):
+    """Writes what one thread does for all."""
+
+    def work(self, name: str, dtype: str, count: Extent) -> Place:
+        """Make room for what a function needs, once."""
+        return self.code.memory(name, dtype, count, is_per_thread=False)
 
 
 class Owners(Threads):

@@ -106,8 +106,11 @@ def threads() -> int:
 
 
 def compiled(module: Module) -> Any:
-    """Give the kernel of a module, which is compiled for the device when it is first launched."""
-    return cuda().jit(python_function(module, cuda(), threads()))
+    """Compile a module for the device; the simulator takes it as it is."""
+    kernel = cuda().jit(python_function(module, cuda(), threads()))
+    if not is_simulated():
+        kernel.compile(_signature(module))
+    return kernel
 
 
 def python_function(module: Module, cuda: Any, n_threads: int) -> Callable[..., None]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 
+from symdiff.compilation.compositions import COMBINE
 from symdiff.compilation.cuda.code import Place
 from symdiff.compilation.cuda.library import BLOCKS
-from symdiff.compilation.cuda.operations import COMBINE, STEPS, start_value
+from symdiff.compilation.cuda.operations import STEPS, start_value
 from symdiff.compilation.cuda.reading import Reader, missing
 from symdiff.compilation.cuda.values import Value, constant, convert
 from symdiff.compilation.nests import (

@@ -1,5 +1,8 @@
 """Kernels for CUDA compute what those for the CPU do: in the simulator, and with several blocks."""
 
+import gc
+import linecache
+
 import numpy as np
 import pytest
 from cuda_cases import CASES, A, W, X, Y, likelihood
@@ -127,6 +130,19 @@ def test_results_into_arrays_of_the_caller():
     f = sd.grad(lambda x: np.sum(x**3), target="cuda")
     assert f(X, out=out) is out
     np.testing.assert_allclose(out, 3 * X**2)
+
+
+def test_functions_that_are_dropped_leave_nothing():
+    def sources():
+        gc.collect()
+        return [name for name in linecache.cache if "for CUDA" in name]
+
+    before = len(sources())
+    for k in range(3):
+        f = sd.grad(lambda x, k=k: np.sum(x**3) * k, target="cuda")
+        f(X, 2.0)
+        del f
+    assert len(sources()) <= before
 
 
 def test_empty_arrays():

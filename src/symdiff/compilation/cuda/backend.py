@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -121,7 +122,9 @@ def python_function(module: Module, cuda: Any, n_threads: int) -> Callable[..., 
     namespace: dict[str, Any] = {"cuda": cuda, THREADS: n_threads}
     namespace.update((name, _named(name)) for name in module.needed if name != THREADS)
     exec(compile(module.text, filename, "exec"), namespace)  # noqa: S102 - of names made here
-    return namespace[module.name]
+    function = namespace.pop(module.name)
+    weakref.finalize(function, linecache.cache.pop, filename, None)
+    return function
 
 
 @cache

@@ -481,3 +481,56 @@ def test_steps_that_a_loop_never_takes_for_its_own_are_made_as_written(monkeypat
     ]
     np.testing.assert_allclose(result.losses, expected, rtol=2e-5)
     same(models[1].variables, models[0].variables)
+
+
+def test_a_step_that_fails_in_a_loop_leaves_what_whole_steps_made():
+    v, optimizer = V(1.0), train.AdamOptimizer(0.1)
+
+    def f(n):
+        return v * tfe.reduce_sum(tfe.cast(12 // n, "float32"))
+
+    counts = np.array([1, 2, 3, 0, 5], dtype="int32")
+    with pytest.raises(ZeroDivisionError):
+        tfe.fit(f, optimizer, (counts,), batch_size=1, shuffle=False)
+    n_steps = optimizer.slots(v)[2]
+    u, other = V(1.0), train.AdamOptimizer(0.1)
+    for n in counts[:n_steps]:
+        step_as_written(other, lambda n: u * tfe.reduce_sum(tfe.cast(12 // n, "float32")), T([n]))
+    assert n_steps <= 3
+    assert float(v) == pytest.approx(float(u), rel=1e-6)
+
+
+LAYERS = {
+    "convolution": (
+        lambda: [tfe.layers.Conv2D(2, 3, activation=tfe.relu), tfe.layers.Flatten()],
+        lambda rng: rng.normal(size=(10, 6, 6, 1)).astype("float32"),
+    ),
+    "embedding": (
+        lambda: [tfe.layers.Embedding(7, 3), tfe.layers.Flatten()],
+        lambda rng: rng.integers(7, size=(10, 5)).astype("int32"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_other_layers(name):
+    make, draw = LAYERS[name]
+    rng = np.random.default_rng(0)
+    x, y = draw(rng), rng.normal(size=(10, 1)).astype("float32")
+    losses = []
+    for compiled in (False, True):
+        tfe.set_random_seed(1)
+        model = tfe.layers.Sequential([*make(), tfe.layers.Dense(1)])
+        model(T(x))
+        optimizer = train.AdamOptimizer(0.01)
+        if compiled:
+            result = tfe.fit(
+                loss, optimizer, (x, y), args=(model,), epochs=2, batch_size=4, shuffle=False
+            )
+            losses.append(result.losses)
+        else:
+            batches = [(T(x[k : k + 4]), T(y[k : k + 4])) for k in (0, 4, 8)]
+            losses.append(
+                [step_as_written(optimizer, loss, model, *b) for _ in range(2) for b in batches]
+            )
+    np.testing.assert_allclose(losses[1], losses[0], rtol=2e-5)

@@ -10,7 +10,17 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["Target", "compositions"]
+__all__ = ["COMBINE", "Target", "by_kind", "compositions"]
+
+COMBINE = {
+    "=": "add",
+    "+=": "add",
+    "max=": "maximum",
+    "min=": "minimum",
+    "or=": "or",
+    "and=": "and",
+}
+"""The step with which an operator combines what is there with what comes."""
 
 Written = Any
 """A value of the target's: it has a ``dtype``."""
@@ -41,6 +51,15 @@ class Target(NamedTuple):
 def compositions(target: Target) -> dict[str, Row]:
     """Give the rows of a target's table."""
     return {name: _bound(target, rule) for name, rule in _RULES.items()}
+
+
+def by_kind(of_floats: Row, of_integers: Row) -> Row:
+    """Make the row that is one for floating dtypes, and another for whole numbers."""
+
+    def emit(e: Any, dtype: str, arguments: list[Written]) -> Written:
+        return (of_floats if dtype.startswith("float") else of_integers)(e, dtype, arguments)
+
+    return emit
 
 
 class _Writer:

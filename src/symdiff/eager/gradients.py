@@ -261,7 +261,7 @@ def implicit_call(args: tuple[Any, ...], kwargs: dict[str, Any], *, wants_value:
 
 def as_arguments(values: Sequence[Any]) -> tuple[Any, ...]:
     """Make tensors of arrays; what else there is, a model say, stays what it is."""
-    return tuple([x if _passes(x) else as_tensor(x) for x in values])
+    return tuple([x if type(x) is Tensor or _passes(x) else as_tensor(x) for x in values])
 
 
 def implicit_gradients(f: Callable[..., Any]) -> Callable[..., list[tuple[Any, Any]]]:

@@ -13,6 +13,7 @@ from symdiff.optimizers.methods import METHODS
 from symdiff.optimizers.objective import Variables, evaluator, flat_function
 from symdiff.optimizers.packing import Layout, layout_of
 from symdiff.runtime.function import Function
+from symdiff.runtime.placement import ResultsOnHost
 from symdiff.runtime.transforms import hvp, jit
 
 __all__ = ["Kernels", "Key", "find"]
@@ -30,6 +31,7 @@ class Key(NamedTuple):
     method: str
     variables: Variables
     is_bounded: bool
+    target: str = "auto"
 
 
 class Kernels:
@@ -37,7 +39,7 @@ class Kernels:
 
     Attributes
     ----------
-    run : Function
+    run : Function or ResultsOnHost
         ``run(state, lower, upper, tol, last_step, last_evaluation, args)`` with a packed state;
         gives the packed state and the history.
     layout : Layout
@@ -50,8 +52,10 @@ class Kernels:
         example = method.start(np.zeros(2, key.variables.dtype))
         self.layout: Layout = layout_of(example)
         reference = _weak(f)
-        self.run: Function = jit(_solver(reference, key, self.layout))
-        self.curvature = Curvature(jit(_hessian(reference, key)), jit(_product(reference, key)))
+        self.run = _compiled(_solver(reference, key, self.layout), key)
+        self.curvature = Curvature(
+            _compiled(_hessian(reference, key), key), _compiled(_product(reference, key), key)
+        )
         self._paces: dict[Any, int] = {}
 
     def pace(self, sizes: Any) -> int:
@@ -63,6 +67,12 @@ class Kernels:
         if len(self._paces) >= MAX_KERNELS:
             self._paces.clear()
         self._paces[sizes] = pace
+
+
+def _compiled(f: Callable[..., Any], key: Key) -> Function | ResultsOnHost:
+    """Compile for the target; results are NumPy's."""
+    made = jit(f, target=key.target)
+    return ResultsOnHost(made) if key.target == "cuda" else made
 
 
 def _weak(f: Callable[..., Any]) -> Callable[[], Callable[..., Any]]:

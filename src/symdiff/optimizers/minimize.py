@@ -16,6 +16,7 @@ from symdiff.optimizers.minimize_status import MinimizeStatus
 from symdiff.optimizers.multistart import best_of, draw_starts, drive_all
 from symdiff.optimizers.objective import Variables, variables_of
 from symdiff.optimizers.scipy_methods import PREFIX, minimize_with_scipy
+from symdiff.runtime.placement import copied, is_for_device
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -39,6 +40,7 @@ def minimize(
     seed: int = 0,
     constraints: Any = (),
     options: Mapping[str, Any] | None = None,
+    target: str = "auto",
 ) -> OptimizeResult:
     """Minimize a function; its derivatives and the method's loop are one kernel.
 
@@ -88,6 +90,9 @@ def minimize(
     constraints, options
         Given to SciPy as they are, with ``"scipy:NAME"`` only. Constraints are functions of all
         variables in one vector.
+    target : {"auto", "cpu", "cuda"}
+        Where `f` and the method run; "auto" is the CPU. A GPU gets `args` once. It is for functions
+        of many numbers: those of few are faster on the CPU, where SciPy's methods run anyway.
 
     Returns
     -------
@@ -138,6 +143,8 @@ def minimize(
     variables, start = variables_of(x0)
     box = as_box(bounds, variables, start.size)
     if method.startswith(PREFIX):
+        if target == "cuda":
+            raise ValueError(f"method {method!r} runs on the CPU; leave target as it is")
         given = {"tol": tol, "callback": callback, "options": dict(options or {})}
         if max_steps is not None:
             given["options"].setdefault("maxiter", max_steps)
@@ -156,7 +163,9 @@ def minimize(
         )
     if callback_every < 1:
         raise ValueError(f"callback_every is {callback_every}; it is at least 1")
-    kernels = find(f, Key(method, variables, box is not None))
+    if is_for_device(target):
+        args = copied(args)
+    kernels = find(f, Key(method, variables, box is not None, target))
     precision = float(np.finfo(variables.dtype).eps) ** (2 / 3)
     task = Task(
         kernels,

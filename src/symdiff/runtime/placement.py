@@ -50,6 +50,11 @@ class ResultsOnHost:
         self._function = function
         self.program: Callable[..., Any] = function.program
 
+    @property
+    def n_compiled(self) -> int:
+        """How often the function has been compiled."""
+        return self._function.n_compiled
+
     def __call__(self, *args: Any) -> Any:
         """Run on the GPU."""
         return to_host(self._function(*args))

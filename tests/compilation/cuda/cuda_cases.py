@@ -9,6 +9,7 @@ X = RNG.standard_normal(50)
 A, W = RNG.standard_normal((50, 7)), RNG.standard_normal(7)
 Y = (X > 0) * 1.0
 M = RNG.standard_normal((5, 5))
+K = RNG.integers(-50, 50, 30)
 
 
 def likelihood(w, a, y):
@@ -70,6 +71,11 @@ def small_matrices(m):
     return np.linalg.solve(m @ m.T + np.eye(5), m[0]), np.linalg.cholesky(m @ m.T + np.eye(5))
 
 
+def matrix_exponential(m):
+    values, vectors = np.linalg.eigh(m + m.T)
+    return (vectors * np.exp(values)) @ vectors.T
+
+
 CASES = {
     "map": (sd.jit(lambda x: np.exp(-(x**2)) * np.sin(x)), (X,)),
     "float32 map": (sd.grad(lambda x: np.sum(np.tanh(x) * x)), (X.astype("f4"),)),
@@ -80,6 +86,8 @@ CASES = {
     "extrema": (sd.grad(lambda x: np.max(x) + np.min(x * 2)), (X,)),
     "arguments": (sd.jit(lambda x, y: (x, y, x)), (X, 2.0)),
     "matrices": (sd.value_and_grad(lambda m: sum(np.sum(x) for x in small_matrices(m))), (M,)),
+    "eigenvalues": (sd.grad(lambda m: np.sum(np.sin(np.linalg.eigvalsh(m + m.T)))), (M,)),
+    "matrix function": (sd.jit(matrix_exponential), (M,)),
     "running sum": (sd.grad(lambda x: np.sum(np.cumsum(x) ** 2)), (X,)),
     "sorted": (sd.jit(np.sort), (X,)),
     "loop": (sd.value_and_grad(decay), (X,)),
@@ -90,5 +98,7 @@ CASES = {
     "steps counted": (sd.vmap(sd.grad(halved)), (np.abs(X) + 1,)),
     "training": (sd.jit(descent), (W, A, Y)),
     "written to": (sd.value_and_grad(lambda x: np.sum(written(x) ** 2)), (X,)),
+    "scattered": (sd.grad(lambda x, k: np.sum(np.sin(x[k]) ** 2)), (X, K)),
+    "rows scattered": (sd.grad(lambda a, k: np.sum(np.sin(a[k]) ** 2)), (A, K)),
     "gathered": (sd.grad(lambda x: np.sum(x[np.array([3, 1, 3])] ** 2)), (X,)),
 }

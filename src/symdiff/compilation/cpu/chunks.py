@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symdiff.compilation.cpu.operations import COMBINE, STEPS, start_value
+from symdiff.compilation.compositions import COMBINE
+from symdiff.compilation.cpu.operations import STEPS, start_value
 from symdiff.compilation.cpu.pool import PARALLEL_FOR, WORKERS
 from symdiff.compilation.cpu.values import ITEM_SIZES, Value, llvm_type, memory_type
 from symdiff.compilation.nests import Loop

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from symdiff.compilation.compositions import COMBINE
 from symdiff.compilation.cpu.blocks import FUNCTIONS, block_function
 from symdiff.compilation.cpu.chunks import divided
 from symdiff.compilation.cpu.elementary import is_inlined
 from symdiff.compilation.cpu.module import Module
-from symdiff.compilation.cpu.operations import COMBINE, LIBRARY_STEPS, STEPS, start_value
+from symdiff.compilation.cpu.operations import LIBRARY_STEPS, STEPS, start_value
 from symdiff.compilation.cpu.rows import copy_function
 from symdiff.compilation.cpu.values import Value, constant, convert, llvm_type, memory_type, promote
 from symdiff.compilation.cpu.vector_math import preferred_width, vector_attributes

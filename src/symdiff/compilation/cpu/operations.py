@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from symdiff.compilation.compositions import Target, compositions
+from symdiff.compilation.compositions import Target, by_kind, compositions
 from symdiff.compilation.cpu.elementary import inlined_function, is_inlined
 from symdiff.compilation.cpu.special_rows import (
     given_values,
@@ -30,7 +30,7 @@ from symdiff.compilation.cpu.values import (
 )
 from symdiff.errors import UnsupportedOperationError
 
-__all__ = ["COMBINE", "LIBRARY_STEPS", "STEPS", "start_value"]
+__all__ = ["LIBRARY_STEPS", "STEPS", "start_value"]
 
 
 def _arithmetic(float_opcode: str, int_opcode: str, bool_opcode: str | None = None) -> Row:
@@ -484,32 +484,16 @@ def _constant(_: Emitter, value: float, dtype: str) -> Value:
     return constant(value, dtype)
 
 
-def _by_kind(of_floats: Row, of_integers: Row) -> Row:
-    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        return (of_floats if is_float(dtype) else of_integers)(e, dtype, arguments)
-
-    return emit
-
-
 STEPS |= compositions(Target(_step, _constant, convert, is_float))
-STEPS["abs"] = _by_kind(_intrinsic("fabs"), STEPS["integer_abs"])
-STEPS["remainder"] = _by_kind(STEPS["remainder"], _integer_remainder)
-STEPS["floor_divide"] = _by_kind(STEPS["floor_divide"], _integer_floor_divide)
+STEPS["abs"] = by_kind(_intrinsic("fabs"), STEPS["integer_abs"])
+STEPS["remainder"] = by_kind(STEPS["remainder"], _integer_remainder)
+STEPS["floor_divide"] = by_kind(STEPS["floor_divide"], _integer_floor_divide)
 
 LIBRARY_STEPS = frozenset(
     [*_LIBRARY, "sigmoid", "logaddexp", "logaddexp2", "softplus", "log_expit", "ndtr"]
 )
 """The steps that call functions of the mathematical library which have vector variants."""
 
-COMBINE = {
-    "=": "add",
-    "+=": "add",
-    "max=": "maximum",
-    "min=": "minimum",
-    "or=": "or",
-    "and=": "and",
-}
-"""The step with which an operator combines what is there with what comes."""
 _START: dict[str, float | str | bool] = {"=": 0, "+=": 0, "max=": "-inf", "min=": "inf"}
 _START |= {"or=": False, "and=": True}
 

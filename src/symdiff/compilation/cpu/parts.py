@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from symdiff.compilation.compositions import COMBINE
 from symdiff.compilation.cpu.lowering import arguments_of, literal_value
 from symdiff.compilation.cpu.module import Module
-from symdiff.compilation.cpu.operations import COMBINE, STEPS
+from symdiff.compilation.cpu.operations import STEPS
 from symdiff.compilation.cpu.values import Value, constant, convert, memory_type, promote
 from symdiff.compilation.cpu.vector_math import vector_attributes
 from symdiff.compilation.nests import Schedule, Statement

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -112,8 +113,11 @@ def threads() -> int:
 
 
 def compiled(module: Module) -> Any:
-    """Give the kernel of a module, which is compiled for the device when it is first launched."""
-    return cuda().jit(python_function(module, cuda(), threads()))
+    """Compile a module for the device; the simulator takes it as it is."""
+    kernel = cuda().jit(python_function(module, cuda(), threads()))
+    if not is_simulated():
+        kernel.compile(_signature(module))
+    return kernel
 
 
 def python_function(module: Module, cuda: Any, n_threads: int) -> Callable[..., None]:
@@ -124,7 +128,9 @@ def python_function(module: Module, cuda: Any, n_threads: int) -> Callable[..., 
     namespace: dict[str, Any] = {"cuda": cuda, THREADS: n_threads}
     namespace.update((name, _named(name)) for name in module.needed if name != THREADS)
     exec(compile(module.text, filename, "exec"), namespace)  # noqa: S102 - of names made here
-    return namespace[module.name]
+    function = namespace.pop(module.name)
+    weakref.finalize(function, linecache.cache.pop, filename, None)
+    return function
 
 
 @cache

@@ -352,7 +352,7 @@ def cholesky(out: Any, o: int, a: Any, p: int, n: int) -> int:
         for k in range(j):
             d = d - out[o + j * n + k] * out[o + j * n + k]
         if d > 0:
-            d = d**0.5
+            d = math.sqrt(d)
         else:
             status = 8
         out[o + j * n + j] = d
@@ -387,13 +387,88 @@ def solve_triangular(
     return status
 
 
+def eigh(out: Any, o: int, a: Any, p: int, n: int, upper: bool, work: Any, w: int) -> int:
+    """Give eigenvalues, then eigenvectors as rows, by Jacobi's rotations; 16 says that they fail.
+
+    `work` has room for the matrix. Vectors have either sign.
+    """
+    for i in range(n):
+        for j in range(n):
+            is_given = (i <= j) if upper else (i >= j)
+            work[w + i * n + j] = a[p + i * n + j] if is_given else a[p + j * n + i]
+            out[o + n + i * n + j] = 1 if i == j else 0
+    status = 16
+    for _ in range(60):
+        is_diagonal = True
+        for i in range(n):
+            for j in range(i + 1, n):
+                if work[w + i * n + j] != 0:
+                    is_diagonal = False
+                    rotate(work, w, out, o + n, n, i, j)
+        if is_diagonal:
+            status = 0
+            break
+    for i in range(n):
+        out[o + i] = work[w + i * n + i]
+    sort_vectors(out, o, n)
+    return status
+
+
+def sort_vectors(out: Any, o: int, n: int) -> int:
+    """Put `n` values in order, and the vectors behind them along."""
+    for i in range(n):
+        least = i
+        for j in range(i + 1, n):
+            if out[o + j] < out[o + least]:
+                least = j
+        if least != i:
+            t = out[o + i]
+            out[o + i] = out[o + least]
+            out[o + least] = t
+            for k in range(n):
+                t = out[o + n + i * n + k]
+                out[o + n + i * n + k] = out[o + n + least * n + k]
+                out[o + n + least * n + k] = t
+    return 0
+
+
+def rotate(a: Any, w: int, v: Any, o: int, n: int, i: int, j: int) -> int:
+    """Make an element of a symmetric matrix zero, and turn rows of vectors along."""
+    x = a[w + i * n + j]
+    size = abs(a[w + i * n + i]) + abs(a[w + j * n + j])
+    if abs(x) + size == size:
+        a[w + i * n + j] = 0  # lost in rounding
+        a[w + j * n + i] = 0
+        return 0
+    half = (a[w + j * n + j] - a[w + i * n + i]) / (x + x)
+    t = 1 / (abs(half) + math.sqrt(half * half + 1))
+    t = -t if half < 0 else t
+    c = 1 / math.sqrt(t * t + 1)
+    s = t * c
+    for k in range(n):
+        p, q = a[w + i * n + k], a[w + j * n + k]
+        a[w + i * n + k] = c * p - s * q
+        a[w + j * n + k] = s * p + c * q
+    for k in range(n):
+        p, q = a[w + k * n + i], a[w + k * n + j]
+        a[w + k * n + i] = c * p - s * q
+        a[w + k * n + j] = s * p + c * q
+    for k in range(n):
+        p, q = v[o + i * n + k], v[o + j * n + k]
+        v[o + i * n + k] = c * p - s * q
+        v[o + j * n + k] = s * p + c * q
+    a[w + i * n + j] = 0
+    a[w + j * n + i] = 0
+    return 0
+
+
 FUNCTIONS = {
     f.__name__: f
     for f in (
         *(maximum, minimum, greater_number, lesser_number, integer_floor_divide),
         *(integer_remainder, integer_fmod, integer_power, gcd, lcm, bit_count),
         *(shifted_left, shifted_right, scaled, digamma, hurwitz_zeta, polygamma),
-        *(solve_lu, solve_transposed_lu),
+        *(solve_lu, solve_transposed_lu, rotate, sort_vectors),
     )
 }
 """Functions of numbers, and parts of others."""
@@ -401,7 +476,7 @@ BLOCKS = {
     f.__name__: f
     for f in (
         *(argsort, searchsorted, cumsum, recurrence, lu, lu_solve, lu_sign, cholesky),
-        solve_triangular,
+        *(solve_triangular, eigh),
     )
 }
 """Blocks; those that give an array take it, and where it begins, first, and give a status."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from symdiff.compilation.compositions import Target, compositions
+from symdiff.compilation.compositions import Target, by_kind, compositions
 from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.values import (
     DTYPES,
@@ -25,7 +25,7 @@ from symdiff.compilation.cuda.values import (
 )
 from symdiff.errors import UnsupportedOperationError
 
-__all__ = ["COMBINE", "RESERVED", "STEPS", "promote", "start_value"]
+__all__ = ["RESERVED", "STEPS", "promote", "start_value"]
 
 
 def _infix(operator: str, of_bools: str | None = None) -> Row:
@@ -118,13 +118,6 @@ def _extremum(of_floats: str, relation: str) -> Row:
             return floating(e, dtype, arguments)
         a, b = (kept(e, convert(e, x, dtype)) for x in arguments)
         return _select(e, dtype, [Value(f"({a.text} {relation} {b.text})", "bool"), a, b])
-
-    return emit
-
-
-def _by_kind(of_floats: Row, of_integers: Row) -> Row:
-    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
-        return (of_floats if is_float(dtype) else of_integers)(e, dtype, arguments)
 
     return emit
 
@@ -240,7 +233,7 @@ STEPS: dict[str, Row] = {
     "minimum": _extremum("minimum", "<"),
     "fmax": _extremum("greater_number", ">"),
     "fmin": _extremum("lesser_number", "<"),
-    "fmod": _by_kind(_library("fmod"), _helper("integer_fmod")),
+    "fmod": by_kind(_library("fmod"), _helper("integer_fmod")),
     "select": _select,
     "lt": _compare("<"),
     "le": _compare("<="),
@@ -260,7 +253,7 @@ STEPS: dict[str, Row] = {
     "digamma": _helper("digamma", "float64"),
     "polygamma": _helper("polygamma", "float64"),
     "zeta": _helper("hurwitz_zeta", "float64"),
-    "pow": _by_kind(_library("pow"), _integer_power),
+    "pow": by_kind(_library("pow"), _integer_power),
     "bit_and": _bits("&"),
     "bit_or": _bits("|"),
     "bit_xor": _bits("^"),
@@ -292,9 +285,9 @@ def _composed(row: Row) -> Row:
 
 _COMPOSITIONS = compositions(Target(_step, constant, convert, is_float))
 STEPS |= {name: _composed(row) for name, row in _COMPOSITIONS.items()}
-STEPS["abs"] = _by_kind(_library("fabs"), STEPS["integer_abs"])
-STEPS["remainder"] = _by_kind(STEPS["remainder"], _helper("integer_remainder"))
-STEPS["floor_divide"] = _by_kind(STEPS["floor_divide"], _helper("integer_floor_divide"))
+STEPS["abs"] = by_kind(_library("fabs"), STEPS["integer_abs"])
+STEPS["remainder"] = by_kind(STEPS["remainder"], _helper("integer_remainder"))
+STEPS["floor_divide"] = by_kind(STEPS["floor_divide"], _helper("integer_floor_divide"))
 
 RESERVED = frozenset(
     [
@@ -311,15 +304,6 @@ RESERVED = frozenset(
 )
 """The names that a kernel's source may refer to."""
 
-COMBINE = {
-    "=": "add",
-    "+=": "add",
-    "max=": "maximum",
-    "min=": "minimum",
-    "or=": "or",
-    "and=": "and",
-}
-"""The step with which an operator combines what is there with what comes."""
 _START: dict[str, float | bool] = {"=": 0, "+=": 0, "or=": False, "and=": True}
 
 

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from symdiff.compilation.nests import Loop, Node, Schedule, Statement, walk
 from symdiff.program.affine import Affine
+from symdiff.program.blocks import Block
 from symdiff.program.sizes import product
 
-__all__ = ["Division", "divided"]
+__all__ = ["Division", "divided", "scattered_sums"]
 
 MAX_SUMS = 64
 """Elements of an array to which all iterations contribute, of which each thread has its own."""
@@ -74,6 +75,29 @@ def _sums(plan: Schedule, loop: Loop, statements: Sequence[Statement]) -> dict[s
         (found[array],) = operators
     is_read = any(r.array in found for s in statements for r in s.equation.reads)
     return None if is_read else found
+
+
+def scattered_sums(plan: Schedule, loop: Loop) -> frozenset[str] | None:
+    """Find the arrays to which a nest adds at computed places, if it writes to no others.
+
+    What else it computes is for the iteration alone, or numbers.
+    """
+    statements = [n for n in walk([loop]) if isinstance(n, Statement)]
+    found: set[str] = set()
+    for statement in statements:
+        equation = statement.equation
+        storage = plan.storage[equation.array]
+        if isinstance(equation.pattern, Block):
+            return None
+        if storage.has_register or storage.kind == "register":
+            if storage.kind != "register" and storage.level:
+                return None
+        elif statement.is_first or equation.operator == "=" or equation.array in plan.in_place:
+            return None
+        else:
+            found.add(equation.array)
+    reads = {r.array for s in statements for r in s.equation.reads}
+    return frozenset(found) if found and not found & reads else None
 
 
 def _is_small(plan: Schedule, array: str) -> bool:

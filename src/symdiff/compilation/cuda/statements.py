@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 
+from symdiff.compilation.compositions import COMBINE
 from symdiff.compilation.cuda.code import Place
 from symdiff.compilation.cuda.library import BLOCKS
-from symdiff.compilation.cuda.operations import COMBINE, STEPS, start_value
+from symdiff.compilation.cuda.operations import STEPS, start_value
 from symdiff.compilation.cuda.reading import Reader, missing
 from symdiff.compilation.cuda.values import Value, constant, convert
 from symdiff.compilation.nests import (
@@ -19,7 +20,7 @@ from symdiff.compilation.nests import (
     Store,
     group_of,
 )
-from symdiff.compilation.status import NOT_POSITIVE, SINGULAR
+from symdiff.compilation.status import NOT_CONVERGED, NOT_POSITIVE, SINGULAR
 from symdiff.errors import UnsupportedOperationError
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Read
@@ -122,15 +123,24 @@ class Statements(Reader):
         equation = statement.equation
         storage = self.plan.storage[equation.array]
         value = convert(self.code, value, storage.dtype)
+        is_start = statement.is_first or equation.operator == "="
+        combine = STEPS[COMBINE[equation.operator]]
         if storage.has_register or storage.kind == "register":
             target = self.scope.registers[equation.array]
-        else:
-            target = self.element(equation.array, equation.target, statement)
-        if not statement.is_first and equation.operator != "=":
-            old = Value(target, storage.dtype)
-            step = STEPS[COMBINE[equation.operator]]
-            value = step(self.code, storage.dtype, [old, value])
-        self.code.add(f"{target} = {value.text}")
+            if not is_start:
+                value = combine(self.code, storage.dtype, [Value(target, storage.dtype), value])
+            self.code.add(f"{target} = {value.text}")
+            return
+        flat = self.flat(equation.array, equation.target, statement)
+        place = self.scope.places[equation.array]
+        if not is_start:
+            value = combine(self.code, storage.dtype, [Value(place.at(flat), storage.dtype), value])
+        self.assign(place, flat, value.text, equation.array)
+
+    def assign(self, target: Place, flat: str, text: str, array: str) -> None:
+        """Write to an element of an array."""
+        del array
+        self.code.add(f"{target.at(flat)} = {text}")
 
     def finish_result(self, statement: Statement, value: Value) -> None:
         """Put a number that a loop or branch has given to where its equation wants it."""
@@ -220,6 +230,9 @@ class Statements(Reader):
                 arguments.append(self.operand(operand, statement).text)
         arguments += [self.code.extent(e) for e in _sizes_of(block, sizes)]
         arguments += [str(flag in block.attributes) for flag in _FLAGS.get(block.name, ())]
+        if block.name == "eigh":
+            dtype = self.scope.dtype(equation.array)
+            arguments += self.begin(self.work("matrix", dtype, product(sizes)), dtype)
         called = self.code.need(block.name)
         if not block.rank:
             dtype = self.scope.dtype(equation.array)
@@ -264,6 +277,10 @@ class Statements(Reader):
         assert isinstance(value, Read)
         inner = f"({flat})*{self.code.extent(count)}" if count != 1 else flat
         self.copy(target.moved(inner), self.view(value, statement), count)
+
+    def work(self, name: str, dtype: str, count: Extent) -> Place:
+        """Make room for what a function needs while it runs."""
+        return self.code.memory(name, dtype, count, is_per_thread=True)
 
     def put_number(self, target: Place, flat: str, text: str) -> None:
         """Set an element of an array that has just been copied."""
@@ -315,9 +332,15 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     "recurrence": ("reversed",),
     "lu_solve": ("transposed",),
     "solve_triangular": ("upper", "transposed"),
+    "eigh": ("upper",),
 }
 """The attributes that a block's function takes, in order."""
-_FAILING = {"lu_solve": SINGULAR, "cholesky": NOT_POSITIVE, "solve_triangular": SINGULAR}
+_FAILING = {
+    "eigh": NOT_CONVERGED,
+    "lu_solve": SINGULAR,
+    "cholesky": NOT_POSITIVE,
+    "solve_triangular": SINGULAR,
+}
 """The blocks that may fail, with what that means."""
 
 

@@ -7,8 +7,9 @@ gives the same bits.
 
 from __future__ import annotations
 
+from symdiff.compilation.compositions import COMBINE
 from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place
-from symdiff.compilation.cuda.operations import COMBINE, STEPS, start_value
+from symdiff.compilation.cuda.operations import STEPS, start_value
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.values import Value
 from symdiff.program.sizes import symbol

@@ -9,12 +9,13 @@ what others have written, all wait for each other: `Team.wait`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
 from symdiff.compilation.cuda.code import Code, Place
-from symdiff.compilation.cuda.parallel import Division, divided
+from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.sums import Sum
 from symdiff.compilation.cuda.threads import Results, Threads
@@ -71,10 +72,12 @@ class Team(Threads):
         self.await_all(access)
         if isinstance(node, Loop):
             division = self.divisions.get(id(node))
-            if division is None:
-                self._alone(node)
-            else:
+            if division is not None:
                 self._divide(division)
+            elif (scattered := scattered_sums(self.plan, node)) is not None:
+                Owners(self.code, self.scope, scattered).node(node, [])
+            else:
+                self._alone(node)
         elif isinstance(node, Statement):
             self._statement(node)
         elif isinstance(node, Fill):
@@ -165,19 +168,20 @@ class Team(Threads):
         """Let the first thread do what cannot be divided, and hand its numbers to the others."""
         if isinstance(node, Loop):
             self.code.n_alone += 1
-        numbers = self._numbers(node)
-        boxes = {name: self.code.box(name, self.plan.storage[name].dtype) for name in numbers}
+        boxes = {
+            self.scope.registers[name]: self.code.box(name, self.plan.storage[name].dtype)
+            for name in self._numbers(node)
+        }
         self.await_all(Access(frozenset(), frozenset(box.base for box in boxes.values())))
-        alone = Threads(self.code, self.scope)
         with self.first():
-            alone.node(node, [])
-            for name, box in boxes.items():
-                self.code.add(f"{box.at('0')} = {self.scope.registers[name]}")
+            Alone(self.code, self.scope).node(node, [])
+            for number, box in boxes.items():
+                self.code.add(f"{box.at('0')} = {number}")
         if boxes:
             self.wait()
-            for name, box in boxes.items():
-                self.code.add(f"{self.scope.registers[name]} = {box.at('0')}")
-                self.code.read.add(box.base)
+        for number, box in boxes.items():
+            self.code.add(f"{number} = {box.at('0')}")
+            self.code.read.add(box.base)
 
     def _numbers(self, node: Node) -> list[str]:
         """Find the numbers outside of all loops that a node computes."""
@@ -289,6 +293,33 @@ class Team(Threads):
                 super().copy_output(name, to)
         else:
             super().copy_output(name, to)
+
+
+class Alone(Threads):
+    """Writes what one thread does for all."""
+
+    def work(self, name: str, dtype: str, count: Extent) -> Place:
+        """Make room for what a function needs, once."""
+        return self.code.memory(name, dtype, count, is_per_thread=False)
+
+
+class Owners(Threads):
+    """Writes a nest that every thread goes through, to write to the elements that it owns.
+
+    So sums that are scattered by computed indices are added up in the order of the loop.
+    """
+
+    def __init__(self, code: Code, scope: Scope, scattered: AbstractSet[str]) -> None:
+        super().__init__(code, scope)
+        self.scattered = scattered
+
+    def assign(self, target: Place, flat: str, text: str, array: str) -> None:
+        """Write to an element, if the thread owns it."""
+        if array not in self.scattered:
+            super().assign(target, flat, text, array)
+            return
+        with self.code.block(f"if ({flat}) % team == me:"):
+            super().assign(target, flat, text, array)
 
 
 def _is_put(node: Node) -> bool:

@@ -37,10 +37,8 @@ for name, (program, options) in WORKLOADS.items():
 """
 
 
-@pytest.fixture(scope="module")
-def made():
-    if find_spec("numba_cuda") is None:
-        pytest.skip("needs the packages of the extra 'cuda'")
+def compiled():
+    """Compile everything, in a process without the simulator."""
     here = str(Path(__file__).parent)
     path = os.pathsep.join([here, *sys.path])
     env = {**os.environ, "NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": path}
@@ -50,15 +48,15 @@ def made():
     return {key: figures for key, *figures in map(json.loads, done.stdout.splitlines())}
 
 
-def test_registers_and_spills(made):
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs the extra 'cuda'")
+def test_registers_spills_and_precision():  # one test, so that one process compiles once
+    made = compiled()
     assert made.keys() == REGISTERS.keys()
     for key, (registers, stack, spills, _) in made.items():
         assert spills == 0, key
         assert registers <= 1.1 * REGISTERS[key], key
         assert stack <= 48 or "steps counted" in key, key  # sine of large numbers takes 40
-
-
-def test_no_double_precision_in_float32(made):
     found = {key: doubles for key, (_, _, _, doubles) in made.items() if "float32" in key}
     assert len(found) == 8
     for key, doubles in found.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -123,11 +124,23 @@ class _Launch:
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self.kernel = backend.compiled(module)
-        self.constants = [flat(put(data)) for data in module.constants.values()]
         self.room = dict.fromkeys(module.room, ROOM)
         self.may_fail = "status[" in module.text
-        self.no_status = put(np.zeros(1, np.int32))
+
+    @cached_property
+    def kernel(self) -> Any:
+        """The machine code, made for the first launch: not every way of dividing has one."""
+        return backend.compiled(self.module)
+
+    @cached_property
+    def constants(self) -> list[Any]:
+        """The Program's constants, on the device."""
+        return [flat(put(data)) for data in self.module.constants.values()]
+
+    @cached_property
+    def no_status(self) -> Any:
+        """What a kernel is given that cannot fail."""
+        return put(np.zeros(1, np.int32))
 
     def work(self, sizes: dict[str, int]) -> int:
         """Count the iterations of the longest nest."""

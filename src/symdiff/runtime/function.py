@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from symdiff.collector import collection_paused
 from symdiff.compilation.cpu.kernel import Call, Given, Kernel
 from symdiff.compilation.cpu.tiers import Tiered, start_program
 from symdiff.compilation.cuda.arrays import is_on_device
-from symdiff.compilation.cuda.kernel import CudaKernel
-from symdiff.compilation.cuda.memory import prepared as prepared_on_device
-from symdiff.compilation.cuda.module import cuda_source
 from symdiff.compilation.source import to_source
 from symdiff.errors import DeviceError, ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.locks import LocalLock
@@ -32,6 +29,9 @@ from symdiff.tracing.inlining import inline
 from symdiff.tracing.trace import Spec, Static, Trace, matches
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced
 from symdiff.trees import flatten, unflatten
+
+if TYPE_CHECKING:
+    from symdiff.compilation.cuda.kernel import CudaKernel
 
 __all__ = ["Builder", "Function", "check_target"]
 
@@ -81,6 +81,8 @@ class _Compiled:
         self.call = None
         self.kernel: Kernel | Tiered | CudaKernel
         if target == "cuda":
+            from symdiff.compilation.cuda.kernel import CudaKernel  # noqa: PLC0415 - seldom needed
+
             self.kernel = CudaKernel(program)
         else:
             arguments, named = signature.tree.children
@@ -161,7 +163,9 @@ def _prepared(value: Any, dtype: np.dtype) -> Any:
         if flags.c_contiguous and flags.aligned:
             return value
     if is_on_device(value):
-        return prepared_on_device(value, dtype)
+        from symdiff.compilation.cuda import memory  # noqa: PLC0415 - seldom needed
+
+        return memory.prepared(value, dtype)
     array = np.asarray(value, dtype=dtype, order="C")
     return array if array.flags.aligned else array.copy()
 
@@ -429,7 +433,11 @@ class Function:
         """
         check_target(target)
         program = self.program(*args, **kwargs)
-        return cuda_source(program) if target == "cuda" else to_source(program)
+        if target != "cuda":
+            return to_source(program)
+        from symdiff.compilation.cuda.module import cuda_source  # noqa: PLC0415 - seldom needed
+
+        return cuda_source(program)
 
     def cost(self, *args: Any, **kwargs: Any) -> CostReport:
         """Count operations and memory traffic, also against the function differentiated.

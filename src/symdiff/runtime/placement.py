@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from symdiff.compilation.cuda.arrays import is_on_device
-from symdiff.compilation.cuda.backend import require_device
-from symdiff.compilation.cuda.memory import get, put
 from symdiff.runtime.function import Function, check_target
 from symdiff.trees import map_leaves
 
@@ -29,17 +27,23 @@ def is_for_device(target: str) -> bool:
     check_target(target)
     if target != "cuda":
         return False
+    from symdiff.compilation.cuda.backend import require_device  # noqa: PLC0415 - seldom needed
+
     require_device()
     return True
 
 
 def copied(tree: Any) -> Any:
     """Copy the arrays of a tree to the GPU; numbers stay."""
+    from symdiff.compilation.cuda.memory import put  # noqa: PLC0415 - seldom needed
+
     return map_leaves(lambda x: put(x) if isinstance(x, np.ndarray) and x.ndim else x, tree)
 
 
 def to_host(tree: Any) -> Any:
     """Copy the arrays of a tree from the GPU."""
+    from symdiff.compilation.cuda.memory import get  # noqa: PLC0415 - seldom needed
+
     return map_leaves(lambda x: get(x) if is_on_device(x) else x, tree)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from symdiff.program.affine import Affine
-from symdiff.program.equations import Equation, Index
+from symdiff.program.equations import Equation, Index, Read
 from symdiff.program.nested import group_key, nested_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
@@ -26,6 +26,7 @@ __all__ = [
     "Tile",
     "Unpack",
     "group_of",
+    "is_at_hand",
     "position_of",
     "walk",
 ]
@@ -209,3 +210,13 @@ def group_of(nodes: Sequence[Node], first: Statement) -> list[Statement]:
 def position_of(index: Index) -> int | None:
     """The loop index that an axis is, when it is nothing else."""
     return index.single if isinstance(index, Affine) else None
+
+
+def is_at_hand(read: Read, statement: Statement, storage: Storage) -> bool:
+    """Whether a read is of the element that is being computed, in a register, in this iteration."""
+    if not storage.has_register or statement.path[: len(storage.level)] != storage.level:
+        return False
+    return all(
+        (k := position_of(i)) is not None and statement.loops[k] is loop
+        for i, loop in zip(read.indices, storage.bound, strict=True)
+    )

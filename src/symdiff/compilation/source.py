@@ -13,9 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.nests import Fill, Loop, Node, Statement, Storage, Store, group_of
+from symdiff.compilation.dtypes import start_number
+from symdiff.compilation.nests import (
+    Fill,
+    Loop,
+    Node,
+    Statement,
+    Storage,
+    Store,
+    group_of,
+    is_at_hand,
+)
 from symdiff.compilation.schedule import schedule
-from symdiff.program.affine import Affine
 from symdiff.program.blocks import BLOCKS, Block
 from symdiff.program.equations import Equation, Operand, Read
 from symdiff.program.nested import Branch, Nested, Run, nested_of, result_number
@@ -31,7 +40,6 @@ __all__ = ["compile_source", "to_source"]
 _EMBEDDED = 64
 """Constants of up to this many elements are written out."""
 
-_STARTS = {"=": "0", "+=": "0", "max=": "-np.inf", "min=": "np.inf", "or=": "False", "and=": "True"}
 _CALLS: dict[str, str] = {
     "power": "np.power",
     "xor": "np.logical_xor",
@@ -94,19 +102,9 @@ class _Notation(Text):
 
     def read(self, read: Read) -> str:
         storage = self.writer.schedule.storage[read.array]
-        if storage.has_register and self._is_register(read, storage):
+        if is_at_hand(read, self.statement, storage):
             return self.writer.register(read.array)
         return self.memory(read.array, read)
-
-    def _is_register(self, read: Read, storage: Storage) -> bool:
-        if self.statement.path[: len(storage.level)] != storage.level:
-            return False
-        return all(
-            isinstance(i, Affine)
-            and i.single is not None
-            and self.statement.loops[i.single] is loop
-            for i, loop in zip(read.indices, storage.bound, strict=True)
-        )
 
     def memory(self, array: str, read: Read) -> str:
         """Write an element in memory, at the axes that exist there."""
@@ -393,7 +391,8 @@ class _Writer:
 
     def _fill(self, fill: Fill, depth: int) -> None:
         storage = self.schedule.storage[fill.array]
-        start = f"np.{_scalar(storage.dtype)}({_start(fill.operator, storage.dtype)})"
+        number = repr(start_number(fill.operator, storage.dtype)).replace("inf", "np.inf")
+        start = f"np.{_scalar(storage.dtype)}({number})"
         if storage.has_register:
             self._add(depth, f"{self.register(fill.array)} = {start}")
             return
@@ -435,12 +434,6 @@ def _joined(target: str, operator: str, value: str, *, is_first: bool) -> str:
     if operator in ("or=", "and="):
         return f"{target} = {target} {operator[:-1]} {value}"
     return f"{target} += {value}"
-
-
-def _start(operator: str, dtype: str) -> str:
-    if operator in ("max=", "min=") and not dtype.startswith("float"):
-        return f"np.iinfo(np.{dtype}).{'min' if operator == 'max=' else 'max'}"
-    return _STARTS[operator]
 
 
 def _scalar(dtype: str) -> str:

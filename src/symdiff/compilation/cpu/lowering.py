@@ -15,9 +15,10 @@ from symdiff.compilation.cpu.elementary import is_inlined
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import LIBRARY_STEPS, STEPS, start_value
 from symdiff.compilation.cpu.rows import copy_function
-from symdiff.compilation.cpu.values import Value, constant, convert, llvm_type, memory_type, promote
+from symdiff.compilation.cpu.values import Value, constant, convert, llvm_type, memory_type
 from symdiff.compilation.cpu.vector_math import preferred_width, vector_attributes
 from symdiff.compilation.cpu.writer import Writer
+from symdiff.compilation.dtypes import computed_in, literal_dtype
 from symdiff.compilation.nests import (
     ROW,
     Fill,
@@ -31,6 +32,7 @@ from symdiff.compilation.nests import (
     Store,
     Unpack,
     group_of,
+    is_at_hand,
 )
 from symdiff.compilation.parallel import Parallel, parallel
 from symdiff.compilation.status import INDEX, MEMORY
@@ -549,9 +551,7 @@ class KernelFunction(Writer):
                 values.append(literal_value(step.literal, dtype))
                 continue
             arguments = [values[a] for a in step.arguments]
-            compute = dtype
-            if dtype == "bool" and any(a.dtype != "bool" for a in arguments):
-                compute = promote(*[a.dtype for a in arguments])
+            compute = computed_in(dtype, [a.dtype for a in arguments])
             values.append(STEPS[step.name](self, compute, arguments))
         return values[-1] if equation.pattern.steps else values[0]
 
@@ -567,13 +567,7 @@ class KernelFunction(Writer):
 
     def _is_in_register(self, read: Read, statement: Statement) -> bool:
         """Whether a read is of the element that is being computed in this iteration."""
-        storage = self.schedule.storage[read.array]
-        if not storage.has_register or statement.path[: len(storage.level)] != storage.level:
-            return False
-        return all(
-            isinstance(i, Affine) and i.single is not None and statement.loops[i.single] is loop
-            for i, loop in zip(read.indices, storage.bound, strict=True)
-        )
+        return is_at_hand(read, statement, self.schedule.storage[read.array])
 
     # registers and memory
 
@@ -719,12 +713,8 @@ def _calls_function(equation: Equation, extent: int) -> bool:
 
 
 def literal_value(value: float | bool, dtype: str) -> Value:
-    """A number in a pattern takes the dtype of the equation, where that is a number's."""
-    if isinstance(value, bool):
-        return constant(value, "bool")
-    if dtype == "bool":
-        return constant(value, "int64" if isinstance(value, int) else "float64")
-    return constant(value, dtype)
+    """Write a number in a pattern."""
+    return constant(value, literal_dtype(value, dtype))
 
 
 def statements(nodes: Sequence[Node]) -> list[Statement]:

@@ -26,8 +26,8 @@ from symdiff.compilation.cpu.values import (
     convert,
     is_float,
     llvm_type,
-    promote,
 )
+from symdiff.compilation.dtypes import promote, start_number
 from symdiff.errors import UnsupportedOperationError
 
 __all__ = ["LIBRARY_STEPS", "STEPS", "start_value"]
@@ -494,18 +494,7 @@ LIBRARY_STEPS = frozenset(
 )
 """The steps that call functions of the mathematical library which have vector variants."""
 
-_START: dict[str, float | str | bool] = {"=": 0, "+=": 0, "max=": "-inf", "min=": "inf"}
-_START |= {"or=": False, "and=": True}
-
 
 def start_value(operator: str, dtype: str) -> Value:
     """What an operator leaves unchanged."""
-    start = _START[operator]
-    if isinstance(start, str):
-        if dtype.startswith("float"):
-            return constant(float(start), dtype)
-        bits = 8 * int(dtype.lstrip("uint")) // 8
-        low = 0 if dtype.startswith("u") else -(2 ** (bits - 1))
-        high = 2**bits - 1 if dtype.startswith("u") else 2 ** (bits - 1) - 1
-        return constant(low if start == "-inf" else high, dtype)
-    return constant(start, dtype)
+    return constant(start_number(operator, dtype), dtype)

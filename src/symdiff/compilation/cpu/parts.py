@@ -17,8 +17,9 @@ from symdiff.compilation.compositions import COMBINE
 from symdiff.compilation.cpu.lowering import arguments_of, literal_value
 from symdiff.compilation.cpu.module import Module
 from symdiff.compilation.cpu.operations import STEPS
-from symdiff.compilation.cpu.values import Value, constant, convert, memory_type, promote
+from symdiff.compilation.cpu.values import Value, constant, convert, memory_type
 from symdiff.compilation.cpu.vector_math import vector_attributes
+from symdiff.compilation.dtypes import computed_in
 from symdiff.compilation.nests import Schedule, Statement
 from symdiff.compilation.status import MEMORY
 from symdiff.program.blocks import Block
@@ -96,9 +97,7 @@ def _record(
             values.append(literal_value(step.literal, dtype))
             continue
         arguments = [values[a] for a in step.arguments]
-        compute = dtype
-        if dtype == "bool" and any(a.dtype != "bool" for a in arguments):
-            compute = promote(*[a.dtype for a in arguments])
+        compute = computed_in(dtype, [a.dtype for a in arguments])
         values.append(STEPS[step.name](e, compute, arguments))
     value = convert(e, values[-1] if body.steps else values[0], dtype)
     if old is not None:

@@ -7,8 +7,6 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 __all__ = [
     "INTEGERS",
     "ITEM_SIZES",
@@ -21,7 +19,6 @@ __all__ = [
     "is_float",
     "llvm_type",
     "memory_type",
-    "promote",
 ]
 
 
@@ -84,11 +81,6 @@ def memory_type(dtype: str) -> str:
 ITEM_SIZES = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "uint16": 2, "int32": 4}
 ITEM_SIZES |= {"uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8}
 """Bytes of an element in memory."""
-
-
-def promote(*dtypes: str) -> str:
-    """The dtype in which values of several dtypes are compared."""
-    return np.result_type(*dtypes).name
 
 
 def constant(value: float | bool, dtype: str) -> Value:

@@ -23,9 +23,10 @@ from symdiff.compilation.cuda.values import (
     scalar_name,
     typed,
 )
+from symdiff.compilation.dtypes import promote, start_number
 from symdiff.errors import UnsupportedOperationError
 
-__all__ = ["RESERVED", "STEPS", "promote", "start_value"]
+__all__ = ["RESERVED", "STEPS", "start_value"]
 
 
 def _infix(operator: str, of_bools: str | None = None) -> Row:
@@ -56,13 +57,6 @@ def _compare(operator: str) -> Row:
         return Value(f"({a} {operator} {b})", "bool")
 
     return emit
-
-
-def promote(*dtypes: str) -> str:
-    """Name the dtype in which values of several dtypes are compared."""
-    if len(set(dtypes)) == 1:
-        return dtypes[0]
-    return np.result_type(*dtypes).name
 
 
 def _logic(operator: str) -> Row:
@@ -304,17 +298,7 @@ RESERVED = frozenset(
 )
 """The names that a kernel's source may refer to."""
 
-_START: dict[str, float | bool] = {"=": 0, "+=": 0, "or=": False, "and=": True}
-
 
 def start_value(e: Emitter, operator: str, dtype: str) -> Value:
     """Write what an operator leaves unchanged."""
-    if operator in _START:
-        return constant(e, _START[operator], dtype)
-    is_greatest = operator == "min="
-    if is_float(dtype):
-        return constant(e, float("inf") if is_greatest else -float("inf"), dtype)
-    bits = int("".join(c for c in dtype if c.isdigit()))
-    if dtype.startswith("u"):
-        return constant(e, 2**bits - 1 if is_greatest else 0, dtype)
-    return constant(e, 2 ** (bits - 1) - 1 if is_greatest else -(2 ** (bits - 1)), dtype)
+    return constant(e, start_number(operator, dtype), dtype)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from symdiff.compilation.cuda.code import Code, Place
-from symdiff.compilation.cuda.operations import STEPS, promote
+from symdiff.compilation.cuda.operations import STEPS
 from symdiff.compilation.cuda.values import Value, constant, convert, kept
-from symdiff.compilation.nests import Schedule, Statement
+from symdiff.compilation.dtypes import computed_in, literal_dtype
+from symdiff.compilation.nests import Schedule, Statement, is_at_hand
 from symdiff.compilation.status import INDEX
 from symdiff.errors import UnsupportedOperationError
 from symdiff.program.affine import Affine
@@ -106,25 +107,17 @@ class Reader:
             values.append(kept(self.code, value) if uses.get(number, 0) > 1 else value)
         for step in steps:
             if step.name == "literal":
-                values.append(self._literal(step.literal, dtype))
+                kind = literal_dtype(step.literal, dtype)
+                values.append(constant(self.code, step.literal, kind))
                 continue
             arguments = [values[a] for a in step.arguments]
-            compute = dtype
-            if dtype == "bool" and any(a.dtype != "bool" for a in arguments):
-                compute = promote(*[a.dtype for a in arguments])
+            compute = computed_in(dtype, [a.dtype for a in arguments])
             row = STEPS.get(step.name)
             if row is None:
                 raise UnsupportedOperationError(missing(step.name, equation))
             value = row(self.code, compute, arguments)
             values.append(kept(self.code, value) if uses.get(len(values), 0) > 1 else value)
         return values[-1] if steps else values[0]
-
-    def _literal(self, value: float | bool, dtype: str) -> Value:
-        if isinstance(value, bool):
-            return constant(self.code, value, "bool")
-        if dtype == "bool":
-            return constant(self.code, value, "int64" if isinstance(value, int) else "float64")
-        return constant(self.code, value, dtype)
 
     def operand(self, operand: Operand, statement: Statement) -> Value:
         """Write an operand."""
@@ -142,14 +135,7 @@ class Reader:
         storage = self.plan.storage[read.array]
         if storage.kind in ("input", "constant"):
             return read.array in self.scope.registers
-        if not (storage.has_register or storage.kind == "register"):
-            return False
-        if statement.path[: len(storage.level)] != storage.level:
-            return False
-        return all(
-            isinstance(i, Affine) and i.single is not None and statement.loops[i.single] is loop
-            for i, loop in zip(read.indices, storage.bound, strict=True)
-        )
+        return is_at_hand(read, statement, storage)
 
     # places
 

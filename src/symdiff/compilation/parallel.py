@@ -30,7 +30,7 @@ from symdiff.program.equations import Equation, Read
 from symdiff.program.nested import nested_of
 from symdiff.program.sizes import Extent, product
 
-__all__ = ["GRAIN", "MAX_CHUNKS", "MAX_SUMMED_CHUNKS", "Parallel", "parallel"]
+__all__ = ["GRAIN", "MAX_CHUNKS", "MAX_SUMMED_CHUNKS", "Parallel", "parallel", "row_place"]
 
 GRAIN = 400_000
 """Operations in a chunk, which take some 20 us: waking a thread takes about as long."""
@@ -120,7 +120,7 @@ class _Candidate:
             writes.setdefault(statement.equation.array, []).append(statement)
         summed: dict[str, str] = {}
         for array, statements in writes.items():
-            places = {self._row_place(s) for s in statements}
+            places = {row_place(s, self.loop) for s in statements}
             if self._is_local(array) or (len(places) == 1 and None not in places):
                 continue
             operators = {s.equation.operator for s in statements}
@@ -164,15 +164,6 @@ class _Candidate:
         if isinstance(block, Block):  # Python, which may be called back, has a lock of its own
             return _stays_here(block)
         return True
-
-    def _row_place(self, statement: Statement) -> tuple[int, Affine] | None:
-        """The axis and the place at which each iteration writes elements of its own."""
-        for axis, i in enumerate(statement.equation.target):
-            if isinstance(i, Affine) and len(i.terms) == 1:
-                ((k, factor),) = i.terms
-                if statement.loops[k] is self.loop and factor in (1, -1):
-                    return axis, Affine(((0, factor),), i.offset)
-        return None
 
     def _private(self) -> tuple[str, ...]:
         """Find the scratch arrays that hold a part of an array, or a tile."""
@@ -220,6 +211,16 @@ class _Candidate:
                     count = count * product(shape[len(shape) - rank :])
             return count * 100
         return 1 + sum(TRANSCENDENTAL if block.is_transcendental else 1 for _ in block.steps)
+
+
+def row_place(statement: Statement, loop: Loop) -> tuple[int, Affine] | None:
+    """The axis and the place at which each iteration of a loop writes elements of its own."""
+    for axis, i in enumerate(statement.equation.target):
+        if isinstance(i, Affine) and len(i.terms) == 1:
+            ((k, factor),) = i.terms
+            if statement.loops[k] is loop and isinstance(factor, int):
+                return axis, Affine(((0, factor),), i.offset)
+    return None
 
 
 def _stays_here(block: Block) -> bool:

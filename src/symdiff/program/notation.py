@@ -38,6 +38,7 @@ __all__ = [
     "Text",
     "inside",
     "leading",
+    "size_terms",
     "wrap",
 ]
 

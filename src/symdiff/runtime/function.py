@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from symdiff.collector import collection_paused
-from symdiff.compilation.cpu.kernel import Call, Given, Kernel
-from symdiff.compilation.cpu.tiers import Tiered, start_program
+from symdiff.compilation.cpu.kernel import Kernel
 from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.source import to_source
 from symdiff.errors import DeviceError, ShapeError, UnsupportedOperationError, at_user_line
@@ -21,17 +18,15 @@ from symdiff.program.serialization import save
 from symdiff.program.sizes import evaluate
 from symdiff.rewriting.passes import optimize
 from symdiff.runtime import exports
-from symdiff.runtime.outputs import apart, check_outputs, has_parameter
+from symdiff.runtime.outputs import has_parameter
 from symdiff.runtime.report import CostReport
 from symdiff.runtime.signatures import Signature, describe, is_traced, sign
+from symdiff.runtime.variants import Variant
 from symdiff.tracing.context import active_context, keeping_sizes
 from symdiff.tracing.inlining import inline
 from symdiff.tracing.trace import Spec, Static, Trace, matches
 from symdiff.tracing.tracer import TracedArray, TracedSize, as_traced
 from symdiff.trees import flatten, unflatten
-
-if TYPE_CHECKING:
-    from symdiff.compilation.cuda.kernel import CudaKernel
 
 __all__ = ["Builder", "Function", "check_target"]
 
@@ -56,118 +51,9 @@ def check_target(target: str) -> None:
         raise ValueError(f"target {target!r} is unknown; allowed are 'auto', 'cpu' and 'cuda'")
 
 
-class _Compiled:
-    """One traced, optimised and compiled variant of a function."""
-
-    def __init__(
-        self,
-        signature: Signature,
-        leaves: Sequence[Any],
-        trace: Trace,
-        program: Program,
-        target: str,
-    ) -> None:
-        self.out_tree = trace.out_tree
-        self.program = program
-        specs = [s for s in signature.leaves if isinstance(s, Spec)]
-        self.positions = [n for n, s in enumerate(signature.leaves) if isinstance(s, Spec)]
-        self.dtypes = [np.dtype(program.types[n].dtype) for n in program.inputs[: len(specs)]]
-        self.is_plain = signature.is_plain
-        self.tuple_size = (
-            len(trace.out_tree.children)
-            if trace.out_tree.kind is tuple and all(c.kind is None for c in trace.out_tree.children)
-            else 0
-        )
-        self.call = None
-        self.kernel: Kernel | Tiered | CudaKernel
-        if target == "cuda":
-            from symdiff.compilation.cuda.kernel import CudaKernel  # noqa: PLC0415 - seldom needed
-
-            self.kernel = CudaKernel(program)
-        else:
-            arguments, named = signature.tree.children
-            if not named.children:
-                given = self._given(signature, leaves)
-                self.call = Call(arguments, given, trace.out_tree, self.is_plain)
-            self.kernel = start_program(program, self.call)
-        self.has_entered = False
-        self.enter_into: Callable[..., Any] | None = None
-
-    @property
-    def native(self) -> Kernel | None:
-        """The machine code, if there is any by now."""
-        return self.kernel.native
-
-    def _given(self, signature: Signature, leaves: Sequence[Any]) -> list[Given | None]:
-        """What the arguments are, each None if it has to be converted."""
-        dtypes = iter(self.dtypes)
-        return [
-            _as_given(described, x, next(dtypes).name if isinstance(described, Spec) else "")
-            for described, x in zip(signature.leaves, leaves, strict=True)
-        ]
-
-    def _inputs(self, leaves: Sequence[Any]) -> list[Any]:
-        return [
-            _prepared(leaves[n], dtype)
-            for n, dtype in zip(self.positions, self.dtypes, strict=True)
-        ]
-
-    def write(self, leaves: Sequence[Any], out: Any) -> None:
-        """Write the results into the arrays of ``out``."""
-        inputs = self._inputs(leaves)
-        given = check_outputs(out, self.out_tree, self.kernel.shapes(inputs))
-        outputs = apart(given, inputs)
-        self.kernel.run(inputs, outputs)
-        for array, output in zip(given, outputs, strict=True):
-            if output is not array:
-                array[...] = output
-
-    def __call__(self, leaves: Sequence[Any]) -> Any:
-        outputs: list[Any] = self.kernel(self._inputs(leaves))
-        for n, output in enumerate(outputs):
-            if not output.ndim and type(output) is np.ndarray:
-                outputs[n] = output.item() if self.is_plain else output[()]
-        if self.out_tree.kind is None:
-            return outputs[0]
-        if self.tuple_size:
-            return tuple(outputs)
-        return unflatten(self.out_tree, outputs)
-
-
 def _no_entry(*args: Any) -> Any:  # noqa: ARG001 - stands for an entry
     """Stand for the entry of calls that are not simple."""
     return NotImplemented
-
-
-_SINGLETONS = (None, True, False)
-
-
-def _as_given(described: Spec | Static, value: Any, dtype: str) -> Given | None:
-    if isinstance(described, Static):
-        is_one = any(described.value is x for x in _SINGLETONS)
-        return Given("same", value=value) if is_one or isinstance(value, str) else None
-    kind = type(value)
-    if kind is float and dtype.startswith("float"):
-        return Given("float", dtype)
-    if kind is int and dtype in ("int64", "float64", "float32"):
-        return Given("int", dtype)
-    if kind is np.ndarray and value.dtype == dtype:
-        return Given("array", dtype)
-    return Given("scalar", dtype) if kind is np.dtype(dtype).type else None
-
-
-def _prepared(value: Any, dtype: np.dtype) -> Any:
-    """A contiguous, aligned array of a dtype: the argument itself wherever that is one."""
-    if type(value) is np.ndarray and value.dtype == dtype:
-        flags = value.flags
-        if flags.c_contiguous and flags.aligned:
-            return value
-    if is_on_device(value):
-        from symdiff.compilation.cuda import memory  # noqa: PLC0415 - seldom needed
-
-        return memory.prepared(value, dtype)
-    array = np.asarray(value, dtype=dtype, order="C")
-    return array if array.flags.aligned else array.copy()
 
 
 class Function:
@@ -213,8 +99,8 @@ class Function:
         self._build = build
         self._enters: tuple[Callable[..., Any], ...] = ()
         self._enters_into: tuple[Callable[..., Any], ...] = ()
-        self._known: dict[Any, _Compiled] = {}
-        self._variants: dict[Any, list[_Compiled]] = {}
+        self._known: dict[Any, Variant] = {}
+        self._variants: dict[Any, list[Variant]] = {}
         self._lock = LocalLock()
         self.__name__ = name
         self.__wrapped__ = wrapped
@@ -253,7 +139,7 @@ class Function:
             self._add_enter(compiled)
         return compiled(leaves)
 
-    def _add_enter(self, compiled: _Compiled) -> None:
+    def _add_enter(self, compiled: Variant) -> None:
         """Let later calls go to a variant's machine code at once, as soon as there is any."""
         with self._lock:
             if compiled.has_entered or compiled.native is None:
@@ -284,7 +170,7 @@ class Function:
                 self._add_entry(compiled, compiled.native)
         return out
 
-    def _add_entry(self, compiled: _Compiled, native: Kernel) -> None:
+    def _add_entry(self, compiled: Variant, native: Kernel) -> None:
         """Let further calls with ``out=`` take the fast way."""
         call = compiled.call
         if compiled.enter_into is not None or call is None:  # the former by another thread
@@ -293,7 +179,7 @@ class Function:
         if enter is not _no_entry:
             self._enters_into = (enter, *self._enters_into[: MAX_ENTRIES - 1])
 
-    def _variant(self, signature: Signature, leaves: Sequence[Any]) -> _Compiled:
+    def _variant(self, signature: Signature, leaves: Sequence[Any]) -> Variant:
         """Find or make the variant for a signature, where the arguments or the target want it."""
         target = "cuda" if self.target == "cuda" else "cpu"
         if any(map(is_on_device, leaves)):
@@ -308,7 +194,7 @@ class Function:
         found = self._known.get((target, signature))
         return self._compiled(signature, leaves, target) if found is None else found
 
-    def _compiled(self, signature: Signature, leaves: Sequence[Any], target: str) -> _Compiled:
+    def _compiled(self, signature: Signature, leaves: Sequence[Any], target: str) -> Variant:
         """Make the variant for a signature, or find one for other sizes that will do."""
         with self._lock, collection_paused():
             general = target, _without_sizes(signature)
@@ -330,7 +216,7 @@ class Function:
                         )
                     )
                 program = optimize(trace.program)
-                variant = _Compiled(signature, leaves, trace, program, target)
+                variant = Variant(signature, leaves, trace, program, target)
                 variants.append(variant)
             if len(self._known) >= MAX_KNOWN_CALLS:
                 self._known.clear()

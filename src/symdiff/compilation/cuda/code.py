@@ -12,9 +12,10 @@ import numpy as np
 from symdiff.compilation.cuda.values import Value, scalar_name
 from symdiff.compilation.nests import Schedule
 from symdiff.compilation.schedule import schedule
+from symdiff.program.notation import size_terms
 from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
-from symdiff.program.sizes import Extent, Size
+from symdiff.program.sizes import Extent
 
 __all__ = ["BLOCKS", "MAX_LOCAL", "THREADS", "Code", "Place", "Workspace"]
 
@@ -142,17 +143,10 @@ class Code:
 
     def extent(self, extent: Extent, *, is_room: bool = False) -> str:
         """Write a size; with `is_room` the one for which there is memory."""
-        if not isinstance(extent, Size):
-            return str(extent)
         sizes = {**self.sizes, **self.room} if is_room else self.sizes
-        text = ""
-        for monomial, coefficient in extent.terms:
-            factors = [sizes[name] for name in monomial]
-            if abs(coefficient) != 1 or not factors:
-                factors.insert(0, str(abs(coefficient)))
-            text += f" {'-' if coefficient < 0 else '+'} {'*'.join(factors)}"
-        text = text[3:] if text.startswith(" + ") else f"-{text[3:]}"
-        return f"({text})" if " " in text else text
+        terms = size_terms(extent, sizes.__getitem__)
+        text = "".join(terms).removeprefix("+") or "0"
+        return f"({text})" if len(terms) > 1 else text
 
     def memory(
         self,

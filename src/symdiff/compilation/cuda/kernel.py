@@ -26,8 +26,6 @@ MIN_ROWS = 4096
 """Rows of a batch from which on a thread takes a row: a GPU has some thousands of them."""
 MAX_ALONE = 2048
 """Iterations up to which one block does better than many, which wait for each other longer."""
-
-
 MAX_OWN = 1 << 30
 """Bytes of memory that a launch brings for single threads; fewer run if each needs much."""
 
@@ -48,6 +46,7 @@ class CudaKernel:
     def __init__(self, program: Program) -> None:
         backend.require_device()
         self.program = program
+        self._rows = rows_of(program)
         self._launches: dict[tuple[bool, bool], _Launch] = {}
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
@@ -105,8 +104,7 @@ class CudaKernel:
 
         That keeps what is between in registers, where there are rows for all threads.
         """
-        rows = rows_of(self.program)
-        is_there = (True, False) in self._launches
+        rows, is_there = self._rows, (True, False) in self._launches
         if rows is None or (evaluate(rows, sizes) < MIN_ROWS and not is_there):
             return False
         return self._compiled(by_row=True, is_grid=False).module.is_lean

@@ -13,10 +13,9 @@ from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place, Workspac
 from symdiff.compilation.cuda.operations import RESERVED
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.teams import Team
-from symdiff.compilation.nests import Schedule
+from symdiff.compilation.nests import Schedule, Store, walk
 from symdiff.compilation.ordering import rows_of
 from symdiff.compilation.schedule import schedule
-from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, symbol
 
@@ -88,76 +87,71 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
 
     outer = schedule(program, rows=rows_of(program)) if by_row else plan(program)
     program = outer.program
-    taken = {
-        *keyword.kwlist,
-        *RESERVED,
-        "cuda",
-        "me",
-        "team",
-        "grid",
-        "status",
-        "range",
-        "wanted",
-        THREADS,
-    }
-    name = fresh_name(program.name if program.name.isidentifier() else "f", taken)
-    taken.add(name)
-    sizes: dict[str, str] = {BLOCKS: "cuda.gridDim.x"}
-    for size in program.size_sources:
-        sizes[size] = fresh_name(size, taken)
-        taken.add(sizes[size])
-    code = Code(sizes, taken, plan=plan, barrier="grid.sync" if is_grid else "cuda.syncthreads")
+    taken = {*keyword.kwlist, *RESERVED, *_OWN_NAMES}
+    code = Code({BLOCKS: "cuda.gridDim.x"}, taken, plan=plan, barrier=_BARRIERS[is_grid])
+    name = code.fresh(program.name if program.name.isidentifier() else "f")
+    code.sizes.update((size, code.fresh(size)) for size in program.size_sources)
     scope = Scope(outer, {s: symbol(s) for s in program.size_sources})
-    parameters: list[str] = []
-    for array in program.inputs:
-        own = code.fresh(array)
-        parameters.append(own)
-        if program.types[array].shape:
-            scope.places[array] = Place(own)
-            code.fixed.add(own)
-        else:
-            scope.registers[array] = own
-    outputs: list[Place] = []
-    for array in program.outputs:
-        outputs.append(Place(code.fresh(f"{array}_out" if array in program.inputs else array)))
-        if array not in scope.places and array not in scope.registers:
-            scope.places.setdefault(array, outputs[-1])
-    parameters += [p.base for p in outputs]
+    inputs = [_take_input(code, scope, array) for array in program.inputs]
+    outputs = [_place_output(code, scope, array) for array in program.outputs]
     team = Team(code, scope)
     team.constants()
     team.make_room()
     team.run()
+    stored = {n.array for n in walk(outer.body) if isinstance(n, Store)}
     for array, place in zip(program.outputs, outputs, strict=True):
-        if scope.places.get(array) == place and (
-            program.types[array].shape or array not in scope.registers or array in _stored(outer)
-        ):
-            continue
-        team.copy_output(array, place)
-    parameters += [*code.constants, *[w.name for w in code.workspaces], "status"]
-    parameters += [sizes[s] for s in program.size_sources]
+        is_written = program.types[array].shape or array not in scope.registers or array in stored
+        if scope.places.get(array) != place or not is_written:
+            team.copy_output(array, place)
+    parameters = [*inputs, *[p.base for p in outputs], *code.constants]
+    parameters += [*[w.name for w in code.workspaces], "status"]
+    parameters += [code.sizes[s] for s in program.size_sources]
     if code.room:
         parameters += ["wanted", *code.room.values()]
-    body = [f"    {line}" for line in code.head] + code.lines
-    uses_barrier = any(f"{code.barrier}()" in line for line in body)
+    body = [*[f"    {line}" for line in code.head], *code.lines]
+    has_barriers = any(f"{code.barrier}()" in line for line in body)
     first = ["    me = cuda.grid(1)", "    team = cuda.gridsize(1)"]
-    if is_grid and uses_barrier:
+    if is_grid and has_barriers:
         first.append("    grid = cuda.cg.this_grid()")
-    text = "\n".join([f"def {name}({', '.join(parameters)}):", *first, *body, ""])
+    has_own = any(w.is_per_thread for w in code.workspaces)
     return Module(
-        program,
-        name,
-        text,
-        tuple(code.needed),
-        code.constants,
-        tuple(code.workspaces),
-        tuple(program.size_sources),
-        tuple(code.extents),
-        uses_barrier,
-        tuple(code.room),
-        not code.n_alone
-        and code.n_local <= MAX_LEAN
-        and not any(w.is_per_thread for w in code.workspaces),
+        program=program,
+        name=name,
+        text="\n".join([f"def {name}({', '.join(parameters)}):", *first, *body, ""]),
+        needed=tuple(code.needed),
+        constants=code.constants,
+        workspaces=tuple(code.workspaces),
+        sizes=tuple(program.size_sources),
+        extents=tuple(code.extents),
+        has_barriers=has_barriers,
+        room=tuple(code.room),
+        is_lean=not code.n_alone and code.n_local <= MAX_LEAN and not has_own,
     )
+
+
+_OWN_NAMES = ("cuda", "me", "team", "grid", "status", "range", "wanted", THREADS)
+"""What every kernel calls so."""
+_BARRIERS = {False: "cuda.syncthreads", True: "grid.sync"}
+
+
+def _take_input(code: Code, scope: Scope, array: str) -> str:
+    """Make the parameter of an input: a number, or an array that nobody writes to."""
+    own = code.fresh(array)
+    if scope.program.types[array].shape:
+        scope.places[array] = Place(own)
+        code.fixed.add(own)
+    else:
+        scope.registers[array] = own
+    return own
+
+
+def _place_output(code: Code, scope: Scope, array: str) -> Place:
+    """Make the parameter of an output, which is computed there unless it is an input as well."""
+    is_input = array in scope.program.inputs
+    place = Place(code.fresh(f"{array}_out" if is_input else array))
+    if not is_input:
+        scope.places.setdefault(array, place)
+    return place
 
 
 def cuda_source(program: Program) -> str:
@@ -178,15 +172,13 @@ def cuda_source(program: Program) -> str:
             dx[0] = dx_1
     """
     module = write(program)
-    ours = {**library.FUNCTIONS, **library.BLOCKS}
+    ours = {"select", *library.FUNCTIONS, *library.BLOCKS}
     groups: dict[str, list[str]] = {}
     for name in sorted(module.needed):
         if name in ours:
             groups.setdefault("symdiff.compilation.cuda.library", []).append(name)
         elif name in ("nan", "inf") or hasattr(np.dtypes, f"{name.rstrip('_').title()}DType"):
             groups.setdefault("numpy", []).append(name)
-        elif name == "select":
-            groups.setdefault("symdiff.compilation.cuda.library", []).append(name)
         elif name != THREADS:
             groups.setdefault("numba.cuda.libdevice", []).append(name)
     head = ["from numba import cuda"]
@@ -194,9 +186,3 @@ def cuda_source(program: Program) -> str:
     if THREADS in module.needed:
         head += ["", f"{THREADS} = 256"]
     return "\n".join([*head, "", "", module.text.rstrip()])
-
-
-def _stored(plan: Schedule) -> set[str]:
-    from symdiff.compilation.nests import Store, walk  # noqa: PLC0415
-
-    return {n.array for n in walk(plan.body) if isinstance(n, Store)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from symdiff.compilation.nests import Loop, Node, Schedule, Statement, walk
-from symdiff.program.affine import Affine
+from symdiff.compilation.parallel import row_place
 from symdiff.program.blocks import Block
 from symdiff.program.sizes import product
 
@@ -65,7 +65,7 @@ def _sums(plan: Schedule, loop: Loop, statements: Sequence[Statement]) -> dict[s
     for array, of_array in writes.items():
         if any(level is loop for level in plan.storage[array].level):
             continue
-        places = {_place(s, loop) for s in of_array}
+        places = {row_place(s, loop) for s in of_array}
         if len(places) == 1 and None not in places:
             continue
         operators = {s.equation.operator for s in of_array}
@@ -108,13 +108,3 @@ def _is_small(plan: Schedule, array: str) -> bool:
         return not storage.level
     count = product(shape)
     return isinstance(count, int) and count <= MAX_SUMS and len(storage.axes) == len(shape)
-
-
-def _place(statement: Statement, loop: Loop) -> tuple[int, Affine] | None:
-    """The axis and the place at which each iteration writes elements of its own."""
-    for axis, i in enumerate(statement.equation.target):
-        if isinstance(i, Affine) and len(i.terms) == 1:
-            ((k, factor),) = i.terms
-            if statement.loops[k] is loop and isinstance(factor, int):
-                return axis, Affine(((0, factor),), i.offset)
-    return None

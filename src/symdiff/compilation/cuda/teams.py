@@ -40,15 +40,6 @@ class Access(NamedTuple):
 class Team(Threads):
     """Writes the nodes of a Program for all threads."""
 
-    def __init__(self, code: Code, scope: Scope) -> None:
-        super().__init__(code, scope)
-        self.divisions: dict[int, Division] = {}
-        for node in scope.plan.body:
-            if isinstance(node, Loop):
-                division = divided(scope.plan, node)
-                if division is not None:
-                    self.divisions[id(node)] = division
-
     # memory
 
     def is_own(self, name: str, storage: Storage) -> bool:
@@ -71,8 +62,7 @@ class Team(Threads):
             access = access._replace(writes=frozenset())
         self.await_all(access)
         if isinstance(node, Loop):
-            division = self.divisions.get(id(node))
-            if division is not None:
+            if (division := divided(self.plan, node)) is not None:
                 self._divide(division)
             elif (scattered := scattered_sums(self.plan, node)) is not None:
                 Owners(self.code, self.scope, scattered).node(node, [])

@@ -152,35 +152,31 @@ class Threads(Statements):
         inside.take(loop.carried, carried)
         number_type = step.types[step.inputs[0]].dtype
         inside.scope.registers[step.inputs[0]] = number
-        stacked = range(loop.n_carried, len(step.outputs))
-        own_outputs = _single(step)
-        for k in stacked:
-            place = results.place(k)
-            name = step.outputs[k]
-            if place is not None and name in own_outputs:
-                count = product(inside.scope.shape(name))
-                text = code.extent(count)
-                inside.scope.places[name] = place.moved(
-                    number if count == 1 else f"{number}*{text}"
-                )
+        rows = [
+            (step.outputs[k], place.moved(inside.row(step.outputs[k], number)))
+            for k in range(loop.n_carried, len(step.outputs))
+            if (place := results.place(k)) is not None
+        ]
+        own = _single(step)
+        inside.scope.places.update((name, row) for name, row in rows if name in own)
         inside.make_room()
         self.part()
         with code.block(f"while {' and '.join(tests)}:"):
             value = f"{limit} - 1 - {done}" if loop.is_reversed else done
             code.add(f"{number} = {convert(code, Value(value, 'int64'), number_type).text}")
             inside.run()
-            for k in stacked:
-                place = results.place(k)
-                if place is not None:
-                    name = step.outputs[k]
-                    count = product(inside.scope.shape(name))
-                    row = place.moved(number if count == 1 else f"{number}*{code.extent(count)}")
-                    inside.copy_output(name, row)
+            for name, row in rows:
+                inside.copy_output(name, row)
             inside.carry(loop, carried)
             code.add(f"{done} += 1")
         for k, value in enumerate(carried):
             results.set(k, value)
         results.set(len(step.outputs), Value(done, "int64"))
+
+    def row(self, output: str, number: str) -> str:
+        """Write where a row of an output begins that is stacked."""
+        count = product(self.scope.shape(output))
+        return number if count == 1 else f"{number}*{self.code.extent(count)}"
 
     def _carried(
         self,

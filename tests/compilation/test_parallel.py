@@ -47,6 +47,8 @@ CASES = {
     "mixture": (sd.value_and_grad(mixture), (X[:5], X)),
     "pairs": (sd.value_and_grad(energy), (X[:700],)),
     "gathers": (sd.value_and_grad(grouped), (rng.normal(size=7), Y, K)),
+    "every second": (sd.grad(lambda x: np.sum(np.exp(-(x[::2] ** 2)))), (Y,)),
+    "interleaved": (lambda x: np.stack([np.sin(x), np.cos(x)], axis=1).reshape(-1), (Y,)),
     "rows": (lambda x: np.cumsum(np.tanh(x), axis=1), (X,)),
     "jacobians": (sd.vmap(sd.jacobian(lambda x: np.sin(x) * np.sum(x**2))), (X,)),
     "solutions": (

@@ -25,10 +25,10 @@ from symdiff.program.equations import (
     substitute,
     substitute_operand,
 )
-from symdiff.program.patterns import pattern, placeholder
+from symdiff.program.patterns import COPY, pattern, placeholder
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, Size
-from symdiff.rewriting.passes import COPY, optimize, simplify
+from symdiff.rewriting.passes import optimize, simplify
 
 __all__ = ["one_point", "with_columns"]
 

@@ -18,9 +18,10 @@ from symdiff.differentiation.forward import (
 from symdiff.fitting import levenberg_marquardt as lm
 from symdiff.program.affine import constant, index
 from symdiff.program.equations import ArrayType, Equation, Literal, Operand, Read
+from symdiff.program.patterns import COPY
 from symdiff.program.program import Program
 from symdiff.program.sizes import evaluate
-from symdiff.rewriting.passes import COPY, optimize, simplify
+from symdiff.rewriting.passes import optimize, simplify
 from symdiff.tracing.trace import Spec, Static, matches
 
 __all__ = ["Memory", "Options", "Plan", "Residuals"]

@@ -5,11 +5,13 @@ Nothing of CUDA is imported for it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 
-__all__ = ["dtype_of", "is_on_device"]
+__all__ = ["dtype_of", "is_contiguous", "is_on_device", "overlap"]
 
 
 def is_on_device(x: Any) -> bool:
@@ -27,5 +29,28 @@ def is_on_device(x: Any) -> bool:
 
 def dtype_of(x: Any) -> np.dtype:
     """Give the dtype of an array on a GPU."""
-    interface = getattr(x, "__cuda_array_interface__", None)
-    return np.dtype(x.dtype if interface is None else interface["typestr"])
+    return np.dtype(_interface(x)["typestr"])
+
+
+def is_contiguous(x: Any) -> bool:
+    """Whether the elements of an array on a GPU lie one after the other."""
+    shape, strides = x.shape, _interface(x).get("strides")
+    if strides is None or 0 in shape:
+        return True
+    size = dtype_of(x).itemsize
+    wanted = [prod(shape[k + 1 :]) * size for k in range(len(shape))]
+    return all(n == 1 or s == w for n, s, w in zip(shape, strides, wanted, strict=True))
+
+
+def overlap(a: Any, b: Any) -> bool:
+    """Whether two arrays on a GPU may share memory; both are contiguous."""
+    (first, n_first), (second, n_second) = (
+        (_interface(x)["data"][0] or 0, prod(x.shape) * dtype_of(x).itemsize) for x in (a, b)
+    )
+    return first < second + n_second and second < first + n_first
+
+
+def _interface(x: Any) -> Mapping[str, Any]:
+    """Ask an array where it lies; the simulator's are NumPy's within."""
+    found = getattr(x, "__cuda_array_interface__", None)
+    return x.__array_interface__ if found is None else found

@@ -52,9 +52,9 @@ def fits(dtype):
     )
     kernels = Kernels(gaussian, problem)
     real = np.dtype(dtype).type
-    ones = lambda *shape: np.ones((8, *shape, 1), dtype)  # noqa: E731
-    args = (np.ones((25, 2), dtype), ones(25), None, None, ones(5), ones(), ones())
-    return kernels.fit_on_device.program(*args, real(1e-4), real(1.0), real(10.0), False)
+    x, y, start = (np.ones(shape, dtype) for shape in ((25, 2), (8, 25, 1), (8, 5, 1)))
+    fit = kernels.on_device((False, True, False, False, True))
+    return fit.program(x, y, None, None, start, real(1e-4), real(1.0), real(10.0), False)
 
 
 def populations(p):

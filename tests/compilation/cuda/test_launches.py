@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from cuda_cases import CASES
-from emulator import same
+from emulator import agree, same
 
 import symdiff as sd
 from symdiff.compilation.cuda import backend, pipeline
@@ -113,6 +113,30 @@ def test_memory_of_single_threads_is_limited(monkeypatch):
     assert launcher.blocks(sizes, {}) == 3
     monkeypatch.setattr("symdiff.compilation.cuda.launches.MAX_OWN", 1)
     assert launcher.blocks(sizes, {}) == 1
+
+
+def spiral(x, rate):
+    for _ in range(6):
+        x = x + rate * np.array([x[1], -x[0]]) * x
+    return x[0]
+
+
+@pytest.mark.parametrize("blocks", [(1, 16), (3, 8)])
+@pytest.mark.parametrize("with_function", [False, True])
+def test_memory_of_threads_side_by_side(monkeypatch, blocks, with_function):
+    """Elements of the same number lie side by side, unless a function takes an array whole."""
+    monkeypatch.setattr("symdiff.compilation.cuda.code.MAX_LOCAL", 3)
+
+    def f(x, rate):
+        y = spiral(x, rate)
+        return y + np.sort(x * rate)[0] if with_function else y
+
+    g = sd.vmap(sd.value_and_grad(f, argnums=(0, 1)))
+    x, rate = np.random.default_rng(1).uniform(0.5, 1.5, (11, 2)), np.linspace(0.1, 0.3, 11)
+    module = write(g.program(x, rate), by_row=True)
+    assert [w.is_per_thread for w in module.workspaces].count(True) >= 2
+    assert ("*team + me]" in module.text) != with_function
+    agree(g, (x, rate), blocks, by_row=True)
 
 
 def fall(x, rate, shift):

@@ -38,25 +38,34 @@ class Place(NamedTuple):
         Where in it the array begins; empty for its beginning.
     is_number : bool
         Whether the variable is not an array, but the only element of one.
+    is_interleaved : bool
+        Whether each thread has one, and the first elements of all lie side by side, then the
+        second ones: threads that go in step read what lies side by side.
     """
 
     base: str
     offset: str = ""
     is_number: bool = False
+    is_interleaved: bool = False
 
     def at(self, flat: str) -> str:
         """Write an element."""
         if self.is_number:
             return self.base
-        if self.offset and flat != "0":
-            return f"{self.base}[{self.offset} + {flat}]"
-        return f"{self.base}[{self.offset or flat}]"
+        both = self.offset and flat != "0"
+        place = f"{self.offset} + {flat}" if both else self.offset or flat
+        if not self.is_interleaved:
+            return f"{self.base}[{place}]"
+        if place == "0":
+            return f"{self.base}[me]"
+        inner = f"({place})" if " " in place else place
+        return f"{self.base}[{inner}*team + me]"
 
     def moved(self, by: str) -> Place:
         """Begin further on."""
         if by == "0" or self.is_number:
             return self
-        return Place(self.base, f"{self.offset} + {by}" if self.offset else by)
+        return self._replace(offset=f"{self.offset} + {by}" if self.offset else by)
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,8 @@ class Code:
     """How many nests one thread runs alone."""
     n_local: int = 0
     """Elements of arrays that each thread has in memory of its own."""
+    interleaves: bool = False
+    """Whether memory brought for threads is interleaved, which functions cannot take."""
     room: dict[str, str] = field(default_factory=dict)
     """For each size that is computed, the parameter that says for how much there is memory."""
     boxes: dict[tuple[str, str], Place] = field(default_factory=dict)
@@ -170,6 +181,8 @@ class Code:
         self.workspaces.append(Workspace(own, dtype, count, is_per_thread))
         if not is_per_thread:
             return Place(own)
+        if self.interleaves:
+            return Place(own, is_interleaved=True)
         size = self.extent(count, is_room=True)
         return Place(own, "me" if size == "1" else f"me*{size}")
 

@@ -16,6 +16,8 @@ from symdiff.compilation.cuda.teams import Team
 from symdiff.compilation.nests import Schedule, Store, walk
 from symdiff.compilation.ordering import rows_of
 from symdiff.compilation.schedule import schedule
+from symdiff.program.blocks import Block
+from symdiff.program.nested import nested_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, symbol
 
@@ -89,6 +91,7 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     program = outer.program
     taken = {*keyword.kwlist, *RESERVED, *_OWN_NAMES}
     code = Code({BLOCKS: "cuda.gridDim.x"}, taken, plan=plan, barrier=_BARRIERS[is_grid])
+    code.interleaves = not _calls_functions(program)
     name = code.fresh(program.name if program.name.isidentifier() else "f")
     code.sizes.update((size, code.fresh(size)) for size in program.size_sources)
     scope = Scope(outer, {s: symbol(s) for s in program.size_sources})
@@ -132,6 +135,19 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
 _OWN_NAMES = ("cuda", "me", "team", "grid", "status", "range", "wanted", THREADS)
 """What every kernel calls so."""
 _BARRIERS = {False: "cuda.syncthreads", True: "grid.sync"}
+
+
+def _calls_functions(program: Program) -> bool:
+    """Whether there are blocks, inside too, that are functions of arrays."""
+    for equation in program.equations:
+        if not isinstance(equation.pattern, Block):
+            continue
+        nested = nested_of(equation.pattern)
+        if nested is None and equation.pattern.name not in ("put", "product"):
+            return True
+        if nested is not None and any(map(_calls_functions, nested.programs)):
+            return True
+    return False
 
 
 def _take_input(code: Code, scope: Scope, array: str) -> str:

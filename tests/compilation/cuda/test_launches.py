@@ -327,3 +327,24 @@ def test_rows_that_are_gathered_from_what_is_shared():
     x, k, table = np.arange(50.0), np.arange(50) % 7, np.linspace(1.0, 2.0, 7)
     assert independent_rows(f.program(x, k, table)) is not None
     assert independent_rows(sd.jit(lambda x, k: x[k]).program(x, k)) is None
+
+
+def descent(w, x, n):
+    for _ in range(n):
+        w = w - 0.01 * x.T @ np.tanh(x @ w)
+    return w
+
+
+@pytest.mark.parametrize(("n", "by_all"), [(8, False), (256, True)])
+def test_one_block_or_all_of_them(n, by_all, monkeypatch):
+    """Steps of little work are not worth the time that blocks take to wait for each other."""
+    monkeypatch.setattr(backend, "is_simulated", lambda: False)
+    monkeypatch.setattr(backend, "require_device", lambda: None)
+    w, x = np.zeros((n, n)), np.zeros((2 * n, n))
+    kernel = CudaKernel(sd.jit(descent).program(w, x, 3))
+    launcher = kernel._launcher(kernel._sizes([w, x, np.int64(3)]))
+    assert launcher.module.n_waits > 0
+    assert ("grid.sync" in launcher.module.text) == by_all
+    sizes = dict.fromkeys(launcher.module.sizes, 2 * n)
+    assert launcher.nanoseconds(sizes, 1, 0.0) >= 10.0 * n**3
+    assert launcher.nanoseconds(sizes, 1 << 20, 7.0) >= 7.0 * launcher.module.n_waits

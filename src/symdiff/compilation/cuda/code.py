@@ -17,7 +17,7 @@ from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
-__all__ = ["BLOCKS", "MAX_LOCAL", "THREADS", "Code", "Place", "Workspace"]
+__all__ = ["BLOCKS", "MAX_LOCAL", "THREADS", "Code", "Place", "Share", "Workspace"]
 
 BLOCKS, THREADS = "BLOCKS", "THREADS"
 """The size symbol of the number of blocks, and the constant of the threads in each."""
@@ -78,6 +78,13 @@ class Workspace:
     is_per_thread: bool
 
 
+class Share(NamedTuple):
+    """A nest that is divided: how many iterations there are, and how many steps each one has."""
+
+    iterations: Extent
+    steps: Extent
+
+
 @dataclass
 class Code:
     """What is written of one kernel."""
@@ -101,8 +108,10 @@ class Code:
     """Lines in front of all others."""
     plan: Callable[[Program, Mapping[str, str] | None], Schedule] = schedule
     """How Programs are scheduled that all threads run together."""
-    extents: list[Extent] = field(default_factory=list)
-    """The iterations of each nest that is divided."""
+    divided: list[Share] = field(default_factory=list)
+    """What is divided among the threads."""
+    n_waits: int = 0
+    """In how many lines all threads wait for each other."""
     n_alone: int = 0
     """How many nests one thread runs alone."""
     n_local: int = 0

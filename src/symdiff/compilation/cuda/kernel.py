@@ -24,8 +24,10 @@ __all__ = ["CudaKernel"]
 
 MIN_ROWS = 4096
 """Rows of a batch from which on a thread takes a row: a GPU has some thousands of them."""
-MAX_ALONE = 2048
-"""Iterations up to which one block does better than many, which wait for each other longer."""
+WAIT_OF_BLOCK, WAIT_OF_GRID = 30.0, 1500.0
+"""Nanoseconds that threads of one block wait for each other, and those of all blocks."""
+MOST_THREADS = 1 << 15
+"""Threads that can wait for each other: as many as a large GPU runs with half of its registers."""
 
 
 class CudaKernel:
@@ -162,10 +164,13 @@ class CudaKernel:
         """Choose how the work is divided, and compile for it."""
         by_row = self._is_by_row(sizes)
         alone = self._compiled(by_row, is_grid=False)
-        is_short = alone.work(sizes) <= MAX_ALONE
-        if not alone.module.has_barriers or is_short or backend.is_simulated():
+        if not alone.module.has_barriers or backend.is_simulated():
             return alone
-        return self._compiled(by_row, is_grid=True)
+        threads = backend.threads()
+        most = min(-(-alone.work(sizes) // threads) * threads, MOST_THREADS)
+        by_one = alone.nanoseconds(sizes, threads, WAIT_OF_BLOCK)
+        by_all = alone.nanoseconds(sizes, most, WAIT_OF_GRID)
+        return alone if by_one <= by_all else self._compiled(by_row, is_grid=True)
 
     def _is_by_row(self, sizes: Mapping[str, int]) -> bool:
         """Whether a thread computes a row of the batch with all that belongs to it.

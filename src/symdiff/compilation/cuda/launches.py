@@ -21,6 +21,8 @@ ROOM = 64
 MAX_OWN = 1 << 30
 """Bytes of memory that a launch brings for single threads; fewer run if each needs much."""
 N_STATUS = 8
+STEP = 10.0
+"""Nanoseconds of a step of one thread, with what it reads."""
 
 
 class Launcher:
@@ -60,7 +62,15 @@ class Launcher:
 
     def work(self, sizes: Mapping[str, int]) -> int:
         """Count the iterations of the longest nest."""
-        return max((evaluate(e, sizes) for e in self.module.extents), default=1)
+        return max((evaluate(share.iterations, sizes) for share in self.module.divided), default=1)
+
+    def nanoseconds(self, sizes: Mapping[str, int], n_threads: int, wait: float) -> float:
+        """Estimate how long a launch takes, loops of steps as one step."""
+        total = self.module.n_waits * wait
+        for iterations, steps in self.module.divided:
+            rounds = -(-evaluate(iterations, sizes) // n_threads)
+            total += rounds * evaluate(steps, sizes) * STEP
+        return total
 
     def blocks(self, sizes: Mapping[str, int], room: Mapping[str, int]) -> int:
         """Give the number of blocks."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from symdiff.compilation.cuda import library
-from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place, Workspace
+from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place, Share, Workspace
 from symdiff.compilation.cuda.operations import RESERVED
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.teams import Team
@@ -19,7 +19,7 @@ from symdiff.compilation.schedule import schedule
 from symdiff.program.blocks import Block
 from symdiff.program.nested import nested_of
 from symdiff.program.program import Program
-from symdiff.program.sizes import Extent, symbol
+from symdiff.program.sizes import symbol
 
 __all__ = ["Module", "cuda_source", "write"]
 
@@ -48,10 +48,10 @@ class Module(NamedTuple):
     workspaces : tuple of Workspace
     sizes : tuple of str
         The size symbols.
-    extents : tuple of Extent
-        The iterations of each nest that is divided.
-    has_barriers : bool
-        Whether threads wait for each other.
+    divided : tuple of Share
+        What is divided among the threads.
+    n_waits : int
+        In how many lines all threads wait for each other.
     room : tuple of str
         The size symbols that are computed, which workspaces may depend on.
     is_lean : bool
@@ -65,10 +65,15 @@ class Module(NamedTuple):
     constants: dict[str, np.ndarray]
     workspaces: tuple[Workspace, ...]
     sizes: tuple[str, ...]
-    extents: tuple[Extent, ...]
-    has_barriers: bool
+    divided: tuple[Share, ...]
+    n_waits: int
     room: tuple[str, ...]
     is_lean: bool
+
+    @property
+    def has_barriers(self) -> bool:
+        """Whether threads wait for each other."""
+        return self.n_waits > 0
 
 
 def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> Module:
@@ -112,9 +117,8 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     if code.room:
         parameters += ["wanted", *code.room.values()]
     body = [*[f"    {line}" for line in code.head], *code.lines]
-    has_barriers = any(f"{code.barrier}()" in line for line in body)
     first = ["    me = cuda.grid(1)", "    team = cuda.gridsize(1)"]
-    if is_grid and has_barriers:
+    if is_grid and code.n_waits:
         first.append("    grid = cuda.cg.this_grid()")
     has_own = any(w.is_per_thread for w in code.workspaces)
     return Module(
@@ -125,8 +129,8 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
         constants=code.constants,
         workspaces=tuple(code.workspaces),
         sizes=tuple(program.size_sources),
-        extents=tuple(code.extents),
-        has_barriers=has_barriers,
+        divided=tuple(code.divided),
+        n_waits=code.n_waits,
         room=tuple(code.room),
         is_lean=not code.n_alone and code.n_local <= MAX_LEAN and not has_own,
     )

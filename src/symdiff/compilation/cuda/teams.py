@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
-from symdiff.compilation.cuda.code import Code, Place
+from symdiff.compilation.cuda.code import Code, Place, Share
 from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.sums import Sum
@@ -110,6 +110,7 @@ class Team(Threads):
     def wait(self) -> None:
         """Let all threads wait for each other."""
         self.code.add(f"{self.code.barrier}()")
+        self.code.n_waits += 1
         self.code.written.clear()
         self.code.read.clear()
 
@@ -154,6 +155,15 @@ class Team(Threads):
             with self.first():
                 self.finish(statement, value)
 
+    def product(self, statement: Statement, block: Block) -> None:
+        """Multiply matrices, an element by a thread."""
+        shape = self.scope.shape(statement.equation.array)[-2:]
+        left = statement.equation.operands[0]
+        assert isinstance(left, Read)
+        terms = self.scope.shape(left.array)[-2 if "left" in block.attributes else -1]
+        self.code.divided.append(Share(product(shape), terms))
+        super().product(statement, block)
+
     def _alone(self, node: Node) -> None:
         """Let the first thread do what cannot be divided, and hand its numbers to the others."""
         if isinstance(node, Loop):
@@ -190,7 +200,7 @@ class Team(Threads):
         for each in sums:
             each.start(code)
         extents = [scope.extent(loop.extent) for loop in division.loops]
-        code.extents.append(product(extents))
+        code.divided.append(Share(product(extents), self._steps(division.body)))
         q = code.fresh("q" if len(extents) > 1 else "i")
         inside = replace(scope, places=dict(scope.places), registers=dict(scope.registers))
         for each in sums:
@@ -208,6 +218,16 @@ class Team(Threads):
             Threads(code, inside).nodes(division.body)
         if sums:
             self._combine(sums)
+
+    def _steps(self, nodes: Sequence[Node]) -> Extent:
+        """Count what is computed one after the other, loops of steps as one."""
+        total: Extent = 0
+        for node in nodes:
+            if isinstance(node, Loop):
+                total = total + self.scope.extent(node.extent) * self._steps(node.body)
+            elif isinstance(node, Statement):
+                total = total + 1
+        return total
 
     def _sum(self, name: str, operator: str) -> Sum:
         dtype = self.scope.dtype(name)

@@ -1,5 +1,6 @@
 """How kernels for CUDA are launched: with which memory, in how many blocks and parts."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from emulator import agree, same
 import symdiff as sd
 from symdiff.compilation.cuda import backend, pipeline
 from symdiff.compilation.cuda import kernel as kernel_module
+from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.kernel import CudaKernel
 from symdiff.compilation.cuda.memory import put
 from symdiff.compilation.cuda.module import write
@@ -270,6 +272,30 @@ def test_results_of_a_call_may_lie_on_the_device():
         f(put(x), out=(put(np.zeros(4)), out[1]))
     with pytest.raises(sd.DTypeError, match="float32"):
         f(put(x), out=(put(np.zeros(5, np.float32)), out[1]))
+
+
+class ByDlpack:
+    """An array that is known by DLPack alone, as TensorFlow's are."""
+
+    def __init__(self, array, kind=2):
+        self.array = array
+        self.shape = tuple(array.shape)
+        self.kind = kind
+
+    def __dlpack_device__(self):
+        return self.kind, 0
+
+
+def test_arrays_that_speak_dlpack(monkeypatch):
+    f = sd.jit(lambda x: 2.0 * x)
+    x = ByDlpack(put(np.arange(4.0)))
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(sd.DeviceError, match="CuPy"):
+        f(x)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(from_dlpack=lambda x: x.array))
+    same(f(x).copy_to_host(), 2.0 * np.arange(4.0))
+    assert is_on_device(x)
+    assert not is_on_device(ByDlpack(np.arange(4.0), kind=1))
 
 
 def test_a_result_may_replace_what_it_is_made_of():

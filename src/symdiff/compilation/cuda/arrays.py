@@ -6,12 +6,18 @@ Nothing of CUDA is imported for it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from math import prod
 from typing import Any
 
 import numpy as np
 
-__all__ = ["dtype_of", "is_contiguous", "is_on_device", "overlap"]
+from symdiff.errors import DeviceError, at_user_line
+
+__all__ = ["dtype_of", "is_contiguous", "is_on_device", "overlap", "readable"]
+
+DLPACK_CUDA = 2
+"""How DLPack calls the memory of an NVIDIA GPU."""
 
 
 def is_on_device(x: Any) -> bool:
@@ -24,7 +30,31 @@ def is_on_device(x: Any) -> bool:
     """
     if isinstance(x, (np.ndarray, float, int, str)):
         return False
-    return hasattr(x, "__cuda_array_interface__") or getattr(x, "__cuda_ndarray__", False)
+    if hasattr(x, "__cuda_array_interface__") or getattr(x, "__cuda_ndarray__", False):
+        return True
+    device = getattr(x, "__dlpack_device__", None)
+    return device is not None and device()[0] == DLPACK_CUDA
+
+
+def readable(x: Any) -> Any:
+    """Give an array that says where it lies; one that speaks DLPack only goes through CuPy.
+
+    Raises
+    ------
+    DeviceError
+        CuPy is not there.
+    """
+    if hasattr(x, "__cuda_array_interface__") or getattr(x, "__cuda_ndarray__", False):
+        return x
+    try:
+        return import_module("cupy").from_dlpack(x)
+    except ImportError:
+        raise DeviceError(
+            at_user_line(
+                f"an array of type {type(x).__name__} on a GPU says by DLPack alone where it lies; "
+                "reading that takes CuPy: pip install 'symdiff-jit[cuda]'"
+            )
+        ) from None
 
 
 def dtype_of(x: Any) -> np.dtype:
@@ -52,5 +82,6 @@ def overlap(a: Any, b: Any) -> bool:
 
 def _interface(x: Any) -> Mapping[str, Any]:
     """Ask an array where it lies; the simulator's are NumPy's within."""
+    x = readable(x)
     found = getattr(x, "__cuda_array_interface__", None)
     return x.__array_interface__ if found is None else found

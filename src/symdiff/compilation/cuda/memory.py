@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.cuda.arrays import is_on_device
+from symdiff.compilation.cuda.arrays import is_on_device, readable
 from symdiff.compilation.cuda.backend import cuda, is_simulated
 
 __all__ = [
@@ -32,6 +32,7 @@ def put(x: Any, stream: Any = 0) -> Any:
     """Give an array on the device: a copy of one of the host, or the array itself."""
     if not is_on_device(x):
         return cuda().to_device(np.asarray(x, order="C"), stream=stream)
+    x = readable(x)
     if hasattr(x, "copy_to_host"):
         return x
     ready = x.__cuda_array_interface__.get("stream")

@@ -247,6 +247,19 @@ def test_results_stay_on_the_device(monkeypatch):
     np.testing.assert_allclose(out[0], A @ B)
 
 
+def test_cupy_without_cublas_is_no_library(monkeypatch):
+    def imported(name):
+        if name.endswith("cublas"):
+            raise ImportError("no libcublas.so")
+        return SimpleNamespace()
+
+    monkeypatch.setattr(blas, "is_simulated", lambda: False)
+    monkeypatch.setattr(blas, "import_module", imported)
+    assert blas.library.__wrapped__() is None
+    monkeypatch.setattr(blas, "import_module", lambda name: SimpleNamespace(name=name))
+    assert blas.library.__wrapped__().__self__.cupy.name == "cupy"
+
+
 class FakeStream:
     """Something like a stream of CuPy's."""
 

@@ -20,10 +20,11 @@ __all__ = ["library", "multiply"]
 
 @cache
 def library() -> Callable[..., None] | None:
-    """Find what multiplies; None if there is nothing."""
+    """Find what multiplies; None if there is no CuPy, or no cuBLAS for it."""
     if is_simulated():
         return _multiply_on_host
     try:
+        import_module("cupy_backends.cuda.libs.cublas")  # CuPy's packages may come without it
         return _Cupy(import_module("cupy")).multiply
     except ImportError:
         return None

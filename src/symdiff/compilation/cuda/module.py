@@ -11,6 +11,7 @@ import numpy as np
 from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place, Workspace
 from symdiff.compilation.cuda.operations import RESERVED
+from symdiff.compilation.cuda.products import with_tiles
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.teams import Team
 from symdiff.compilation.nests import Schedule, Store, walk
@@ -83,7 +84,7 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     """
 
     def plan(inner: Program, carried: Mapping[str, str] | None = None) -> Schedule:
-        return schedule(inner, carried, by_element=True)
+        return schedule(with_tiles(inner), carried, by_element=True)
 
     outer = schedule(program, rows=rows_of(program)) if by_row else plan(program)
     program = outer.program
@@ -113,11 +114,12 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     first = ["    me = cuda.grid(1)", "    team = cuda.gridsize(1)"]
     if is_grid and has_barriers:
         first.append("    grid = cuda.cg.this_grid()")
+    functions = [text for _, text in code.functions.values()]
     has_own = any(w.is_per_thread for w in code.workspaces)
     return Module(
         program=program,
         name=name,
-        text="\n".join([f"def {name}({', '.join(parameters)}):", *first, *body, ""]),
+        text="\n".join([*functions, f"def {name}({', '.join(parameters)}):", *first, *body, ""]),
         needed=tuple(code.needed),
         constants=code.constants,
         workspaces=tuple(code.workspaces),

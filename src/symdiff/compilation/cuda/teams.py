@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from symdiff.compilation.cuda.code import Code, Place
 from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums
+from symdiff.compilation.cuda.products import TILES, write_tiles
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.sums import Sum
 from symdiff.compilation.cuda.threads import Results, Threads
@@ -143,7 +144,7 @@ class Team(Threads):
         """Write an equation that no loop is around."""
         equation = statement.equation
         if isinstance(equation.pattern, Block):
-            if equation.pattern.name in ("product", "put"):
+            if equation.pattern.name in (TILES, "product", "put"):
                 self.statement(statement)
             else:
                 self._alone(statement)
@@ -153,6 +154,27 @@ class Team(Threads):
             value = self.value(statement)
             with self.first():
                 self.finish(statement, value)
+
+    def block(self, statement: Statement, block: Block) -> Value | None:
+        """Write a block; a large product is computed in tiles."""
+        if block.name != TILES:
+            return super().block(statement, block)
+        equation = statement.equation
+        (made,) = block.attributes
+        left, right = equation.operands
+        assert isinstance(left, Read)
+        assert isinstance(right, Read)
+        target = Read(equation.array, equation.target)
+        batch, rows, terms = map(self.scope.extent, made.left.sizes)
+        columns = self.scope.extent(made.right.sizes[2])
+        write_tiles(
+            self.code,
+            (self.view(target, statement), self.view(left, statement), self.view(right, statement)),
+            (batch, rows, terms, columns),
+            self.scope.dtype(equation.array),
+            (made.left.is_transposed, made.right.is_transposed),
+        )
+        return None
 
     def _alone(self, node: Node) -> None:
         """Let the first thread do what cannot be divided, and hand its numbers to the others."""

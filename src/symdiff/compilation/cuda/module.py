@@ -131,7 +131,7 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     )
 
 
-_OWN_NAMES = ("cuda", "me", "team", "grid", "status", "range", "wanted", THREADS)
+_OWN_NAMES = ("cuda", "me", "team", "grid", "status", "range", "min", "wanted", THREADS)
 """What every kernel calls so."""
 _BARRIERS = {False: "cuda.syncthreads", True: "grid.sync"}
 

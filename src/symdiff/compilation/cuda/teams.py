@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from symdiff.compilation.cuda.code import Code, Place
-from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums
+from symdiff.compilation.cuda.long_sums import most_lanes, shared, write_shared
+from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums, write_places
 from symdiff.compilation.cuda.products import TILES, write_tiles
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.sums import Sum
@@ -208,26 +209,23 @@ class Team(Threads):
     def _divide(self, division: Division) -> None:
         """Divide the iterations of a nest among the threads."""
         code, scope = self.code, self.scope
+        count = product(scope.extent(loop.extent) for loop in division.loops)
+        lanes = most_lanes(count, is_grid=code.is_grid)
+        sharing = shared(scope, division, lanes)
         sums = [self._sum(name, operator) for name, operator in division.sums]
         for each in sums:
             each.start(code)
-        extents = [scope.extent(loop.extent) for loop in division.loops]
-        code.extents.append(product(extents))
-        q = code.fresh("q" if len(extents) > 1 else "i")
         inside = replace(scope, places=dict(scope.places), registers=dict(scope.registers))
         for each in sums:
             each.take_place(inside)
-        with self.over(q, product(extents)):
-            rest = q
-            for loop, inner in zip(division.loops[:-1], range(1, len(extents)), strict=True):
-                name = inside.loops[loop.variable] = code.fresh("i")
-                size = code.extent(product(extents[inner:]))
-                code.add(f"{name} = {rest} // {size}")
-                left = code.fresh("i")
-                code.add(f"{left} = {rest} - {name}*{size}")
-                rest = left
-            inside.loops[division.loops[-1].variable] = rest
-            Threads(code, inside).nodes(division.body)
+        if sharing is not None:
+            write_shared(code, inside, division, sharing, lanes)
+        else:
+            code.extents.append(count)
+            q = code.fresh("q" if len(division.loops) > 1 else "i")
+            with self.over(q, count):
+                write_places(code, inside, division, q)
+                Threads(code, inside).nodes(division.body)
         if sums:
             self._combine(sums)
 

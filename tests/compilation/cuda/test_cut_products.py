@@ -61,6 +61,7 @@ CASES = {
     "gathered": (sd.grad(lambda b, a, k: np.sum(np.sin(a[k] @ b))), (B, A, ROWS)),
     "layers": (sd.value_and_grad(loss, (0, 1, 2)), LAYERS),
     "a loop": (sd.jit(around_a_loop), (A, B)),
+    "numbers of places": (sd.jit(lambda a, b: (a * np.arange(4)) @ b * 3 - 1), (A, B)),
     "float32": (sd.jit(lambda a, b: np.tanh(a @ b) @ b.T), (A.astype("f4"), B.astype("f4"))),
 }
 NUMBERS = {"rows of two axes": 3, "layers": 5, "outputs twice, and inputs": 2, "batch": 3}
@@ -258,6 +259,28 @@ def test_cupy_without_cublas_is_no_library(monkeypatch):
     assert blas.library.__wrapped__() is None
     monkeypatch.setattr(blas, "import_module", lambda name: SimpleNamespace(name=name))
     assert blas.library.__wrapped__().__self__.cupy.name == "cupy"
+
+
+@simulated
+def test_one_kernel_where_there_is_no_room_for_parts(monkeypatch):
+    def empty(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(composite, "LARGE", 1)
+    monkeypatch.setattr(composite, "NARROW", 1)
+    monkeypatch.setattr(composite, "empty", empty)
+    f, args = CASES["layers"]
+    same(f.with_target("cuda")(*args), f(*args))
+
+
+@simulated
+def test_an_error_in_a_part_is_that_of_the_function(monkeypatch):
+    monkeypatch.setattr(composite, "LARGE", 1)
+    monkeypatch.setattr(composite, "NARROW", 1)
+    f = sd.jit(lambda a, b, k: np.tanh(a @ b)[k] @ b.T, target="cuda")
+    same(f(A, B, ROWS), np.tanh(A @ B)[ROWS] @ B.T)
+    with pytest.raises(IndexError):
+        f(A, B, ROWS + 3)
 
 
 class FakeStream:

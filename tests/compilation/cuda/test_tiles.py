@@ -42,6 +42,7 @@ CASES = {
     "one after the other": (sd.jit(lambda a, b, c: (a @ b) @ (c @ a)), (A, B, C), 3),
     "batch": (sd.jit(lambda a, b: np.exp(a @ b)), (STACK, OTHERS), 1),
     "gathered": (sd.jit(lambda a, b, k: a[k] @ b), (A, B, np.array([6, 0, 0, 2])), 1),
+    "numbers of places": (sd.jit(lambda a, b: (a * np.arange(19)) @ b * 3 - 1), (A, B), 1),
     "gradient": (sd.grad(lambda a, b: np.sum(np.sin(a @ b) @ b.T), (0, 1)), (A, B), 3),
     "training": (sd.jit(descent), (*DENSE, 2), 2),
     "while": (sd.jit(powers), (0.4 * RNG.standard_normal((9, 9)), 50.0), 1),
@@ -101,6 +102,18 @@ def test_the_same_bits_for_any_number_of_blocks(dtype, monkeypatch):
             (out,), _ = run(write(program, is_grid=is_grid), [a, b], *blocks)
             made.add(out.tobytes())
     assert len(made) == 1
+
+
+def test_nothing_to_multiply():
+    f = sd.jit(lambda a, b: a @ b)
+    for rows, terms, columns in ((0, 3, 2), (2, 0, 3), (2, 3, 0)):
+        agree(f, (np.ones((rows, terms)), np.ones((terms, columns))), (2, 4))
+
+
+def test_what_is_not_a_number_stays_where_it_belongs():
+    a, b = A.copy(), B.copy()
+    a[3, 18], b[18, 8], b[0, 0] = np.nan, np.inf, -np.inf
+    agree(sd.jit(lambda a, b: a @ b), (a, b), (2, 8))
 
 
 def test_small_products_stay_in_their_nests(monkeypatch):

@@ -70,7 +70,10 @@ class CutKernel:
             return self._whole(inputs)
         if large not in self._cuts:
             self._cuts[large] = _Parts(self.program, large)
-        results = self._cuts[large](inputs, sizes)
+        try:
+            results = self._cuts[large](inputs, sizes)
+        except MemoryError:  # what lies between parts; one kernel has less of it
+            return self._whole(inputs)
         if any(is_on_device(x) for x in inputs):
             return results
         return [np.asarray(get(x)) for x in results]

@@ -13,7 +13,7 @@ from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.contractions import Contraction, Matrix, Product, contraction
 from symdiff.compilation.cuda.kernel import CudaKernel
 from symdiff.compilation.cuda.memory import empty, flat, get, put
-from symdiff.compilation.cuda.parts import Launch, cut
+from symdiff.compilation.cuda.parts import Launch, Part, cut
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, evaluate, product
 
@@ -110,22 +110,21 @@ class _Parts:
         self.parts = [
             (part, CudaKernel(part.program) if isinstance(part, Launch) else None) for part in parts
         ]
-        read = {m.array for part, _ in self.parts if isinstance(part, Product) for m in part[1:]}
-        self.constants = {a: put(x) for a, x in program.constants.items() if a in read}
+        self.last = {a: k for k, part in enumerate(parts) for a in _taken_by(part)}
+        self.constants = {a: put(x) for a, x in program.constants.items() if a in self.last}
 
     def __call__(self, inputs: Sequence[Any], sizes: dict[str, int]) -> list[Any]:
         """Run all parts; give the outputs on the device."""
         known = {**self.constants}
         for name, x in zip(self.program.inputs, inputs, strict=True):
-            if self.program.types[name].shape:
-                known[name] = put(x)
-            else:
-                known[name] = get(x) if is_on_device(x) else x
+            if name in self.last:
+                is_number = not self.types[name].shape
+                known[name] = (get(x) if is_on_device(x) else x) if is_number else put(x)
         outputs: dict[str, list[Any]] = {name: [] for name in self.program.outputs}
-        for part, kernel in self.parts:
+        for k, (part, kernel) in enumerate(self.parts):
             if isinstance(part, Launch):
                 assert kernel is not None
-                made = kernel([self._given(part, k, known) for k in range(len(part.given))])
+                made = kernel([self._given(part, n, known) for n in range(len(part.given))])
                 names = part.program.outputs
             else:
                 made = [self._multiplied(part, known, sizes)]
@@ -134,6 +133,8 @@ class _Parts:
                 if name in outputs:
                     outputs[name].append(put(array))
                 known.setdefault(name, put(array))
+            for name in [a for a in known if self.last.get(a, k) <= k]:
+                del known[name]  # so that the pool has its memory for the next part
         return [outputs[name].pop(0) for name in self.program.outputs]
 
     def _given(self, part: Launch, number: int, known: dict[str, Any]) -> Any:
@@ -150,6 +151,11 @@ class _Parts:
         arrays = (out, known[part.left.array], known[part.right.array])
         blas.multiply(*[_taken(m, x, sizes) for m, x in zip(part, arrays, strict=True)])
         return out
+
+
+def _taken_by(part: Part) -> Sequence[str]:
+    """Name what a part takes of inputs, constants and earlier parts."""
+    return part.given if isinstance(part, Launch) else (part.left.array, part.right.array)
 
 
 def _taken(matrix: Matrix, array: Any, sizes: dict[str, int]) -> tuple[Any, Any, bool]:

@@ -79,10 +79,20 @@ class Workspace:
 
 
 class Share(NamedTuple):
-    """A nest that is divided: how many iterations there are, and how many steps each one has."""
+    """A nest that is divided.
+
+    Attributes
+    ----------
+    iterations : Extent
+    steps : Extent
+        Of each iteration, one after the other.
+    lanes : int
+        How many threads share an iteration.
+    """
 
     iterations: Extent
     steps: Extent
+    lanes: int = 1
 
 
 @dataclass
@@ -122,6 +132,8 @@ class Code:
     """For each size that is computed, the parameter that says for how much there is memory."""
     boxes: dict[tuple[str, str], Place] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Functions that the kernel calls and that are written with it: their names and lines."""
 
     @property
     def is_grid(self) -> bool:
@@ -231,3 +243,10 @@ class Code:
             made = f"cuda.shared.array({self.need(THREADS)}, {self.need(dtype)})"
             self.head.append(f"{name} = {made}")
         return self.shared[dtype]
+
+    def function(self, wanted: str, write: Callable[[str], str]) -> str:
+        """Name a function that is written with the kernel, given how for its name."""
+        if wanted not in self.functions:
+            name = self.fresh(wanted)
+            self.functions[wanted] = name, write(name)
+        return self.functions[wanted][0]

@@ -61,15 +61,15 @@ class Launcher:
         self._flags.setdefault(number_of_device(), []).append(flags)
 
     def work(self, sizes: Mapping[str, int]) -> int:
-        """Count the iterations of the longest nest."""
-        return max((evaluate(share.iterations, sizes) for share in self.module.divided), default=1)
+        """Count the threads that the longest nest could have."""
+        return max((evaluate(e, sizes) * n for e, _, n in self.module.divided), default=1)
 
     def nanoseconds(self, sizes: Mapping[str, int], n_threads: int, wait: float) -> float:
         """Estimate how long a launch takes, loops of steps as one step."""
         total = self.module.n_waits * wait
-        for iterations, steps in self.module.divided:
-            rounds = -(-evaluate(iterations, sizes) // n_threads)
-            total += rounds * evaluate(steps, sizes) * STEP
+        for iterations, steps, lanes in self.module.divided:
+            rounds = -(-evaluate(iterations, sizes) * lanes // n_threads)
+            total += rounds * max(evaluate(steps, sizes) / lanes, 1.0) * STEP
         return total
 
     def blocks(self, sizes: Mapping[str, int], room: Mapping[str, int]) -> int:

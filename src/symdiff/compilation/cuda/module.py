@@ -11,6 +11,7 @@ import numpy as np
 from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place, Share, Workspace
 from symdiff.compilation.cuda.operations import RESERVED
+from symdiff.compilation.cuda.products import with_tiles
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.teams import Team
 from symdiff.compilation.nests import Schedule, Store, walk
@@ -50,6 +51,8 @@ class Module(NamedTuple):
         The size symbols.
     divided : tuple of Share
         What is divided among the threads.
+    has_barriers : bool
+        Whether threads wait for each other, or combine what they have.
     n_waits : int
         In how many lines all threads wait for each other.
     room : tuple of str
@@ -66,14 +69,10 @@ class Module(NamedTuple):
     workspaces: tuple[Workspace, ...]
     sizes: tuple[str, ...]
     divided: tuple[Share, ...]
+    has_barriers: bool
     n_waits: int
     room: tuple[str, ...]
     is_lean: bool
-
-    @property
-    def has_barriers(self) -> bool:
-        """Whether threads wait for each other."""
-        return self.n_waits > 0
 
 
 def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> Module:
@@ -90,7 +89,7 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     """
 
     def plan(inner: Program, carried: Mapping[str, str] | None = None) -> Schedule:
-        return schedule(inner, carried, by_element=True)
+        return schedule(with_tiles(inner), carried, by_element=True)
 
     outer = schedule(program, rows=rows_of(program)) if by_row else plan(program)
     program = outer.program
@@ -117,26 +116,29 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     if code.room:
         parameters += ["wanted", *code.room.values()]
     body = [*[f"    {line}" for line in code.head], *code.lines]
+    has_barriers = any(f"{code.barrier}()" in line for line in body)
     first = ["    me = cuda.grid(1)", "    team = cuda.gridsize(1)"]
-    if is_grid and code.n_waits:
+    if is_grid and has_barriers:
         first.append("    grid = cuda.cg.this_grid()")
+    functions = [text for _, text in code.functions.values()]
     has_own = any(w.is_per_thread for w in code.workspaces)
     return Module(
         program=program,
         name=name,
-        text="\n".join([f"def {name}({', '.join(parameters)}):", *first, *body, ""]),
+        text="\n".join([*functions, f"def {name}({', '.join(parameters)}):", *first, *body, ""]),
         needed=tuple(code.needed),
         constants=code.constants,
         workspaces=tuple(code.workspaces),
         sizes=tuple(program.size_sources),
         divided=tuple(code.divided),
+        has_barriers=has_barriers,
         n_waits=code.n_waits,
         room=tuple(code.room),
         is_lean=not code.n_alone and code.n_local <= MAX_LEAN and not has_own,
     )
 
 
-_OWN_NAMES = ("cuda", "me", "team", "grid", "status", "range", "wanted", THREADS)
+_OWN_NAMES = ("cuda", "me", "team", "grid", "status", "range", "min", "wanted", THREADS)
 """What every kernel calls so."""
 _BARRIERS = {False: "cuda.syncthreads", True: "grid.sync"}
 

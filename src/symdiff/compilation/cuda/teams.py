@@ -15,7 +15,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from symdiff.compilation.cuda.code import Code, Place, Share
-from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums
+from symdiff.compilation.cuda.long_sums import most_lanes, shared, write_shared
+from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums, write_places
+from symdiff.compilation.cuda.products import TILES, write_tiles
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.sums import Sum
 from symdiff.compilation.cuda.threads import Results, Threads
@@ -144,7 +146,7 @@ class Team(Threads):
         """Write an equation that no loop is around."""
         equation = statement.equation
         if isinstance(equation.pattern, Block):
-            if equation.pattern.name in ("product", "put"):
+            if equation.pattern.name in (TILES, "product", "put"):
                 self.statement(statement)
             else:
                 self._alone(statement)
@@ -163,6 +165,28 @@ class Team(Threads):
         terms = self.scope.shape(left.array)[-2 if "left" in block.attributes else -1]
         self.code.divided.append(Share(product(shape), terms))
         super().product(statement, block)
+
+    def block(self, statement: Statement, block: Block) -> Value | None:
+        """Write a block; a large product is computed in tiles."""
+        if block.name != TILES:
+            return super().block(statement, block)
+        equation = statement.equation
+        (made,) = block.attributes
+        left, right = equation.operands
+        assert isinstance(left, Read)
+        assert isinstance(right, Read)
+        target = Read(equation.array, equation.target)
+        batch, rows, terms = map(self.scope.extent, made.left.sizes)
+        columns = self.scope.extent(made.right.sizes[2])
+        self.code.divided.append(Share(product([batch, rows, columns]), terms))
+        write_tiles(
+            self.code,
+            (self.view(target, statement), self.view(left, statement), self.view(right, statement)),
+            (batch, rows, terms, columns),
+            self.scope.dtype(equation.array),
+            (made.left.is_transposed, made.right.is_transposed),
+        )
+        return None
 
     def _alone(self, node: Node) -> None:
         """Let the first thread do what cannot be divided, and hand its numbers to the others."""
@@ -196,26 +220,24 @@ class Team(Threads):
     def _divide(self, division: Division) -> None:
         """Divide the iterations of a nest among the threads."""
         code, scope = self.code, self.scope
+        count = product(scope.extent(loop.extent) for loop in division.loops)
+        lanes = most_lanes(count, is_grid=code.is_grid)
+        sharing = shared(scope, division, lanes)
         sums = [self._sum(name, operator) for name, operator in division.sums]
         for each in sums:
             each.start(code)
-        extents = [scope.extent(loop.extent) for loop in division.loops]
-        code.divided.append(Share(product(extents), self._steps(division.body)))
-        q = code.fresh("q" if len(extents) > 1 else "i")
         inside = replace(scope, places=dict(scope.places), registers=dict(scope.registers))
         for each in sums:
             each.take_place(inside)
-        with self.over(q, product(extents)):
-            rest = q
-            for loop, inner in zip(division.loops[:-1], range(1, len(extents)), strict=True):
-                name = inside.loops[loop.variable] = code.fresh("i")
-                size = code.extent(product(extents[inner:]))
-                code.add(f"{name} = {rest} // {size}")
-                left = code.fresh("i")
-                code.add(f"{left} = {rest} - {name}*{size}")
-                rest = left
-            inside.loops[division.loops[-1].variable] = rest
-            Threads(code, inside).nodes(division.body)
+        if sharing is not None:
+            write_shared(code, inside, division, sharing, lanes)
+            code.divided.append(Share(count, self._steps(division.body), lanes))
+        else:
+            code.divided.append(Share(count, self._steps(division.body)))
+            q = code.fresh("q" if len(division.loops) > 1 else "i")
+            with self.over(q, count):
+                write_places(code, inside, division, q)
+                Threads(code, inside).nodes(division.body)
         if sums:
             self._combine(sums)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,6 +102,8 @@ class Code:
     """For each size that is computed, the parameter that says for how much there is memory."""
     boxes: dict[tuple[str, str], Place] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    """The user's own functions."""
 
     @property
     def is_grid(self) -> bool:
@@ -194,6 +196,15 @@ class Code:
         self.constants[own] = data
         self.fixed.add(own)
         return Place(own)
+
+    def function(self, name: str, function: Callable[..., Any]) -> str:
+        """Give a name to a function of the user's."""
+        for own, known in self.functions.items():
+            if known is function:
+                return own
+        own = self.fresh(name)
+        self.functions[own] = function
+        return own
 
     def box(self, name: str, dtype: str) -> Place:
         """Give a place to a number that the first thread hands to the others."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place, Workspace
 from symdiff.compilation.cuda.operations import RESERVED
+from symdiff.compilation.cuda.primitives import by_element
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.teams import Team
 from symdiff.compilation.nests import Schedule, Store, walk
@@ -54,6 +55,8 @@ class Module(NamedTuple):
         The size symbols that are computed, which workspaces may depend on.
     is_lean : bool
         Whether every nest is divided, and threads need little memory of their own.
+    functions : dict
+        The user's own functions that it calls.
     """
 
     program: Program
@@ -67,6 +70,7 @@ class Module(NamedTuple):
     has_barriers: bool
     room: tuple[str, ...]
     is_lean: bool
+    functions: dict[str, Callable[..., Any]]
 
 
 def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> Module:
@@ -83,8 +87,9 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     """
 
     def plan(inner: Program, carried: Mapping[str, str] | None = None) -> Schedule:
-        return schedule(inner, carried, by_element=True)
+        return schedule(by_element(inner), carried, by_element=True)
 
+    program = by_element(program)
     outer = schedule(program, rows=rows_of(program)) if by_row else plan(program)
     program = outer.program
     taken = {*keyword.kwlist, *RESERVED, *_OWN_NAMES}
@@ -126,6 +131,7 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
         has_barriers=has_barriers,
         room=tuple(code.room),
         is_lean=not code.n_alone and code.n_local <= MAX_LEAN and not has_own,
+        functions=code.functions,
     )
 
 
@@ -172,11 +178,11 @@ def cuda_source(program: Program) -> str:
             dx[0] = dx_1
     """
     module = write(program)
-    ours = {"select", *library.FUNCTIONS, *library.BLOCKS}
+    ours = {**library.FUNCTIONS, **library.BLOCKS, "select": library.select}
     groups: dict[str, list[str]] = {}
     for name in sorted(module.needed):
         if name in ours:
-            groups.setdefault("symdiff.compilation.cuda.library", []).append(name)
+            groups.setdefault(ours[name].__module__, []).append(name)
         elif name in ("nan", "inf") or hasattr(np.dtypes, f"{name.rstrip('_').title()}DType"):
             groups.setdefault("numpy", []).append(name)
         elif name != THREADS:
@@ -185,4 +191,6 @@ def cuda_source(program: Program) -> str:
     head += [f"from {source} import {', '.join(names)}" for source, names in groups.items()]
     if THREADS in module.needed:
         head += ["", f"{THREADS} = 256"]
+    for name, function in module.functions.items():
+        head.append(f"# {name} is the primitive {getattr(function, '__qualname__', name)}")
     return "\n".join([*head, "", "", module.text.rstrip()])

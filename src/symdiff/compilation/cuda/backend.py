@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.compilation.cuda import library
+from symdiff.compilation.cuda.callable import Source
 from symdiff.compilation.cuda.code import THREADS
 from symdiff.compilation.cuda.mathematics import MATHEMATICS
 from symdiff.compilation.cuda.module import Module
@@ -29,6 +30,7 @@ __all__ = [
     "compiled",
     "cubin",
     "cuda",
+    "device_function",
     "is_simulated",
     "most_blocks",
     "ptx",
@@ -124,7 +126,12 @@ def compiled(module: Module) -> Any:
     return kernel
 
 
-def python_function(module: Module, cuda: Any, n_threads: int) -> Callable[..., None]:
+def device_function(source: Source) -> Any:
+    """Make a function that other kernels call."""
+    return cuda().jit(device=True)(python_function(source, cuda(), threads()))
+
+
+def python_function(module: Module | Source, cuda: Any, n_threads: int) -> Callable[..., Any]:
     """Make the Python function of a module's source, for something that behaves like numba.cuda."""
     filename = f"<symdiff {module.name} for CUDA {id(module):x}>"
     lines = module.text.splitlines(keepends=True)
@@ -132,6 +139,8 @@ def python_function(module: Module, cuda: Any, n_threads: int) -> Callable[..., 
     namespace: dict[str, Any] = {"cuda": cuda, THREADS: n_threads}
     namespace.update((name, _named(name)) for name in module.needed if name != THREADS)
     namespace.update((name, _of_user(f)) for name, f in module.functions.items())
+    if isinstance(module, Source):
+        namespace.update(module.constants)
     exec(compile(module.text, filename, "exec"), namespace)  # noqa: S102 - of names made here
     function = namespace.pop(module.name)
     weakref.finalize(function, linecache.cache.pop, filename, None)

@@ -15,17 +15,17 @@ from symdiff.compilation.cuda import special
 
 FAMILIES = {f.__name__.rpartition(".")[2]: f for f in special.FAMILIES}
 MAX_REGISTERS = {
-    "elementary": 48,
-    "error": 64,
-    "gamma": 64,
-    "incomplete": 168,
-    "integrals": 64,
-    "hypergeometric": 96,
-    "bessel": 96,
-    "modified_bessel": 88,
-    "polynomials": 64,
-    "orthogonal, float64": 88,
-    "orthogonal, float32": 88,
+    "elementary": 60,
+    "error": 62,
+    "gamma": 92,
+    "incomplete": 84,
+    "integrals": 60,
+    "hypergeometric": 110,
+    "bessel": 90,
+    "modified_bessel": 90,
+    "polynomials": 42,
+    "orthogonal, float64": 92,
+    "orthogonal, float32": 80,
 }
 """Of each thread, for the kernel of each family."""
 

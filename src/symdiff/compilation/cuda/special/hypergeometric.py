@@ -60,40 +60,49 @@ def limit_function(b: float, x: float) -> float:
     return total
 
 
-def confluent_series(a: float, b: float, x: float) -> float:
-    """Sum DLMF 13.2.2."""
+def confluent_series(a: float, b: float, x: float) -> tuple[float, float]:
+    """Sum DLMF 13.2.2; give the largest term, too."""
     term = 1.0
     total = 1.0
+    largest = 1.0
     for k in range(100000):
         n = float(k)
         term = term * (a + n) * x / ((b + n) * (n + 1.0))
         total = total + term
+        largest = max(fabs(term), largest)
         if not fabs(term) > 1e-17 * fabs(total):
             break
-    return total
+    return total, largest
 
 
 def confluent_right(a: float, b: float, x: float) -> float:
-    """Give Kummer's function on the right, where its series cancels for a negative `a`.
+    """Give Kummer's function on the right, where its series may cancel for a negative `a`.
 
     There the recurrence of DLMF 13.3.1 leads down, as for Laguerre's polynomials. It loses what
     the function becomes smaller by.
     """
-    is_direct = a > -1.5 or b < 0.0 or a < -1e4
+    now, largest = confluent_series(a, b, x)
+    if fabs(now) > 1e-3 * largest or a > -1.5 or b < 0.0 or a < -1e4:
+        return now
     steps = int(-floor(a))
     top = a + float(steps)
-    now = confluent_series(a if is_direct else top - 1.0, b, x)
-    if is_direct:
-        return now
-    above = confluent_series(top, b, x)
+    above = 0.0
+    for k in range(2):
+        before, _ = confluent_series(top - float(k), b, x)
+        if k == 0:
+            above = before
+        else:
+            now = before
     largest = fabs(above)
     for k in range(1, steps):
         c = top - float(k)
         before = (c * above - (2.0 * c - b + x) * now) / (b - c)
         above = now
         now = before
-        largest = max(largest, fabs(now))
-    return now if fabs(now) > 1e-14 * largest else math.nan  # no digit is left
+        largest = max(fabs(now), largest)
+        if fabs(now) < 1e-10 * largest:  # too few digits are left
+            return math.nan
+    return now
 
 
 def confluent_far(a: float, b: float, x: float) -> float:
@@ -140,7 +149,8 @@ def confluent(a: float, b: float, x: float) -> float:
     if x < -reach and not is_end and not is_pole(b - a):
         return scaled_quotient(b, b - a, -a * log(-x)) * confluent_far(b - a, b, -x)
     if x < 0.0 and is_end:
-        return confluent_series(a, b, x)
+        total, _ = confluent_series(a, b, x)
+        return total
     half = 1.0
     if x < 0.0:
         half = exp(0.5 * x)

@@ -26,6 +26,7 @@ MAX_REGISTERS = {
     "polynomials": 42,
     "orthogonal, float64": 92,
     "orthogonal, float32": 80,
+    "together, float32": 64,
 }
 """Of each thread, for the kernel of each family."""
 
@@ -61,8 +62,12 @@ def report(name, f, x):
 def orthogonal(a):
     return np.linalg.qr(a), np.linalg.svd(a, full_matrices=False), np.linalg.eigvalsh(a.T @ a)
 
+def together(a):
+    return np.linalg.inv(a), np.linalg.cholesky(a)
+
 for dtype in ("float64", "float32"):
     report(f"orthogonal, {dtype}", orthogonal, np.ones((5, 3), dtype))
+report("together, float32", together, np.ones((40, 40), "f4"))
 for family in special.FAMILIES:
     name = family.__name__.rpartition(".")[2]
     steps = list(family.STEPS)

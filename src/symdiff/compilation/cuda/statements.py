@@ -225,9 +225,9 @@ class Statements(Reader):
             return Value(f"{self.code.need(dtype)}({called}({given}))", dtype)
         if block.name not in BLOCKS:
             raise UnsupportedOperationError(missing(block.label, equation))
-        return self._library_block(statement, block)
+        return self.library_block(statement, block)
 
-    def _library_block(self, statement: Statement, block: Block) -> Value | None:
+    def library_block(self, statement: Statement, block: Block) -> Value | None:
         """Call one of the library's."""
         dtype = self.scope.dtype(statement.equation.array)
         arguments = self._arguments(statement, block)
@@ -238,15 +238,33 @@ class Statements(Reader):
         equation = statement.equation
         place = self.view(Read(equation.array, equation.target), statement)
         target = self.begin(place, dtype, is_target=True)
-        status = self.code.fresh("failed")
-        self.code.add(f"{status} = {called}({', '.join([*target, *arguments])})")
+        self._call(block, [*target, *arguments])
         if place.is_number:
             self.code.add(f"{place.base} = {target[0]}[0]")
-        if block.name in _FAILING:
-            bit = _FAILING[block.name]
-            with self.code.block(f"if {status} != 0:"):
-                self.note(bit)
         return None
+
+    def _call(self, block: Block, arguments: Sequence[str]) -> None:
+        """Call a function that gives a status."""
+        status = self.code.fresh("failed")
+        self.code.add(f"{status} = {self.code.need(block.name)}({', '.join(arguments)})")
+        if block.name in _FAILING:
+            with self.code.block(f"if {status} != 0:"):
+                self.note(_FAILING[block.name])
+
+    def solve_row(self, statement: Statement, block: Block, row: str) -> None:
+        """Solve for one of the right-hand sides."""
+        equation = statement.equation
+        matrix, sides = equation.operands
+        assert isinstance(matrix, Read)
+        assert isinstance(sides, Read)
+        shape = self.scope.shape(equation.array)
+        further = f"{row}*{self.code.extent(shape[-1])}"
+        target = self.view(Read(equation.array, equation.target), statement).moved(further)
+        given = [self.view(matrix, statement), self.view(sides, statement).moved(further)]
+        arguments = [x for place in (target, *given) for x in (place.base, place.offset or "0")]
+        arguments += [self.code.extent(shape[-1]), "1"]
+        arguments += [str(flag in block.attributes) for flag in _FLAGS.get(block.name, ())]
+        self._call(block, arguments)
 
     def _arguments(self, statement: Statement, block: Block) -> list[str]:
         """Give what a block's function takes besides its result."""

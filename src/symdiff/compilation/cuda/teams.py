@@ -19,8 +19,10 @@ from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.sums import Sum
 from symdiff.compilation.cuda.threads import Results, Threads
+from symdiff.compilation.cuda.together import FACTORIZATIONS, Elimination, is_together
 from symdiff.compilation.cuda.values import Value
 from symdiff.compilation.nests import Fill, Loop, Node, Schedule, Statement, Storage, Store, walk
+from symdiff.compilation.status import NOT_POSITIVE
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Operand, Read
 from symdiff.program.nested import Loop as LoopBlock
@@ -143,7 +145,7 @@ class Team(Threads):
         """Write an equation that no loop is around."""
         equation = statement.equation
         if isinstance(equation.pattern, Block):
-            if equation.pattern.name in ("product", "put"):
+            if equation.pattern.name in ("product", "put") or self._is_together(statement):
                 self.statement(statement)
             else:
                 self._alone(statement)
@@ -153,6 +155,38 @@ class Team(Threads):
             value = self.value(statement)
             with self.first():
                 self.finish(statement, value)
+
+    def _is_together(self, statement: Statement) -> bool:
+        """Whether all threads do a factorization, or solve, together."""
+        equation = statement.equation
+        assert isinstance(equation.pattern, Block)
+        shape = self.scope.shape(equation.array)
+        if len(shape) < 2:
+            return False
+        return is_together(equation.pattern.name, shape[-1], shape[-2])
+
+    def library_block(self, statement: Statement, block: Block) -> Value | None:
+        """Factor a matrix, or solve, together."""
+        equation = statement.equation
+        rows, dtype = self.scope.shape(equation.array)[-1], self.scope.dtype(equation.array)
+        place = self.view(Read(equation.array, equation.target), statement)
+        if block.name in FACTORIZATIONS:
+            (source,) = equation.operands
+            assert isinstance(source, Read)
+            work = Elimination(self, place, rows, dtype)
+            work.begin(self.view(source, statement))
+            if block.name == "lu":
+                work.lu()
+            else:
+                work.cholesky(NOT_POSITIVE)
+            self.code.written.add(place.base)
+            return None
+        r = self.code.fresh("r")
+        count = self.scope.shape(equation.array)[-2]
+        self.code.extents.append(count)
+        with self.over(r, count):
+            self.solve_row(statement, block, r)
+        return None
 
     def _alone(self, node: Node) -> None:
         """Let the first thread do what cannot be divided, and hand its numbers to the others."""

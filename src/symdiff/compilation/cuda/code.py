@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -120,8 +120,8 @@ class Code:
     """How Programs are scheduled that all threads run together."""
     divided: list[Share] = field(default_factory=list)
     """What is divided among the threads."""
-    n_waits: int = 0
-    """In how many lines all threads wait for each other."""
+    waits: Extent = 0
+    """How often all threads wait for each other; in a loop of steps, how often in a step."""
     n_alone: int = 0
     """How many nests one thread runs alone."""
     n_local: int = 0
@@ -132,8 +132,10 @@ class Code:
     """For each size that is computed, the parameter that says for how much there is memory."""
     boxes: dict[tuple[str, str], Place] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
-    functions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    helpers: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Functions that the kernel calls and that are written with it: their names and lines."""
+    functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    """The user's own functions."""
 
     @property
     def is_grid(self) -> bool:
@@ -229,6 +231,15 @@ class Code:
         self.fixed.add(own)
         return Place(own)
 
+    def function(self, name: str, function: Callable[..., Any]) -> str:
+        """Give a name to a function of the user's."""
+        for own, known in self.functions.items():
+            if known is function:
+                return own
+        own = self.fresh(name)
+        self.functions[own] = function
+        return own
+
     def box(self, name: str, dtype: str) -> Place:
         """Give a place to a number that the first thread hands to the others."""
         key = name, dtype
@@ -244,9 +255,9 @@ class Code:
             self.head.append(f"{name} = {made}")
         return self.shared[dtype]
 
-    def function(self, wanted: str, write: Callable[[str], str]) -> str:
+    def helper(self, wanted: str, write: Callable[[str], str]) -> str:
         """Name a function that is written with the kernel, given how for its name."""
-        if wanted not in self.functions:
+        if wanted not in self.helpers:
             name = self.fresh(wanted)
-            self.functions[wanted] = name, write(name)
-        return self.functions[wanted][0]
+            self.helpers[wanted] = name, write(name)
+        return self.helpers[wanted][0]

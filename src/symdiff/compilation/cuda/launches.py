@@ -66,7 +66,7 @@ class Launcher:
 
     def nanoseconds(self, sizes: Mapping[str, int], n_threads: int, wait: float) -> float:
         """Estimate how long a launch takes, loops of steps as one step."""
-        total = self.module.n_waits * wait
+        total = evaluate(self.module.waits, sizes) * wait
         for iterations, steps, lanes in self.module.divided:
             rounds = -(-evaluate(iterations, sizes) * lanes // n_threads)
             total += rounds * max(evaluate(steps, sizes) / lanes, 1.0) * STEP

@@ -257,4 +257,4 @@ def _combine(code: Code, operator: str, dtype: str) -> str:
         return "\n".join(["@cuda.jit(device=True)", *body, "", ""])
 
     code.need(THREADS)
-    return code.function(f"{step}_of_lanes_{dtype}", write)
+    return code.helper(f"{step}_of_lanes_{dtype}", write)

@@ -131,7 +131,7 @@ def _function(code: Code, n: int, dtype: str) -> str:
     code.need(THREADS)
     code.need(dtype)
     zero = constant(code, 0, dtype).text
-    return code.function(f"multiply_{n}_{dtype}", lambda name: _text(name, n, dtype, zero))
+    return code.helper(f"multiply_{n}_{dtype}", lambda name: _text(name, n, dtype, zero))
 
 
 def _text(name: str, n: int, dtype: str, zero: str) -> str:

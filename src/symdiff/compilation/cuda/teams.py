@@ -21,8 +21,10 @@ from symdiff.compilation.cuda.products import TILES, write_tiles
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.sums import Sum
 from symdiff.compilation.cuda.threads import Results, Threads
+from symdiff.compilation.cuda.together import FACTORIZATIONS, Elimination, is_together
 from symdiff.compilation.cuda.values import Value
 from symdiff.compilation.nests import Fill, Loop, Node, Schedule, Statement, Storage, Store, walk
+from symdiff.compilation.status import NOT_POSITIVE
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Operand, Read
 from symdiff.program.nested import Loop as LoopBlock
@@ -112,7 +114,7 @@ class Team(Threads):
     def wait(self) -> None:
         """Let all threads wait for each other."""
         self.code.add(f"{self.code.barrier}()")
-        self.code.n_waits += 1
+        self.code.waits = self.code.waits + 1
         self.code.written.clear()
         self.code.read.clear()
 
@@ -146,7 +148,8 @@ class Team(Threads):
         """Write an equation that no loop is around."""
         equation = statement.equation
         if isinstance(equation.pattern, Block):
-            if equation.pattern.name in (TILES, "product", "put"):
+            is_shared = equation.pattern.name in (TILES, "product", "put")
+            if is_shared or self._is_together(statement):
                 self.statement(statement)
             else:
                 self._alone(statement)
@@ -186,6 +189,38 @@ class Team(Threads):
             self.scope.dtype(equation.array),
             (made.left.is_transposed, made.right.is_transposed),
         )
+        return None
+
+    def _is_together(self, statement: Statement) -> bool:
+        """Whether all threads do a factorization, or solve, together."""
+        equation = statement.equation
+        assert isinstance(equation.pattern, Block)
+        shape = self.scope.shape(equation.array)
+        if len(shape) < 2:
+            return False
+        return is_together(equation.pattern.name, shape[-1], shape[-2])
+
+    def library_block(self, statement: Statement, block: Block) -> Value | None:
+        """Factor a matrix, or solve, together."""
+        equation = statement.equation
+        rows, dtype = self.scope.shape(equation.array)[-1], self.scope.dtype(equation.array)
+        place = self.view(Read(equation.array, equation.target), statement)
+        if block.name in FACTORIZATIONS:
+            (source,) = equation.operands
+            assert isinstance(source, Read)
+            work = Elimination(self, place, rows, dtype)
+            work.begin(self.view(source, statement))
+            if block.name == "lu":
+                work.lu()
+            else:
+                work.cholesky(NOT_POSITIVE)
+            self.code.written.add(place.base)
+            return None
+        r = self.code.fresh("r")
+        count = self.scope.shape(equation.array)[-2]
+        self.code.divided.append(Share(count, rows))
+        with self.over(r, count):
+            self.solve_row(statement, block, r)
         return None
 
     def _alone(self, node: Node) -> None:

@@ -10,12 +10,20 @@ import numpy as np
 
 from symdiff.collector import collection_paused
 from symdiff.differentiation import reverse
-from symdiff.eager.devices import BUSY, CPU, Cpu, common_device, move
+from symdiff.eager.devices import BUSY, CPU, check_copy, common_device, move
 from symdiff.eager.listeners import LISTENERS, Later
+from symdiff.eager.places import Cpu
 from symdiff.eager.recording import Recorded, as_trace_value, record, spec_of
 from symdiff.eager.surroundings import surroundings
-from symdiff.eager.tensor import Tensor, TracedTensor, traced_tensor, wrap
-from symdiff.errors import TracingError, at_user_line
+from symdiff.eager.tensor import (
+    Tensor,
+    TracedTensor,
+    traced_tensor,
+    unwrap,
+    wrap,
+    wrap_at_home,
+)
+from symdiff.errors import TracingError, UnsupportedOperationError, at_user_line
 from symdiff.program.equations import Literal
 from symdiff.program.program import Program
 from symdiff.runtime.function import Function
@@ -70,23 +78,68 @@ class Path:
         self.is_all_connected = all(self.connected)
         self.trace = Trace(program, _flat(len(program.outputs)), recorded.trace.captured)
         self.function = Function(lambda _: self.trace, f"gradients_of_{function_name(f)}", f)
+        self._away: dict[Cpu, Function] = {}
+        self._unable: set[Cpu] = set()
         self.keeps = (f, *[x for x in call.leaves if not isinstance(x, Tensor)])
 
-    def run(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        """Call the kernel."""
+    def run(self, values: Sequence[Any], place: Cpu = CPU) -> tuple[Any, ...]:
+        """Call the kernel with arrays that lie on a device."""
         if self.variables:
-            return self.run_all((*values, *[v.value_now() for v in self.variables]))
-        return self.run_all(values)
+            values = (*values, *[v.value_at(place) for v in self.variables])
+        return self.run_all(values, place)
 
-    def run_all(self, values: Sequence[Any]) -> tuple[Any, ...]:
+    def run_all(self, values: Sequence[Any], place: Cpu = CPU) -> tuple[Any, ...]:
         """Call the kernel with the values of variables, and of what was captured, behind."""
         if not self.trace.program.outputs:
             return ()
+        if place is not CPU:
+            return place.launch(self.function_at(place), values)
         found = self.function(*values)
         if values:
             return found
         types = [self.trace.program.types[n].dtype for n in self.trace.program.outputs]
         return tuple([np.asarray(y, t)[()] for y, t in zip(found, types, strict=True)])
+
+    def function_at(self, place: Cpu) -> Function:
+        """Give the function that runs on a device; each has its own, with constants there."""
+        found = self._away.get(place)
+        if found is None:
+            found = self._away[place] = place.function_for(self.function)
+        return found
+
+    def place_for(self, tensors: Sequence[Tensor]) -> Cpu:
+        """Choose where the results of a call lie."""
+        return common_device([x.place for x in (*tensors, *self.variables)])
+
+    def only_place(self, tensors: Sequence[Tensor]) -> Cpu | None:
+        """Give the device where all that the kernel takes lies, and it runs, if there is one."""
+        places = {x.place for x in (*tensors, *self.variables)} or {CPU}
+        place = places.pop()
+        return None if places or not self.is_able(place) else place
+
+    def is_able(self, place: Cpu) -> bool:
+        """Whether the kernel runs on a device, as far as that is known."""
+        return place.has_kernels and place not in self._unable
+
+    def run_at(self, tensors: Sequence[Tensor], place: Cpu) -> tuple[tuple[Any, ...], Cpu]:
+        """Call the kernel for results on a device, and say where it has run.
+
+        It runs on the CPU where the device cannot, or where nothing comes from there.
+        """
+        places = [x.place for x in (*tensors, *self.variables)]
+        if not all(p is places[0] for p in places):
+            for p in places:
+                check_copy(p, place)
+        where = place if places and self.is_able(place) else CPU
+        values = [move(x.data, x.place, where, is_asked=True) for x in tensors]
+        values += [v.value_at(where) for v in self.variables]
+        try:
+            return self.run_all(values, where), where
+        except UnsupportedOperationError:
+            if where is CPU:
+                raise
+        self._unable.add(where)  # whose compiler has no such operation
+        return self.run_all([move(x, where, CPU, is_asked=True) for x in values]), CPU
 
     def run_later(self, *values: Any) -> tuple[Any, ...]:
         """Do `run_all` for a `Later`."""
@@ -104,15 +157,15 @@ class Path:
         count = len(self.path)
         return not count or all(map(_is_same, outputs[len(outputs) - count :], self.path))
 
-    def holds(self, values: Sequence[Any]) -> bool:
+    def holds(self, tensors: Sequence[Tensor]) -> bool:
         """Whether these values take it; where there are no questions nothing is computed."""
-        return not self.path or self.is_taken(self.run(values))
+        return not self.path or self.is_taken(self.run_at(tensors, self.place_for(tensors))[0])
 
-    def homes(self, call: Call, place: Cpu) -> list[Cpu]:
+    def homes(self, call: Call, place: Cpu, ran_at: Cpu) -> list[Cpu]:
         """Say where outputs lie: results at `place`, a gradient where its source lies."""
         of: list[Any] = [call.leaves[s] if type(s) is int else s for s in self.sources]
         homes = [x.place for x, c in zip(of, self.connected, strict=True) if c]
-        return [*[place] * self.n_results, *homes, *[CPU] * len(self.path)]
+        return [*[place] * self.n_results, *homes, *[ran_at] * len(self.path)]
 
     def gradients(self, outputs: Sequence[Any]) -> list[Any]:
         """Put None in for what is not connected."""
@@ -180,7 +233,7 @@ class Differentiated:
         self.n_paths = 0
         self._known: dict[Any, list[Path]] = {}
         self._general: dict[Any, list[Path]] = {}
-        self._quick: dict[Any, Path] = {}
+        self._quick: dict[Any, tuple[Path, Cpu]] = {}
         self._lock = threading.RLock()
         self._surroundings = surroundings(f)
         self._seen = self._look()
@@ -189,20 +242,12 @@ class Differentiated:
         """Give the path, and the arrays of the results and of the gradients (or tensors)."""
         if LISTENERS.recordings:
             return self._inline(call)
-        tensors = call.tensors
-        place = CPU
-        if BUSY or any(x.place is not CPU for x in tensors):
-            place = common_device([x.place for x in tensors])
-            is_one = all(x.place is tensors[0].place for x in tensors)
-            tensors = [wrap(move(x.data, x.place, CPU, is_asked=is_one)) for x in tensors]
-        path, outputs = self._run(call, tensors)
-        made = [wrap(y) for y in outputs]
-        if any(v.place is not CPU for v in path.variables if v.trainable):
-            place = common_device([v.place for v in path.variables if v.trainable])
+        path, outputs, place, ran_at = self._run(call, call.tensors)
+        made = [wrap(y, ran_at) for y in outputs]
         if BUSY or place is not CPU:
-            homes = path.homes(call, place)
+            homes = path.homes(call, place, ran_at)
             made = [
-                y.to(home) if home is not CPU else y for y, home in zip(made, homes, strict=True)
+                y.to(home) if home is not ran_at else y for y, home in zip(made, homes, strict=True)
             ]
         if LISTENERS.tapes:  # what comes out is computed from what went in
             variables = tuple([v for v in path.variables if v.trainable])
@@ -212,37 +257,36 @@ class Differentiated:
                     tape.record(_Again(self, call, variables, n), operands, {}, y)
         return path, made[: path.n_results], path.gradients(made)
 
-    def known(self, args: tuple[Any, ...]) -> Path | None:
-        """Give the path of the last call with tensors and opaque objects like these, if any."""
-        key = tuple([(x.data.dtype, x.data.shape) if type(x) is Tensor else id(x) for x in args])
-        path = self._quick.get(key)
-        if path is None or BUSY:
+    def known(self, args: tuple[Any, ...]) -> tuple[Path, Cpu] | None:
+        """Give the path of the last call with tensors and opaque objects like these, and where."""
+        found = self._quick.get(_quick_key(args))
+        if found is None or BUSY:
             return None
         for look, seen in zip(self._surroundings, self._seen, strict=True):
             if look() is not seen:
                 return None
-        return path
+        return found
 
     def quick(self, args: tuple[Any, ...]) -> tuple[Path, list[Any], list[Any]] | None:
         """Answer a call of tensors and opaque objects like the last ones, or give None."""
-        path = self.known(args)
-        if path is None:
+        known = self.known(args)
+        if known is None:
             return None
-        outputs = path.run([x.data for x in args if type(x) is Tensor])
+        path, place = known
+        outputs = path.run([x.data for x in args if type(x) is Tensor], place)
         if path.path and not path.is_taken(outputs):
             return None
-        made = [wrap(y) for y in outputs[: len(outputs) - len(path.path)]]
+        made = [wrap(y, place) for y in outputs[: len(outputs) - len(path.path)]]
         return path, made[: path.n_results], path.gradients_of(made)
 
     def remember(self, args: tuple[Any, ...], path: Path) -> None:
         """Let calls like this one take the short way, where there is one."""
         if BUSY or len(self._quick) >= MAX_PATHS:
             return
-        if any(v.place is not CPU for v in path.variables):
-            return
-        if all(_is_opaque(x) or (type(x) is Tensor and x.place is CPU) for x in args):
-            key = [(x.data.dtype, x.data.shape) if type(x) is Tensor else id(x) for x in args]
-            self._quick[tuple(key)] = path
+        if all(_is_opaque(x) or type(x) is Tensor for x in args):
+            place = path.only_place([x for x in args if type(x) is Tensor])
+            if place is not None:
+                self._quick[_quick_key(args)] = path, place
 
     def _look(self) -> tuple[Any, ...]:
         return tuple([look() for look in self._surroundings])
@@ -250,12 +294,11 @@ class Differentiated:
     def find(self, call: Call) -> Path:
         """Find the path of a call, or trace it; a kernel runs only where values decide."""
         self._refresh()
-        tensors = [x.cpu() for x in call.tensors]
-        values, key = [x.data for x in tensors], _key(call)
+        tensors, key = call.tensors, _key(call)
         for path in self._known.get(key, ()):
-            if path.holds(values):
+            if path.holds(tensors):
                 return path
-        return self._add(call, tensors, values, key)
+        return self._add(call, tensors, key)
 
     def _refresh(self) -> None:
         """Forget all paths where what the function refers to is another."""
@@ -264,21 +307,25 @@ class Differentiated:
             if not all(map(_is, seen, self._seen)):
                 self._known, self._general, self._quick, self._seen = {}, {}, {}, seen
 
-    def _run(self, call: Call, tensors: list[Tensor]) -> tuple[Path, Sequence[Any]]:
+    def _run(
+        self, call: Call, tensors: list[Tensor]
+    ) -> tuple[Path, Sequence[Any], Cpu, Cpu]:
+        """Give the path, what it gives, where that is to lie, and where it does."""
         self._refresh()
-        values, key = [x.data for x in tensors], _key(call)
-        paths = self._known.get(key)
-        if paths:
-            for path in paths:
-                outputs = path.run(values)
-                if path.is_taken(outputs):
-                    return path, outputs
-        path = self._add(call, tensors, values, key)
-        return path, path.run(values)
+        key = _key(call)
+        for path in self._known.get(key, ()):
+            place = path.place_for(tensors)
+            outputs, ran_at = path.run_at(tensors, place)
+            if path.is_taken(outputs):
+                return path, outputs, place, ran_at
+        path = self._add(call, tensors, key)
+        place = path.place_for(tensors)
+        outputs, ran_at = path.run_at(tensors, place)
+        return path, outputs, place, ran_at
 
-    def _add(self, call: Call, tensors: list[Tensor], values: list[Any], key: Any) -> Path:
+    def _add(self, call: Call, tensors: list[Tensor], key: Any) -> Path:
         with self._lock, collection_paused():
-            path = self._other(call, tensors, values, key)
+            path = self._other(call, tensors, key)
             if len(self._known) >= MAX_KNOWN:
                 self._known, self._general, self._quick = {}, {}, {}
             known = self._known.setdefault(key, [])
@@ -286,13 +333,13 @@ class Differentiated:
                 known.insert(0, path)
         return path
 
-    def _other(self, call: Call, tensors: list[Tensor], values: list[Any], key: Any) -> Path:
+    def _other(self, call: Call, tensors: list[Tensor], key: Any) -> Path:
         """Find a path that was traced for other sizes, or trace one."""
         general = (key[:4], *[d[0] if type(d) is tuple else d for d in key[4:]])
         paths = self._general.setdefault(general, [])
         tried = self._known.get(key, ())
         for path in paths:
-            if path not in tried and path.fits(tensors) and path.holds(values):
+            if path not in tried and path.fits(tensors) and path.holds(tensors):
                 return path
         if len(tried) >= MAX_PATHS:
             raise TracingError(
@@ -301,10 +348,7 @@ class Differentiated:
                     "branches on values; use tfe.where, or branch outside of it"
                 )
             )
-        unmoved = iter(tensors)
-        leaves = [next(unmoved) if isinstance(x, Tensor) else x for x in call.leaves]
-        weights = call.weights and tuple([w if w is None else next(unmoved) for w in call.weights])
-        recorded = record(self.f, call.tree, leaves, weights)
+        recorded = record(self.f, call.tree, call.leaves, call.weights)
         for path in tried:  # the kernel rounds a condition to the other side than NumPy does
             if path.path and path.path == recorded.path:
                 return path
@@ -337,7 +381,10 @@ class _Again(NamedTuple):
 
     def __call__(self, *values: Any) -> Any:
         made = iter(
-            [traced_tensor(v, np.nan) if isinstance(v, TracedArray) else wrap(v) for v in values]
+            [
+                traced_tensor(v, np.nan) if isinstance(v, TracedArray) else wrap_at_home(v)
+                for v in values
+            ]
         )
         leaves = [next(made) if isinstance(x, Tensor) else x for x in self.call.leaves]
         weights = self.call.weights and tuple(
@@ -353,7 +400,13 @@ class _Again(NamedTuple):
         finally:
             if recordings:
                 recordings[-1].given = around
-        return [*results, *[g for g in gradients if g is not None]][self.n].data
+        return unwrap([*results, *[g for g in gradients if g is not None]][self.n], values)
+
+
+def _quick_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple([
+        (x.data.dtype, x.data.shape, x.place) if type(x) is Tensor else id(x) for x in args
+    ])
 
 
 def _nth(values: Any, n: int) -> Any:

@@ -7,16 +7,18 @@ While a function is traced its tensors are `TracedTensor`: they hold what the tr
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
 
 from symdiff.eager import arithmetic
-from symdiff.eager.devices import BUSY, CPU, Cpu, common_device, find_device, move
+from symdiff.eager.devices import BUSY, CPU, common_device, find_device, home_of, move
 from symdiff.eager.dtypes import check_number, to_array
 from symdiff.eager.indexing import item, template
 from symdiff.eager.listeners import LISTENERS, Later
+from symdiff.eager.places import Cpu
 from symdiff.errors import DTypeError, ShapeError, TracingError, at_user_line
 from symdiff.program.sizes import evaluate
 
@@ -25,10 +27,13 @@ __all__ = [
     "TracedTensor",
     "as_operands",
     "as_tensor",
+    "on_host",
     "perform",
     "shape_now",
     "traced_tensor",
+    "unwrap",
     "wrap",
+    "wrap_at_home",
 ]
 
 
@@ -36,22 +41,24 @@ def _binary(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         if type(other) is Tensor and not BUSY:
             a, b = self.data, other.data
-            if a.dtype == b.dtype and self.place is other.place:
+            if a.dtype == b.dtype and self.place is CPU and other.place is CPU:
                 made = _new(Tensor)
                 try:
                     made.data = function(a, b)
                 except ValueError:
                     return perform(function, self, other)  # which says what is wrong
-                made.place = place = self.place
-                if place is not CPU:
-                    made.data = place.hold(made.data)
+                made.place = CPU
                 return made
         elif other is None:
             return NotImplemented
         elif (
-            type(other) is float and not BUSY and self.data.dtype.kind == "f" and -BIG < other < BIG
+            type(other) is float
+            and not BUSY
+            and self.place is CPU
+            and self.data.dtype.kind == "f"
+            and -BIG < other < BIG
         ):
-            return wrap(function(self.data, other), self.place)
+            return wrap(function(self.data, other))
         return perform(function, *as_operands(self, other))
 
     return method
@@ -281,6 +288,19 @@ def wrap(value: Any, place: Cpu = CPU) -> Tensor:
     return made
 
 
+def wrap_at_home(value: Any) -> Tensor:
+    """Make a tensor of an operand of `perform`, wherever that lies."""
+    return wrap(value, home_of(value))
+
+
+def unwrap(made: Tensor, operands: Sequence[Any]) -> Any:
+    """Give what a tensor holds as the result of an operation on arrays, which lie somewhere."""
+    if isinstance(made, TracedTensor):
+        return made.data
+    home = home_of(operands[0]) if operands else CPU
+    return move(made.data, made.place, home, is_asked=True)
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -336,13 +356,17 @@ def perform(function: Callable[..., Any], *operands: Any, **static: Any) -> Tens
         tensors = [x for x in operands if isinstance(x, Tensor)]
         place = common_device([x.place for x in tensors])
         values = [move(x.data, x.place, place) if isinstance(x, Tensor) else x for x in operands]
-        result = wrap(_apply(function, values, static), place)
+        applied = _apply if place is CPU else _apply_away
+        result = wrap(applied(function, values, static, place), place)
     for tape in LISTENERS.tapes:
         tape.record(function, operands, static, result)
     return result
 
 
-def _apply(function: Callable[..., Any], values: list[Any], static: dict[str, Any]) -> Any:
+def _apply(
+    function: Callable[..., Any], values: list[Any], static: dict[str, Any], place: Cpu
+) -> Any:
+    del place
     try:
         return function(*values, **static)
     except ValueError as error:
@@ -352,13 +376,26 @@ def _apply(function: Callable[..., Any], values: list[Any], static: dict[str, An
         raise ShapeError(at_user_line(f"shapes do not broadcast together: {shapes}")) from None
 
 
+def _apply_away(
+    function: Callable[..., Any], values: list[Any], static: dict[str, Any], place: Cpu
+) -> Any:
+    """Apply a function on another device than the CPU, or where that cannot: copy there and back.
+
+    The copies count, or are refused, as those of operands are.
+    """
+    if place.can(function, static):
+        return _apply(partial(place.run, function), values, static, place)
+    there = [move(v, place, CPU) if hasattr(v, "dtype") else v for v in values]
+    return move(_apply(function, there, static, CPU), CPU, place)
+
+
 def _trace(
     function: Callable[..., Any], operands: tuple[Any, ...], static: dict[str, Any]
 ) -> TracedTensor:
     check = arithmetic.integer_check(function)
     if check is not None:
         _check_integers(check, operands[1])
-    values = [x.data if isinstance(x, Tensor) else x for x in operands]
+    values = [on_host(x) if isinstance(x, Tensor) else x for x in operands]
     made = _new(TracedTensor)
     made.data = function(*values, **static)
     made.place = CPU
@@ -373,10 +410,15 @@ def _check_integers(check: arithmetic.IntegerCheck, divisor: Any) -> None:
         check.require(bool(perform(check.is_wrong, divisor)))
 
 
+def on_host(x: Tensor) -> Any:
+    """Give what a tensor holds to a trace, for which it is a constant unless it is traced."""
+    return x.data if x.place is CPU else move(x.data, x.place, CPU, is_asked=True)
+
+
 def _now(x: Any) -> Any:
     if type(x) is TracedTensor:
         return x.now
-    return x.data if isinstance(x, Tensor) else x
+    return on_host(x) if isinstance(x, Tensor) else x
 
 
 def shape_now(x: Tensor) -> tuple[int, ...]:

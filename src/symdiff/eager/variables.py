@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from itertools import count
 from typing import Any, NoReturn
 
 import numpy as np
 
-from symdiff.eager.devices import CPU, Cpu, move
+from symdiff.eager.devices import CPU, move
 from symdiff.eager.dtypes import check_number
-from symdiff.eager.listeners import LISTENERS, outside_recordings
+from symdiff.eager.listeners import LISTENERS, Later, outside_recordings
 from symdiff.eager.operations import convert_to_tensor
+from symdiff.eager.places import Cpu
 from symdiff.eager.tensor import Tensor, TracedTensor, as_tensor, wrap
 from symdiff.errors import DTypeError, ShapeError, UnsupportedOperationError, at_user_line
 
@@ -87,14 +89,20 @@ class Variable:
 
     as_tensor = value
 
-    def value_now(self) -> Any:
-        """Give the array for a kernel, unseen by traces and tapes."""
+    def value_at(self, place: Cpu) -> Any:
+        """Give the array for a kernel on a device, unseen by traces and tapes."""
         tensor = self._tensor
-        if tensor.place is CPU:
+        if tensor.place is place:
             return tensor.data
-        return move(tensor.data, tensor.place, CPU, is_asked=True)
+        return move(tensor.data, tensor.place, place, is_asked=True)
 
-    value_first = value_now
+    def value_now(self) -> Any:
+        """Give the array on the host."""
+        return self.value_at(CPU)
+
+    def value_first(self) -> Any:
+        """Give the value that a trace goes by, or what copies it when somebody asks."""
+        return self._tensor.data if self.place is CPU else Later(self.value_at, (CPU,), {})
 
     def numpy(self) -> Any:
         """Give the value on the host."""
@@ -114,18 +122,27 @@ class Variable:
 
     def assign_add(self, delta: Any) -> None:
         """Add to the value."""
-        self._put_array(self._tensor.data + self._fitting(delta).data)
+        self._put_array(operator.add, self._fitting(delta).data)
 
     def assign_sub(self, delta: Any) -> None:
         """Subtract from the value."""
-        self._put_array(self._tensor.data - self._fitting(delta).data)
+        self._put_array(operator.sub, self._fitting(delta).data)
 
-    def _put_array(self, data: Any) -> None:
-        """Take data that lies where the value does; no tape follows an assignment."""
-        self.put(wrap(data, self._tensor.place))
+    def _put_array(self, function: Callable[..., Any], delta: Any) -> None:
+        """Compute the next value where the value lies; no tape follows an assignment."""
+        self._refuse_in_trace()
+        place = self._tensor.place
+        if place is CPU:
+            self.put(wrap(function(self._tensor.data, delta)))
+        else:
+            self.put(wrap(place.run(function, self._tensor.data, delta), place))
 
     def put(self, made: Tensor) -> None:
         """Take a tensor that fits for the value."""
+        self._refuse_in_trace()
+        self._tensor = made
+
+    def _refuse_in_trace(self) -> None:
         if LISTENERS.recordings:
             raise UnsupportedOperationError(
                 at_user_line(
@@ -133,7 +150,6 @@ class Variable:
                     "the new value, and assign it outside"
                 )
             )
-        self._tensor = made
 
     def _fitting(self, value: Any) -> Tensor:
         dtype = self.dtype
@@ -152,7 +168,8 @@ class Variable:
         if isinstance(made, TracedTensor):
             return made
         place = self._tensor.place
-        return wrap(move(made.data, made.place, place), place)
+        is_asked = not isinstance(value, (Tensor, Variable))  # numbers and lists lie nowhere
+        return wrap(move(made.data, made.place, place, is_asked=is_asked), place)
 
     def __reduce__(self) -> Any:
         value = np.array(self._tensor.numpy())[()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from symdiff.eager.homes import unwrap, wrap_at_home
 from symdiff.eager.recording import Recording
 from symdiff.eager.tensor import (
     Tensor,
@@ -12,8 +13,6 @@ from symdiff.eager.tensor import (
     as_tensor,
     perform,
     traced_tensor,
-    unwrap,
-    wrap_at_home,
 )
 from symdiff.errors import at_user_line
 from symdiff.program.blocks import Block

@@ -74,7 +74,7 @@ class CudaGpu(Cpu):
         self._options: GPUOptions | None = None
 
     @functools.cached_property
-    def has_kernels(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def has_kernels(self) -> bool:
         """Whether numba.cuda is there too, and is no simulator."""
         from symdiff.compilation.cuda import backend  # noqa: PLC0415 - seldom needed
 
@@ -197,7 +197,6 @@ def _copied(value: Any) -> Any:
     return value.copy()
 
 
-@functools.cache
 def _special() -> Any:
     return import_module("cupyx.scipy.special")
 

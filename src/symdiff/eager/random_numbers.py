@@ -107,7 +107,9 @@ class _Draw(NamedTuple):
         """Draw on a device; where that cannot, on the CPU, from where it is copied."""
         where = place if place.has_generator else CPU
         with _lock:
-            drawn = where.run(getattr(_generator(where, self.seed), self.method), self.shape, self.dtype)
+            drawn = where.run(
+                getattr(_generator(where, self.seed), self.method), self.shape, self.dtype
+            )
         if where is CPU:
             drawn = np.asarray(drawn, self.dtype)
         return move(where.run(self.scale, drawn), where, place, is_asked=True)

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdiff.eager.differentiated import Call, Differentiated
+from symdiff.eager.differentiated import Differentiated
+from symdiff.eager.homes import unwrap, wrap_at_home
 from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.operations import zeros_like
-from symdiff.eager.tensor import Tensor, perform, traced_tensor, unwrap, wrap_at_home
+from symdiff.eager.paths import Call
+from symdiff.eager.tensor import Tensor, perform, traced_tensor
 from symdiff.tracing.tracer import TracedArray
 from symdiff.trees import Tree
 

@@ -7,19 +7,19 @@ While a function is traced its tensors are `TracedTensor`: they hold what the tr
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 
 from symdiff.eager import arithmetic
-from symdiff.eager.devices import BUSY, CPU, common_device, find_device, home_of, move
+from symdiff.eager.applying import apply, apply_away
+from symdiff.eager.devices import BUSY, CPU, common_device, find_device, move
 from symdiff.eager.dtypes import check_number, to_array
 from symdiff.eager.indexing import item, template
 from symdiff.eager.listeners import LISTENERS, Later
 from symdiff.eager.places import Cpu
-from symdiff.errors import DTypeError, ShapeError, TracingError, at_user_line
+from symdiff.errors import DTypeError, TracingError, at_user_line
 from symdiff.program.sizes import evaluate
 
 __all__ = [
@@ -31,9 +31,7 @@ __all__ = [
     "perform",
     "shape_now",
     "traced_tensor",
-    "unwrap",
     "wrap",
-    "wrap_at_home",
 ]
 
 
@@ -288,19 +286,6 @@ def wrap(value: Any, place: Cpu = CPU) -> Tensor:
     return made
 
 
-def wrap_at_home(value: Any) -> Tensor:
-    """Make a tensor of an operand of `perform`, wherever that lies."""
-    return wrap(value, home_of(value))
-
-
-def unwrap(made: Tensor, operands: Sequence[Any]) -> Any:
-    """Give what a tensor holds as the result of an operation on arrays, which lie somewhere."""
-    if isinstance(made, TracedTensor):
-        return made.data
-    home = home_of(operands[0]) if operands else CPU
-    return move(made.data, made.place, home, is_asked=True)
-
-
 def _same(value: Any) -> Any:
     return value
 
@@ -356,37 +341,13 @@ def perform(function: Callable[..., Any], *operands: Any, **static: Any) -> Tens
         tensors = [x for x in operands if isinstance(x, Tensor)]
         place = common_device([x.place for x in tensors])
         values = [move(x.data, x.place, place) if isinstance(x, Tensor) else x for x in operands]
-        applied = _apply if place is CPU else _apply_away
-        result = wrap(applied(function, values, static, place), place)
+        if place is CPU:
+            result = wrap(apply(function, values, static))
+        else:
+            result = wrap(apply_away(function, values, static, place), place)
     for tape in LISTENERS.tapes:
         tape.record(function, operands, static, result)
     return result
-
-
-def _apply(
-    function: Callable[..., Any], values: list[Any], static: dict[str, Any], place: Cpu
-) -> Any:
-    del place
-    try:
-        return function(*values, **static)
-    except ValueError as error:
-        if isinstance(error, ShapeError) or "operands could not be broadcast" not in str(error):
-            raise
-        shapes = " and ".join(str(np.shape(v)) for v in values)
-        raise ShapeError(at_user_line(f"shapes do not broadcast together: {shapes}")) from None
-
-
-def _apply_away(
-    function: Callable[..., Any], values: list[Any], static: dict[str, Any], place: Cpu
-) -> Any:
-    """Apply a function on another device than the CPU, or where that cannot: copy there and back.
-
-    The copies count, or are refused, as those of operands are.
-    """
-    if place.can(function, static):
-        return _apply(partial(place.run, function), values, static, place)
-    there = [move(v, place, CPU) if hasattr(v, "dtype") else v for v in values]
-    return move(_apply(function, there, static, CPU), CPU, place)
 
 
 def _trace(

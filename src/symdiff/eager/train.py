@@ -65,9 +65,8 @@ class Optimizer:
             return []
         found = self._slots.get(variable.number)
         if found is None:
-            place = variable.place
-            found = place.run(self.start, variable.value_at(place))
-            self._slots[variable.number] = found
+            tensor = variable.tensor
+            found = self._slots[variable.number] = tensor.place.run(self.start, tensor.data)
         return found
 
     def constants(self) -> tuple[Any, ...]:
@@ -93,10 +92,10 @@ class Optimizer:
         if not ready:
             raise ValueError(at_user_line("apply_gradients was given no gradient"))
         for variable, gradient in ready:
-            place = variable.place
+            tensor = variable.tensor
+            place = tensor.place
             update = self.update if place is CPU else partial(place.run, self.update)
-            made = update(variable.value_at(place), gradient, self.slots(variable))
-            variable.put(wrap(made, place))
+            variable.put(wrap(update(tensor.data, gradient, self.slots(variable)), place))
 
     has_slots = True
 
@@ -135,13 +134,16 @@ def moved_slot(slot: Any, source: Cpu, target: Cpu) -> Any:
 def _checked(gradient: Any, variable: Variable) -> Any:
     """Give the array of a gradient that fits a variable, where that lies."""
     given = gradient if type(gradient) is Tensor else as_tensor(gradient)
-    place = variable.place
-    g = given.data if given.place is place else move(given.data, given.place, place, is_asked=True)
-    if g.shape != variable.shape:
+    value = variable.tensor
+    g = given.data
+    if given.place is not value.place:
+        g = move(g, given.place, value.place, is_asked=True)
+    value = value.data
+    if g.shape != value.shape:
         raise ShapeError(
             at_user_line(f"a gradient of shape {g.shape} for a variable of {variable.shape}")
         )
-    if g.dtype != variable.dtype:
+    if g.dtype != value.dtype:
         raise DTypeError(
             at_user_line(f"a gradient of dtype {g.dtype} for a variable of {variable.dtype}")
         )

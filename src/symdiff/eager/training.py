@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.eager.devices import CPU, check_copy, common_device, move
-from symdiff.eager.differentiated import Call, Differentiated, Path
+from symdiff.eager.differentiated import Differentiated
 from symdiff.eager.gradients import implicit_call, implicit_value_and_gradients
 from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.loops import Feed, Loop, traced_loop, traced_step, trained_by
+from symdiff.eager.paths import Call, Path
 from symdiff.eager.places import Cpu
 from symdiff.eager.structures import unflatten
 from symdiff.eager.tensor import Tensor, wrap
@@ -219,7 +220,9 @@ class Training:
         """Give the data on a device, copied there once."""
         if place not in self._data:
             tensors = self.call.tensors
-            self._data[place] = tuple([move(x.data, x.place, place, is_asked=True) for x in tensors])
+            self._data[place] = tuple(
+                [move(x.data, x.place, place, is_asked=True) for x in tensors]
+            )
         return self._data[place]
 
     def _take_over(self, loop: Loop, made: _Made) -> None:
@@ -275,9 +278,14 @@ def arrays_of(
     variables: Sequence[Any], trained: Sequence[Any], optimizer: Optimizer, place: Cpu
 ) -> list[Any]:
     """Give the values of variables, and behind them the slots of those that are trained."""
-    slots = [moved_slot(x, v.place, place) for v in trained for x in optimizer.slots(v)]
-    values = [v.value_at(place) for v in variables]
-    return [*values, *[np.int64(x) if type(x) is int else x for x in slots]]
+    return [
+        *[v.value_at(place) for v in variables],
+        *[
+            np.int64(x) if type(x) is int else moved_slot(x, v.place, place)
+            for v in trained
+            for x in optimizer.slots(v)
+        ],
+    ]
 
 
 class _Ready(NamedTuple):
@@ -302,8 +310,9 @@ def prepared(
     ready: list[_Ready] = []
     for v in trained:
         slots = optimizer.slots(v)
-        value = wrap(_placed(made[v], v.dtype, place, v.place), v.place)
-        ready.append(_Ready(v, value, slots, [_like(next(rest), x, place, v.place) for x in slots]))
+        old, home = v.tensor.data, v.tensor.place
+        value = wrap(_placed(made[v], old.dtype, place, home), home)
+        ready.append(_Ready(v, value, slots, [_like(next(rest), x, place, home) for x in slots]))
     return ready
 
 
@@ -332,4 +341,4 @@ def _like(new: Any, old: Any, source: Cpu, target: Cpu) -> Any:
 def _placed(value: Any, dtype: np.dtype, source: Cpu, target: Cpu) -> Any:
     """Take what a kernel made on one device to another."""
     made = np.asarray(value, dtype)[()] if source is CPU else value
-    return move(made, source, target, is_asked=True)
+    return made if source is target else move(made, source, target, is_asked=True)

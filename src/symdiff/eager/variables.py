@@ -53,7 +53,8 @@ class Variable:
             with outside_recordings():
                 initial = initial()
         made = convert_to_tensor(initial, dtype)
-        self._tensor = wrap(made.now.get()) if isinstance(made, TracedTensor) else made
+        self.tensor = wrap(made.now.get()) if isinstance(made, TracedTensor) else made
+        """The value, unseen by traces and tapes."""
         self.number = next(_numbers)
         self.name = name if name and name.isidentifier() else "variable"
         self.trainable = trainable
@@ -61,22 +62,22 @@ class Variable:
     @property
     def dtype(self) -> np.dtype:
         """The NumPy dtype, which stays."""
-        return self._tensor.dtype
+        return self.tensor.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The lengths of the axes, which stay."""
-        return self._tensor.shape
+        return self.tensor.shape
 
     @property
     def device(self) -> str:
         """The device that the value lies on."""
-        return self._tensor.device
+        return self.tensor.device
 
     @property
     def place(self) -> Cpu:
         """The device itself."""
-        return self._tensor.place
+        return self.tensor.place
 
     def value(self) -> Tensor:
         """Read the value, which later assignments do not change."""
@@ -84,14 +85,14 @@ class Variable:
         if recordings:
             return recordings[-1].read(self)
         for tape in LISTENERS.tapes:
-            tape.read(self, self._tensor)
-        return self._tensor
+            tape.read(self, self.tensor)
+        return self.tensor
 
     as_tensor = value
 
     def value_at(self, place: Cpu) -> Any:
         """Give the array for a kernel on a device, unseen by traces and tapes."""
-        tensor = self._tensor
+        tensor = self.tensor
         if tensor.place is place:
             return tensor.data
         return move(tensor.data, tensor.place, place, is_asked=True)
@@ -102,7 +103,7 @@ class Variable:
 
     def value_first(self) -> Any:
         """Give the value that a trace goes by, or what copies it when somebody asks."""
-        return self._tensor.data if self.place is CPU else Later(self.value_at, (CPU,), {})
+        return self.tensor.data if self.place is CPU else Later(self.value_at, (CPU,), {})
 
     def numpy(self) -> Any:
         """Give the value on the host."""
@@ -130,19 +131,16 @@ class Variable:
 
     def _put_array(self, function: Callable[..., Any], delta: Any) -> None:
         """Compute the next value where the value lies; no tape follows an assignment."""
-        self._refuse_in_trace()
-        place = self._tensor.place
+        place = self.tensor.place
         if place is CPU:
-            self.put(wrap(function(self._tensor.data, delta)))
+            self.put(wrap(function(self.tensor.data, delta)))
+        elif LISTENERS.recordings:
+            self.put(self.tensor)  # which is refused
         else:
-            self.put(wrap(place.run(function, self._tensor.data, delta), place))
+            self.put(wrap(place.run(function, self.tensor.data, delta), place))
 
     def put(self, made: Tensor) -> None:
         """Take a tensor that fits for the value."""
-        self._refuse_in_trace()
-        self._tensor = made
-
-    def _refuse_in_trace(self) -> None:
         if LISTENERS.recordings:
             raise UnsupportedOperationError(
                 at_user_line(
@@ -150,6 +148,7 @@ class Variable:
                     "the new value, and assign it outside"
                 )
             )
+        self.tensor = made
 
     def _fitting(self, value: Any) -> Tensor:
         dtype = self.dtype
@@ -167,12 +166,12 @@ class Variable:
             )
         if isinstance(made, TracedTensor):
             return made
-        place = self._tensor.place
+        place = self.tensor.place
         is_asked = not isinstance(value, (Tensor, Variable))  # numbers and lists lie nowhere
         return wrap(move(made.data, made.place, place, is_asked=is_asked), place)
 
     def __reduce__(self) -> Any:
-        value = np.array(self._tensor.numpy())[()]
+        value = np.array(self.tensor.numpy())[()]
         return Variable, (value, self.trainable, self.name, self.dtype)
 
     def __iadd__(self, other: Any) -> NoReturn:
@@ -191,7 +190,7 @@ class Variable:
         return self.value().__array__(dtype, copy)
 
     def __repr__(self) -> str:
-        value = self._tensor.numpy()
+        value = self.tensor.numpy()
         shown = repr(value if isinstance(value, np.ndarray) else value.item())
         return f"<Variable {self.name} shape={self.shape} dtype={self.dtype} numpy={shown}>"
 

@@ -1,14 +1,14 @@
 """A stand-in for the part of CuPy that eager mode uses: NumPy's arrays behind CuPy's manners.
 
 As strict as CuPy: no array becomes one of NumPy's by itself, or stands beside one; functions have
-CuPy's parameters; what is out of bounds wraps around; float `//` and `%` round as CuPy's do; scalars
-are arrays of rank 0. Stricter: an array is used only while its device is the current one (CuPy would
-use peer access where there is some). `test_names_of_cupy.py` compares all names with CuPy's.
+CuPy's parameters; what is out of bounds wraps around; `//` and `%` of floats round as CuPy's do;
+numbers are arrays of rank 0. Stricter: an array is used only while its device is the current one
+(CuPy would use peer access, where there is some). `test_names_of_cupy.py` compares the names and
+parameters with CuPy's.
 """
 
 from __future__ import annotations
 
-import builtins
 import functools
 import operator
 import threading
@@ -39,7 +39,7 @@ class _Arena:
         if self.used + size > most:
             raise OutOfMemoryError(size, self.taken, self.limit)
         self.used += size
-        self.taken = builtins.max(self.taken, self.used)
+        self.taken = max(self.taken, self.used)
         return size
 
     def release(self, size):
@@ -125,7 +125,7 @@ cuda = SimpleNamespace(
 
 def _new(array):
     """Give an array of the current device, in memory of its own."""
-    made = object.__new__(ndarray)
+    made = object.__new__(Array)
     made._array = np.array(array, order="C")
     made.device = Device()
     arena = arenas[current.number]
@@ -135,14 +135,14 @@ def _new(array):
 
 
 def _view(array, like):
-    made = object.__new__(ndarray)
+    made = object.__new__(Array)
     made._array, made.device = array, like.device
     return made
 
 
 def raw(x):
     """Give what an operand holds, as CuPy's kernels take it."""
-    if isinstance(x, ndarray):
+    if isinstance(x, Array):
         if x.device.id != current.number:
             raise ValueError(
                 "Array device must be same as the current device: array device = "
@@ -155,7 +155,7 @@ def raw(x):
 
 
 def _only_array(x):
-    if not isinstance(x, ndarray):
+    if not isinstance(x, Array):
         raise TypeError(f"Argument has incorrect type (expected cupy.ndarray, got {type(x)})")
     return raw(x)
 
@@ -169,7 +169,7 @@ def _quiet(function):
     return apply
 
 
-class ufunc:
+class UFunc:
     def __init__(self, function, name=None, compute=None):
         self.function, self.compute = function, compute or function
         self.__name__ = f"cupy_{name or function.__name__}"
@@ -180,7 +180,7 @@ class ufunc:
 
     def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
         assert out is None
-        chosen = {np.add: sum, np.multiply: prod}.get(self.function)
+        chosen = {np.add: sum_, np.multiply: prod}.get(self.function)
         if chosen is None:
             raise NotImplementedError(f"`{self.__name__}.reduce` is not supported yet")
         return chosen(array, axis, dtype, None, keepdims)
@@ -206,7 +206,7 @@ def _remainder(x, y):
 
 
 _UFUNCS = {
-    name: ufunc(getattr(np, name))
+    name: UFunc(getattr(np, name))
     for name in (
         *("absolute", "negative", "positive", "sign", "floor", "ceil", "rint", "square", "sqrt"),
         *("exp", "log", "log1p", "expm1", "sin", "cos", "tan", "arcsin", "arccos", "arctan"),
@@ -217,15 +217,15 @@ _UFUNCS = {
     )
 }
 _UFUNCS["divide"] = _UFUNCS["true_divide"]
-_UFUNCS["floor_divide"] = ufunc(np.floor_divide, compute=_floor_divide)
-_UFUNCS["remainder"] = ufunc(np.remainder, compute=_remainder)
+_UFUNCS["floor_divide"] = UFunc(np.floor_divide, compute=_floor_divide)
+_UFUNCS["remainder"] = UFunc(np.remainder, compute=_remainder)
 globals().update(_UFUNCS)
-special = SimpleNamespace(erf=ufunc(scipy.special.erf, "erf"))
+special = SimpleNamespace(erf=UFunc(scipy.special.erf, "erf"))
 
 
 def _operator(name, is_reflected=False):
     def method(self, other):
-        if isinstance(other, ndarray):
+        if isinstance(other, Array):
             return _UFUNCS[name](self, other)
         if getattr(other, "__array_ufunc__", ()) is None:
             return NotImplemented
@@ -235,7 +235,7 @@ def _operator(name, is_reflected=False):
     return method
 
 
-class ndarray:
+class Array:
     """`cupy.ndarray`."""
 
     __array_priority__ = 100
@@ -280,10 +280,10 @@ class ndarray:
         return tuple([_new(x) for x in raw(self).nonzero()])
 
     def any(self, axis=None, out=None, keepdims=False):
-        return any(self, axis, out, keepdims)
+        return any_(self, axis, out, keepdims)
 
     def sum(self, axis=None, dtype=None, out=None, keepdims=False):
-        return sum(self, axis, dtype, out, keepdims)
+        return sum_(self, axis, dtype, out, keepdims)
 
     def item(self):
         return self.get().item()
@@ -320,19 +320,19 @@ class ndarray:
             function = getattr(function, method)
         for x in inputs:
             is_one = type(x) in (int, float, bool, complex) or isinstance(x, np.generic)
-            if not is_one and not isinstance(x, (ndarray, np.ndarray)):
+            if not is_one and not isinstance(x, (Array, np.ndarray)):
                 return NotImplemented
         return function(*inputs, **kwargs)
 
     def __array_function__(self, func, types, args, kwargs):
         function = FUNCTIONS.get(func.__name__) if func.__module__ == "numpy" else None
-        if function is None or not builtins.all(issubclass(t, (ndarray, np.ndarray)) for t in types):
+        if function is None or not all(issubclass(t, (Array, np.ndarray)) for t in types):
             return NotImplemented
         return function(*args, **kwargs)
 
     def __getitem__(self, key):
         parts = [_as_index(p) for p in (key if isinstance(key, tuple) else (key,))]
-        arrays = [p for p in parts if isinstance(p, ndarray)]
+        arrays = [p for p in parts if isinstance(p, Array)]
         if not arrays:
             made = self._array[tuple(parts)]
             return _view(made if isinstance(made, np.ndarray) else np.asarray(made), self)
@@ -341,13 +341,13 @@ class ndarray:
         raw(self)
         found, axis = [], 0
         taken = [p.ndim if _is_mask(p) else int(p is not None and p is not Ellipsis) for p in parts]
-        free = self.ndim - builtins.sum(taken)
+        free = self.ndim - sum(taken)
         for part, width in zip(parts, taken, strict=True):
-            if isinstance(part, ndarray) and not _is_mask(part):
-                found.append(raw(part).astype(np.int64) % builtins.max(self.shape[axis], 1))
+            if isinstance(part, Array) and not _is_mask(part):
+                found.append(raw(part).astype(np.int64) % max(self.shape[axis], 1))
             else:
                 counts["waits"] += _is_mask(part)
-                found.append(raw(part) if isinstance(part, ndarray) else part)
+                found.append(raw(part) if isinstance(part, Array) else part)
             axis += free if part is Ellipsis else width
         return _new(self._array[tuple(found)])
 
@@ -379,12 +379,15 @@ for _method, _name in {
     "mod": "remainder",
     "pow": "power",
 }.items():
-    setattr(ndarray, f"__{_method}__", _operator(_name))
-    setattr(ndarray, f"__r{_method}__", _operator(_name, is_reflected=True))
+    setattr(Array, f"__{_method}__", _operator(_name))
+    setattr(Array, f"__r{_method}__", _operator(_name, is_reflected=True))
+
+
+ndarray = Array
 
 
 def _is_mask(x):
-    return isinstance(x, ndarray) and x.dtype.kind == "b"
+    return isinstance(x, Array) and x.dtype.kind == "b"
 
 
 def _as_index(part):
@@ -397,14 +400,14 @@ def _as_index(part):
 
 
 def asarray(a, dtype=None, order=None, *, copy=None, blocking=False):
-    if isinstance(a, ndarray):
+    if isinstance(a, Array):
         return a if a.device.id == current.number else a.copy()
     described = getattr(a, "__cuda_array_interface__", None)
     if described is None:
         counts["from_host"] += 1
         return _new(np.asarray(a, dtype))
     counts["waits"] += described["stream"] is not None
-    made = object.__new__(ndarray)
+    made = object.__new__(Array)
     described = {k: described[k] for k in ("shape", "typestr", "strides", "data", "version")}
     if described["data"][0]:
         made._array = np.asarray(SimpleNamespace(__array_interface__=described, keeps=a))
@@ -414,7 +417,7 @@ def asarray(a, dtype=None, order=None, *, copy=None, blocking=False):
     return made
 
 
-def sum(a, axis=None, dtype=None, out=None, keepdims=False):
+def sum_(a, axis=None, dtype=None, out=None, keepdims=False):
     return _new(np.sum(_only_array(a), axis=axis, dtype=dtype, keepdims=keepdims))
 
 
@@ -426,19 +429,19 @@ def mean(a, axis=None, dtype=None, out=None, keepdims=False):
     return _new(np.mean(_only_array(a), axis=axis, dtype=dtype, keepdims=keepdims))
 
 
-def max(a, axis=None, out=None, keepdims=False):
+def max_(a, axis=None, out=None, keepdims=False):
     return _new(np.max(_only_array(a), axis=axis, keepdims=keepdims))
 
 
-def min(a, axis=None, out=None, keepdims=False):
+def min_(a, axis=None, out=None, keepdims=False):
     return _new(np.min(_only_array(a), axis=axis, keepdims=keepdims))
 
 
-def all(a, axis=None, out=None, keepdims=False):
+def all_(a, axis=None, out=None, keepdims=False):
     return _new(np.all(_only_array(a), axis=axis, keepdims=keepdims))
 
 
-def any(a, axis=None, out=None, keepdims=False):
+def any_(a, axis=None, out=None, keepdims=False):
     return _new(np.any(_only_array(a), axis=axis, keepdims=keepdims))
 
 
@@ -467,10 +470,10 @@ def where(condition, x=None, y=None):
 
 
 def take(a, indices, axis=None, out=None):
-    places = raw(indices if isinstance(indices, ndarray) else asarray(indices))
+    places = raw(indices if isinstance(indices, Array) else asarray(indices))
     array = _only_array(a)
     count = array.size if axis is None else array.shape[axis] if array.ndim else 1
-    return _new(np.take(array, places % builtins.max(count, 1), axis=axis))
+    return _new(np.take(array, places % max(count, 1), axis=axis))
 
 
 def take_along_axis(a, indices, axis):
@@ -480,7 +483,7 @@ def take_along_axis(a, indices, axis):
 
 
 def _parts(tup):
-    if not builtins.all(isinstance(x, ndarray) for x in tup):
+    if not all(isinstance(x, Array) for x in tup):
         raise TypeError("Only cupy arrays can be concatenated")
     return [raw(x) for x in tup]
 
@@ -493,7 +496,7 @@ def concatenate(tup, axis=0, out=None, *, dtype=None, casting="same_kind"):
     return _new(np.concatenate(_parts(tup), axis=axis))
 
 
-def tile(A, reps):  # noqa: N803 - CuPy's name
+def tile(A, reps):
     return _new(np.tile(_only_array(A), reps))
 
 
@@ -542,9 +545,9 @@ def shape(a):
 
 
 FUNCTIONS = {
-    f.__name__: f
+    f.__name__.rstrip("_"): f
     for f in (
-        *(asarray, sum, prod, mean, max, min, all, any, argmax, argmin, sort, argsort, where),
+        *(asarray, sum_, prod, mean, max_, min_, all_, any_, argmax, argmin, sort, argsort, where),
         *(take, take_along_axis, stack, concatenate, tile, pad, squeeze, expand_dims, transpose),
         *(swapaxes, reshape, tensordot, zeros_like, ones_like, full_like, shape),
     )

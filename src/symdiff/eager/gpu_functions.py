@@ -62,8 +62,10 @@ def _has_other_sign(rest: Any, divisor: Any) -> Any:
     return (rest != 0) & ((divisor < 0) != (rest < 0))
 
 
-def _reduction(function: Callable[..., Any]) -> Callable[..., Any]:
+def _reduction(function: Callable[..., Any], dtype: Any = None) -> Callable[..., Any]:
     def reduce(x: Any, axis: Any = 0, **static: Any) -> Any:
+        if dtype is not None:
+            static.pop("dtype", None)  # which can only be this one
         return function(x, axis=axis, **static)
 
     return reduce
@@ -76,8 +78,8 @@ OWN: dict[Any, Callable[..., Any]] = {
     np.multiply.reduce: _reduction(np.prod),
     np.maximum.reduce: _reduction(np.max),
     np.minimum.reduce: _reduction(np.min),
-    np.logical_and.reduce: _reduction(np.all),
-    np.logical_or.reduce: _reduction(np.any),
+    np.logical_and.reduce: _reduction(np.all, bool),
+    np.logical_or.reduce: _reduction(np.any, bool),
 }
 """What is called on a GPU instead of a function: ``np.sum`` of a tensor is ``np.add.reduce``."""
 
@@ -85,6 +87,9 @@ OWN: dict[Any, Callable[..., Any]] = {
 def can_reduce(method: Callable[..., Any], static: Mapping[str, Any]) -> bool:
     """Whether CuPy has a method of one of NumPy's ufuncs, with these arguments."""
     allowed = {"axis", "keepdims"}
-    if method in (np.add.reduce, np.multiply.reduce):
+    is_logical = method in (np.logical_and.reduce, np.logical_or.reduce)
+    if method in (np.add.reduce, np.multiply.reduce) or (
+        is_logical and static.get("dtype") is bool
+    ):
         allowed |= {"dtype"}
     return method in OWN and set(static) <= allowed

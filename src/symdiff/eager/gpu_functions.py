@@ -86,10 +86,8 @@ OWN: dict[Any, Callable[..., Any]] = {
 
 def can_reduce(method: Callable[..., Any], static: Mapping[str, Any]) -> bool:
     """Whether CuPy has a method of one of NumPy's ufuncs, with these arguments."""
-    allowed = {"axis", "keepdims"}
-    is_logical = method in (np.logical_and.reduce, np.logical_or.reduce)
-    if method in (np.add.reduce, np.multiply.reduce) or (
-        is_logical and static.get("dtype") is bool
-    ):
-        allowed |= {"dtype"}
-    return method in OWN and set(static) <= allowed
+    if method not in OWN or not set(static) <= {"axis", "keepdims", "dtype"}:
+        return False
+    if method in (np.add.reduce, np.multiply.reduce) or "dtype" not in static:
+        return True
+    return method in (np.logical_and.reduce, np.logical_or.reduce) and static["dtype"] is bool

@@ -447,6 +447,15 @@ def test_custom_gradients(gpus):
     assert (found.device, float(found)) == ("/gpu:1", 5)
 
 
+def test_a_result_that_is_a_constant(gpus):
+    @tfe.custom_gradient
+    def one(x):
+        return np.float32(1), lambda dy: dy
+
+    found = one(T(3.0).gpu(1))
+    assert (found.device, float(found)) == ("/gpu:1", 1)
+
+
 def test_what_the_compiler_for_gpus_lacks_runs_on_the_cpu(gpus, monkeypatch):
     def refuse(function, values):
         raise UnsupportedOperationError("no such operation")

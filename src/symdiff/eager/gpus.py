@@ -121,6 +121,10 @@ class CudaGpu(Cpu):
             return self.put(source.get(value))
         return self.run(_copied, value)
 
+    def hold(self, value: Any) -> Any:
+        """Take what has been computed; what does not lie here, a constant, is copied."""
+        return value if isinstance(value, self._cupy.ndarray) else self.put(value)
+
     def can(self, function: Callable[..., Any], static: Mapping[str, Any]) -> bool:
         """Whether CuPy has a function; those of eager mode need only what it has."""
         if isinstance(function, np.ufunc):

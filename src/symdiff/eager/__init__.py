@@ -1,7 +1,8 @@
 """Eager mode: the interactive surface of TensorFlow's eager execution, on symdiff's kernels.
 
-Single operations run at once, on NumPy. A function that is differentiated is traced once for each
-signature and path through its branches, and runs as a kernel.
+Single operations run at once, on NumPy, or on CuPy where their operands lie on a GPU. A function
+that is differentiated is traced once for each signature and path through its branches, and runs as
+a kernel, there too.
 
 Examples
 --------

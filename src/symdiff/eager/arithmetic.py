@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.errors import DTypeError, at_user_line
 
 __all__ = [
@@ -124,7 +125,7 @@ def integer_check(function: Callable[..., Any]) -> IntegerCheck | None:
 
 def _is_known_integer(a: Any, b: Any) -> bool:
     """Whether the second operand has values by now, and both are integers."""
-    if isinstance(b, (np.ndarray, np.generic)):
+    if isinstance(b, (np.ndarray, np.generic)) or is_on_device(b):
         return b.dtype.kind in "iu"
     return type(b) is int and a.dtype.kind in "iu"
 

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from symdiff.eager.homes import unwrap, wrap_at_home
 from symdiff.eager.recording import Recording
-from symdiff.eager.tensor import Tensor, TracedTensor, as_tensor, perform, traced_tensor, wrap
+from symdiff.eager.tensor import (
+    Tensor,
+    TracedTensor,
+    as_tensor,
+    perform,
+    traced_tensor,
+)
 from symdiff.errors import at_user_line
 from symdiff.program.blocks import Block
 from symdiff.tracing.pointwise import stop_gradient
@@ -67,7 +74,7 @@ class _Own:
     def apply(self, *values: Any) -> Any:
         """Compute the result; in a trace, with the rule."""
         if not any(isinstance(v, TracedArray) for v in values):
-            return self.run([wrap(v) for v in values])[0].data
+            return unwrap(self.run([wrap_at_home(v) for v in values])[0], values)
         operands = [as_traced(v) for v in values]
         with Recording(refuses_variables=True):
             result, _ = self.run([traced_tensor(v, None) for v in operands])

@@ -1,7 +1,8 @@
 """Where tensors lie: device names and scopes, memory, and copies between devices.
 
-Everything that a device can do is in its class. `Cpu` is there always; `SimulatedGpu` has memory of
-its own in the sense that data gets there by counted copies only. A real GPU is one more class.
+Everything that a device can do is in its class. `Cpu` is there always; `CudaGpu` is looked for when
+a GPU is asked for the first time; `SimulatedGpu` has memory of its own in the sense that data gets
+there by counted copies only.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from symdiff.eager.gpus import find_gpus
 from symdiff.eager.memory import MemoryInfo, Pool
+from symdiff.eager.places import ConfigProto, Cpu, GPUOptions
 from symdiff.errors import DeviceError, at_user_line
+from symdiff.locks import LocalLock
 
 __all__ = [
     "BUSY",
@@ -28,11 +31,13 @@ __all__ = [
     "MemoryInfo",
     "SimulatedGpu",
     "add_device",
+    "check_copy",
     "common_device",
     "copies",
     "device",
     "enable_eager_execution",
     "find_device",
+    "home_of",
     "list_devices",
     "memory_info",
     "move",
@@ -46,35 +51,10 @@ BUSY: list[Any] = []
 way."""
 
 
-class Cpu:
-    """The memory and the arithmetic of NumPy."""
-
-    name = "/cpu:0"
-
-    def put(self, array: Any) -> Any:
-        """Take an array from the host."""
-        return array
-
-    def get(self, value: Any) -> Any:
-        """Give an array to the host."""
-        return value
-
-    def hold(self, value: Any) -> Any:
-        """Account for data that has been computed here."""
-        return value
-
-    def memory(self) -> MemoryInfo:
-        """Say how much memory there is."""
-        raise ValueError(
-            at_user_line("memory_info is about GPUs; the CPU's memory is the system's")
-        )
-
-    def __repr__(self) -> str:
-        return f"<device {self.name}>"
-
-
 class SimulatedGpu(Cpu):
     """A GPU for tests: computes with NumPy, but data comes and goes by copies, which it counts.
+
+    It has no kernels: compiled functions copy to the CPU and back.
 
     Parameters
     ----------
@@ -88,6 +68,9 @@ class SimulatedGpu(Cpu):
     >>> gpu.name, gpu.memory().total
     ('/gpu:3', 1073741824)
     """
+
+    has_kernels = False
+    has_generator = False
 
     def __init__(self, number: int, total: int = 2**30) -> None:
         self.name = f"/gpu:{number}"
@@ -123,34 +106,6 @@ class SimulatedGpu(Cpu):
         return self._pool.info()
 
 
-@dataclass
-class GPUOptions:
-    """How device memory is taken.
-
-    Examples
-    --------
-    >>> GPUOptions().allow_growth
-    True
-    """
-
-    allow_growth: bool = True
-    per_process_gpu_memory_fraction: float = 1.0
-
-
-@dataclass
-class ConfigProto:
-    """Options of `enable_eager_execution`.
-
-    Examples
-    --------
-    >>> ConfigProto(allow_soft_placement=True).gpu_options.allow_growth
-    True
-    """
-
-    allow_soft_placement: bool = False
-    gpu_options: GPUOptions = field(default_factory=GPUOptions)
-
-
 class _Scopes(threading.local):
     def __init__(self) -> None:
         self.stack: list[Cpu] = []
@@ -158,6 +113,9 @@ class _Scopes(threading.local):
 
 CPU = Cpu()
 _devices: dict[str, Cpu] = {CPU.name: CPU}
+_searching = LocalLock()
+_why_no_other: str | None = None
+"""Why there are no other GPUs; None while nobody has looked."""
 _scopes = _Scopes()
 _config: ConfigProto | None = None
 _policy = "silent"
@@ -196,6 +154,8 @@ def enable_eager_execution(
             at_user_line("enable_eager_execution was called before with other options")
         )
     _config, _policy = wanted, device_policy
+    for known in _devices.values():
+        known.configure(wanted.gpu_options)
 
 
 def add_device(made: Cpu) -> None:
@@ -226,14 +186,38 @@ def find_device(name: str) -> Cpu:
         raise ValueError(
             at_user_line(f"{name!r} is no name of a device; names are like '/cpu:0' and '/gpu:0'")
         )
-    found = _devices.get(f"/{match[1]}:{int(match[2])}")
+    full = f"/{match[1]}:{int(match[2])}"
+    found = _devices.get(full) or _all_devices().get(full)
     if found is not None:
         return found
     if _config is not None and _config.allow_soft_placement:
         return CPU
+    there = ", ".join(list_devices())
     raise DeviceError(
-        at_user_line(f"there is no device {name!r}; there are {', '.join(list_devices())}")
+        at_user_line(f"there is no device {name!r}; there are {there} ({_why_no_other})")
     )
+
+
+def _all_devices() -> dict[str, Cpu]:
+    """Give all devices, and look for GPUs first, once."""
+    global _why_no_other  # noqa: PLW0603 - the devices are the process's
+    if _why_no_other is None:
+        with _searching:
+            if _why_no_other is None:
+                found = find_gpus()
+                for gpu in found.gpus:
+                    if _config is not None:
+                        gpu.configure(_config.gpu_options)
+                    _devices.setdefault(gpu.name, gpu)
+                _why_no_other = found.reason
+    return _devices
+
+
+def home_of(array: Any) -> Cpu:
+    """Give the device that an array lies on."""
+    if isinstance(array, (np.ndarray, np.generic)):
+        return CPU
+    return find_device(f"/gpu:{array.device.id}")
 
 
 def device(name: str) -> AbstractContextManager[None]:
@@ -280,15 +264,21 @@ def move(value: Any, source: Cpu, target: Cpu, *, is_asked: bool = False) -> Any
     global _copies  # noqa: PLW0603 - a counter
     if source is target:
         return value
-    if not is_asked and _policy == "explicit":
+    if not is_asked:
+        check_copy(source, target)
+    _copies += 1
+    return target.take(value, source)
+
+
+def check_copy(source: Cpu, target: Cpu) -> None:
+    """Refuse to copy an operand where nobody has asked for it, and the policy is explicit."""
+    if source is not target and _policy == "explicit":
         raise DeviceError(
             at_user_line(
                 f"an operand lies on {source.name}, the operation is on {target.name}; copy it "
                 "with .cpu() or .gpu(), or choose device_policy='silent'"
             )
         )
-    _copies += 1
-    return target.put(source.get(value))
 
 
 def copies() -> int:
@@ -312,7 +302,7 @@ def list_devices() -> list[str]:
     >>> tfe.list_devices()[0]
     '/cpu:0'
     """
-    return list(_devices)
+    return list(_all_devices())
 
 
 def num_gpus() -> int:
@@ -324,7 +314,7 @@ def num_gpus() -> int:
     >>> tfe.num_gpus() == len(tfe.list_devices()) - 1
     True
     """
-    return len(_devices) - 1
+    return len(_all_devices()) - 1
 
 
 def memory_info(name: str) -> MemoryInfo:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import scipy.special
 
+from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.eager import arithmetic
 from symdiff.eager.arithmetic import quietly
-from symdiff.eager.devices import BUSY
+from symdiff.eager.devices import BUSY, CPU
 from symdiff.eager.examples import with_example
 from symdiff.eager.tensor import Tensor, as_operands, as_tensor, perform, wrap
 
@@ -75,8 +76,8 @@ def _unary(
     used = quietly(function) if is_quiet else function
 
     def apply(x: Any) -> Tensor:
-        if type(x) is Tensor and not BUSY:
-            return wrap(used(x.data), x.place)
+        if type(x) is Tensor and not BUSY and x.place is CPU:
+            return wrap(used(x.data))
         return perform(used, x if isinstance(x, Tensor) else as_tensor(x))
 
     return with_example(apply, name, f"Compute {name} element by element.", example)
@@ -93,7 +94,7 @@ def _relu(x: Any) -> Any:
 def _softplus(x: Any) -> Any:
     return (
         np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
-        if isinstance(x, (np.ndarray, np.generic))
+        if isinstance(x, (np.ndarray, np.generic)) or is_on_device(x)
         else np.log(1 + np.exp(x))
     )
 

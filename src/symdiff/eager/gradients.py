@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from symdiff.eager.differentiated import Call, Differentiated
+from symdiff.eager.differentiated import Differentiated
 from symdiff.eager.operations import zeros_like
+from symdiff.eager.paths import Call
 from symdiff.eager.structures import flatten, pack, unflatten
 from symdiff.eager.tensor import Tensor, as_tensor
 from symdiff.errors import at_user_line

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdiff.eager.differentiated import Path
+from symdiff.eager.paths import Path
 from symdiff.optimizers.steps import Order, positions_of, samples_at
 from symdiff.tracing.structured import cond, while_loop
 from symdiff.tracing.tracer import as_number

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdiff.eager.devices import CPU
+from symdiff.eager.devices import CPU, common_device, move
 from symdiff.eager.listeners import LISTENERS
-from symdiff.eager.operations import constant
-from symdiff.eager.tensor import Tensor
+from symdiff.eager.places import Cpu
+from symdiff.eager.tensor import Tensor, wrap
 from symdiff.errors import DTypeError, at_user_line
 
 __all__ = ["draw_seed", "random_normal", "random_uniform", "set_random_seed"]
 
 _lock = threading.Lock()
-_generator = np.random.Generator(np.random.Philox())
+_seed: int | None = None
+_generators: dict[Cpu, Any] = {}
+"""The generator of each device that has drawn anything since `set_random_seed`."""
 
 
 def set_random_seed(seed: int) -> None:
@@ -32,15 +34,17 @@ def set_random_seed(seed: int) -> None:
     >>> bool(tfe.reduce_all(tfe.random_normal([2]) == x))
     True
     """
-    global _generator  # noqa: PLW0603 - the sequence is the process's
+    global _seed  # noqa: PLW0603 - the sequence is the process's
     with _lock:
-        _generator = np.random.Generator(np.random.Philox(seed))
+        _generators.clear()
+        _generators[CPU] = CPU.generator(seed)  # which refuses what is no seed
+        _seed = seed
 
 
 def draw_seed() -> int:
     """Give a number for a sequence of its own to start from."""
     with _lock:
-        return int(_generator.integers(2**63))
+        return int(_generator(CPU, None).integers(2**63))
 
 
 def random_normal(
@@ -64,12 +68,10 @@ def random_normal(
     """
     kind = _check(dtype)
 
-    def draw() -> np.ndarray:
-        with _lock:
-            drawn: Any = _source(seed).standard_normal(_shape(shape), kind)
-        return np.asarray(drawn, kind) * kind.type(stddev) + kind.type(mean)
+    def scale(drawn: Any) -> Any:
+        return drawn * kind.type(stddev) + kind.type(mean)
 
-    return _tensor(draw, seed)
+    return _tensor(_Draw("standard_normal", _shape(shape), kind, scale, seed))
 
 
 def random_uniform(
@@ -85,48 +87,76 @@ def random_uniform(
     """
     kind = _check(dtype)
 
-    def draw() -> np.ndarray:
-        with _lock:
-            drawn: Any = _source(seed).random(_shape(shape), kind)
-        scaled = np.asarray(drawn, kind) * kind.type(maxval - minval) + kind.type(minval)
+    def scale(drawn: Any) -> Any:
+        scaled = drawn * kind.type(maxval - minval) + kind.type(minval)
         return np.minimum(scaled, np.nextafter(kind.type(maxval), kind.type(minval)))
 
-    return _tensor(draw, seed)
+    return _tensor(_Draw("random", _shape(shape), kind, scale, seed))
+
+
+class _Draw(NamedTuple):
+    """What is drawn: by a method of generators, and then scaled."""
+
+    method: str
+    shape: Any
+    dtype: np.dtype
+    scale: Callable[[Any], Any]
+    seed: int | None
+
+    def at(self, place: Cpu) -> Any:
+        """Draw on a device; where that cannot, on the CPU, from where it is copied."""
+        where = place if place.has_generator else CPU
+        with _lock:
+            drawn = where.run(
+                getattr(_generator(where, self.seed), self.method), self.shape, self.dtype
+            )
+        if where is CPU:
+            drawn = np.asarray(drawn, self.dtype)
+        return move(where.run(self.scale, drawn), where, place, is_asked=True)
+
+
+def _generator(place: Cpu, seed: int | None) -> Any:
+    """Give a device's generator, or one of its own for a seed."""
+    if seed is not None:
+        return place.generator(seed)
+    found = _generators.get(place)
+    if found is None:
+        found = _generators[place] = place.generator(_seed)
+    return found
 
 
 class _Drawn:
-    """Random numbers in a function that is compiled: an input, drawn anew at each call."""
+    """Random numbers in a function that is compiled: an input, drawn anew at each call.
+
+    They are drawn on the device whose scope was open when the function was traced.
+    """
 
     name = "random"
     trainable = False
-    place = CPU
 
-    def __init__(self, draw: Callable[[], Any]) -> None:
+    def __init__(self, draw: _Draw) -> None:
         self.draw = draw
-        self.first = draw()[()]
+        self.place = common_device([])
+        self.first = draw.at(self.place)
         self.dtype, self.shape = self.first.dtype, self.first.shape
         self._is_used = False
 
     def value_first(self) -> Any:
         """Give the numbers that the trace goes by."""
-        return self.first
+        return move(self.first[()], self.place, CPU, is_asked=True)
 
-    def value_now(self) -> Any:
-        """Give those for the call that was traced, and then others."""
-        if self._is_used:
-            return self.draw()[()]
+    def value_at(self, place: Cpu) -> Any:
+        """Give those for the call that was traced, and then others, on a device."""
+        value = self.draw.at(self.place) if self._is_used else self.first
         self._is_used = True
-        return self.first
+        return move(value[()], self.place, place, is_asked=True)
 
 
-def _tensor(draw: Callable[[], Any], seed: Any) -> Tensor:
-    if seed is None and LISTENERS.recordings:
+def _tensor(draw: _Draw) -> Tensor:
+    if draw.seed is None and LISTENERS.recordings:
         return LISTENERS.recordings[-1].read(_Drawn(draw))
-    return constant(draw())
-
-
-def _source(seed: Any) -> np.random.Generator:
-    return _generator if seed is None else np.random.Generator(np.random.Philox(seed))
+    place = common_device([])
+    return wrap(draw.at(place)[()], place)
 
 
 def _shape(shape: Any) -> Any:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from symdiff.eager.devices import BUSY
+from symdiff.eager.devices import BUSY, CPU
 from symdiff.eager.dtypes import TENSOR_DTYPES, to_array
 from symdiff.eager.listeners import LISTENERS, Later
 from symdiff.eager.structures import flatten, unflatten
-from symdiff.eager.tensor import Tensor, TracedTensor, shape_now, traced_tensor
+from symdiff.eager.tensor import Tensor, TracedTensor, on_host, shape_now, traced_tensor
 from symdiff.errors import ShapeError, TracingError, UnsupportedOperationError, at_user_line
 from symdiff.tracing.context import active_context
 from symdiff.tracing.trace import Spec, Trace, function_name, trace_function
@@ -81,11 +81,10 @@ class Recording:
             return self.given[id(variable)]
         known = self.variables.get(id(variable))
         if known is None:
-            now = variable.value_first()
-            dtype = TENSOR_DTYPES[now.dtype]
-            name = self.context.add_input(variable.name, now.shape, dtype)
-            array = TracedArray(self.context, name, now.shape, dtype)
-            known = (variable, name, traced_tensor(array, now))
+            shape, dtype = variable.shape, TENSOR_DTYPES[variable.dtype]
+            name = self.context.add_input(variable.name, shape, dtype)
+            array = TracedArray(self.context, name, shape, dtype)
+            known = (variable, name, traced_tensor(array, variable.value_first()))
             self.variables[id(variable)] = known
         return known[2]
 
@@ -112,7 +111,7 @@ def spec_of(tensor: Tensor) -> Spec:
 
 def as_trace_value(x: Any) -> Any:
     """Take what a tensor holds, with the sizes of now."""
-    return x.data if isinstance(x, Tensor) else x
+    return on_host(x) if isinstance(x, Tensor) else x
 
 
 def record(
@@ -195,7 +194,10 @@ def _later(captured: TracedArray) -> Later:
 
 
 def _now(x: Tensor) -> Any:
-    return x.now if isinstance(x, TracedTensor) else as_trace_value(x)
+    """Give the value, or what copies it to the host when somebody asks."""
+    if isinstance(x, TracedTensor):
+        return x.now
+    return x.data if x.place is CPU else Later(on_host, (x,), {})
 
 
 def check_result(f: Callable[..., Any], result: Any) -> tuple[list[TracedArray], Tree]:

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdiff.eager.differentiated import Call, Differentiated
+from symdiff.eager.differentiated import Differentiated
+from symdiff.eager.homes import unwrap, wrap_at_home
 from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.operations import zeros_like
-from symdiff.eager.tensor import Tensor, perform, traced_tensor, wrap
+from symdiff.eager.paths import Call
+from symdiff.eager.tensor import Tensor, perform, traced_tensor
 from symdiff.tracing.tracer import TracedArray
 from symdiff.trees import Tree
 
@@ -130,11 +132,12 @@ class _Again(NamedTuple):
 
     def __call__(self, *values: Any) -> Any:
         tensors = [
-            traced_tensor(v, np.nan) if isinstance(v, TracedArray) else wrap(v) for v in values
+            traced_tensor(v, np.nan) if isinstance(v, TracedArray) else wrap_at_home(v)
+            for v in values
         ]
         weights = tensors[self.n_inputs :] or None
         _, _, gradients = self.differentiated(_call(tensors[: self.n_inputs], self.wrt, weights))
-        return gradients[self.n].data
+        return unwrap(gradients[self.n], values)
 
 
 def _call(inputs: Sequence[Tensor], wrt: tuple[int, ...], weights: Any) -> Call:

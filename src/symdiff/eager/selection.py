@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.compilation.cuda.arrays import is_on_device
+from symdiff.eager.indexing import beside, check_places
 from symdiff.eager.tensor import Tensor, as_operands, as_tensor, perform
 from symdiff.errors import DTypeError, at_user_line
 
@@ -58,6 +60,8 @@ def gather(params: Any, indices: Any, axis: int = 0) -> Tensor:
 
 
 def _take(params: Any, indices: Any, axis: int) -> Any:
+    if is_on_device(indices):
+        check_places(indices, params.shape[axis])
     return np.take(params, indices, axis=axis)
 
 
@@ -71,7 +75,9 @@ def _places(indices: Any) -> Tensor:
 def places_from_front(places: Any, count: Any) -> Any:
     """Let negative places be none, as those are that are too large, instead of the last ones."""
     wide = places.astype(np.int64)
-    return np.where(wide < 0, count, wide)
+    inside = np.where(wide < 0, count, wide)
+    check_places(inside, count)
+    return inside
 
 
 def one_hot(
@@ -97,7 +103,8 @@ def one_hot(
 
 
 def _one_hot(indices: Any, depth: int, values: tuple[Any, Any]) -> Any:
-    return np.where(indices.astype(np.int64)[..., None] == np.arange(depth), *values)
+    places = indices.astype(np.int64)[..., None]
+    return np.where(places == beside(np.arange(depth), places), *values)
 
 
 def sort(x: Any, axis: int = -1) -> Tensor:

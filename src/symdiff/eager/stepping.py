@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symdiff.eager.data import Dataset
+from symdiff.eager.devices import CPU, common_device, move
 from symdiff.eager.gradients import as_arguments, implicit_call
 from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.loops import Feed
@@ -16,7 +17,7 @@ from symdiff.eager.tensor import Tensor, as_tensor, wrap
 from symdiff.eager.train import Optimizer
 from symdiff.eager.training import Kernels, Training
 from symdiff.errors import DTypeError, ShapeError, at_user_line
-from symdiff.optimizers.data import as_data, check_count
+from symdiff.optimizers.data import as_data, check_count, check_samples
 from symdiff.optimizers.status import TrainStatus
 from symdiff.optimizers.training import check_batch_size, order_of
 
@@ -110,10 +111,10 @@ class CompiledStep:
                 self._kernels.remember(given)
                 loss = self._kernels.step(given)
             if loss is not None:
-                return wrap(loss)
+                return loss
         training = self._whole(args, kwargs)
         training.go(0, 1)
-        return wrap(training.loss_dtype.type(training.losses[0][0]))
+        return wrap(training.loss_dtype.type(training.losses[0][0])).to(training.place)
 
     def run(self, *args: Any, steps: int, **kwargs: Any) -> FitResult:
         """Make steps, all with the same arguments; each counts as an epoch.
@@ -183,10 +184,10 @@ class CompiledStep:
             yield _Pass(training, 0, per_epoch, per_epoch)
 
     def _batches(
-        self, args: tuple[Any, ...], data: Sequence[Any], size: int, shuffle: bool, seed: int
+        self, args: tuple[Any, ...], data: Sequence[Tensor], size: int, shuffle: bool, seed: int
     ) -> tuple[Training, int]:
         n = len(data[0])
-        call = implicit_call((*args, *[wrap(a) for a in data]), {}, wants_value=True)
+        call = implicit_call((*args, *data), {}, wants_value=True)
         order = order_of(n, size, seed)
         feed = Feed(size, n % size, shuffle, len(data))
         return Training(self._kernels, call, feed, order), int(order.per_epoch)
@@ -221,14 +222,18 @@ def _through(passes: Iterable[_Pass], callback: Callable[[int, float], Any] | No
     return FitResult(np.concatenate(losses), {"loss": np.concatenate(means)}, status)
 
 
-def _arrays(data: Any) -> tuple[np.ndarray, ...]:
+def _arrays(data: Any) -> tuple[Tensor, ...]:
     """Take a tuple of what can be tensors."""
     if isinstance(data, (tuple, list)):
-        data = tuple([as_tensor(x).cpu().data for x in data])
-    return as_data(data)
+        tensors = tuple([as_tensor(x) for x in data])
+        if any(x.place is not CPU for x in tensors):
+            check_samples([x.data for x in tensors])
+            return tensors
+        data = tuple([x.data for x in tensors])
+    return tuple([wrap(a) for a in as_data(data)])
 
 
-def _collected(dataset: Dataset) -> tuple[tuple[np.ndarray, ...], int]:
+def _collected(dataset: Dataset) -> tuple[tuple[Tensor, ...], int]:
     """Put the batches of a dataset behind each other; give the number of rows of one."""
     batches = [_arrays(x if isinstance(x, tuple) else (x,)) for x in dataset]
     if not batches:
@@ -242,9 +247,16 @@ def _collected(dataset: Dataset) -> tuple[tuple[np.ndarray, ...], int]:
             )
         )
     try:
-        return tuple([np.concatenate(column) for column in zip(*batches, strict=True)]), sizes[0]
+        return tuple([_joined(column) for column in zip(*batches, strict=True)]), sizes[0]
     except ValueError as error:
         raise ShapeError(at_user_line(f"the batches of the dataset do not fit: {error}")) from None
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Put tensors behind each other, on the GPU that one of them lies on."""
+    place = common_device([x.place for x in tensors])
+    arrays = [move(x.data, x.place, place) for x in tensors]
+    return wrap(place.run(np.concatenate, arrays), place)
 
 
 def compile_step(loss: Callable[..., Any], optimizer: Optimizer) -> CompiledStep:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from symdiff.eager.devices import BUSY
+from symdiff.eager.indexing import beside
 from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.replay import Noted, Replay
 from symdiff.eager.shapes import reshape, stack
@@ -242,7 +243,7 @@ class _Question(NamedTuple):
 
 
 def _zeros_behind(x: Any, shape: tuple[int, ...]) -> Any:
-    return np.zeros_like(x) * np.ones((*shape, *[1] * x.ndim), x.dtype)
+    return np.zeros_like(x) * beside(np.ones((*shape, *[1] * x.ndim), x.dtype), x)
 
 
 def _total(gradients: Sequence[Any]) -> Any:

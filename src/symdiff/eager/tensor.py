@@ -13,11 +13,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from symdiff.eager import arithmetic
-from symdiff.eager.devices import BUSY, CPU, Cpu, common_device, find_device, move
+from symdiff.eager.applying import apply, apply_away
+from symdiff.eager.devices import BUSY, CPU, common_device, find_device, move
 from symdiff.eager.dtypes import check_number, to_array
 from symdiff.eager.indexing import item, template
 from symdiff.eager.listeners import LISTENERS, Later
-from symdiff.errors import DTypeError, ShapeError, TracingError, at_user_line
+from symdiff.eager.places import Cpu
+from symdiff.errors import DTypeError, TracingError, at_user_line
 from symdiff.program.sizes import evaluate
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "TracedTensor",
     "as_operands",
     "as_tensor",
+    "on_host",
     "perform",
     "shape_now",
     "traced_tensor",
@@ -36,22 +39,24 @@ def _binary(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     def method(self: Tensor, other: Any) -> Any:
         if type(other) is Tensor and not BUSY:
             a, b = self.data, other.data
-            if a.dtype == b.dtype and self.place is other.place:
+            if a.dtype == b.dtype and self.place is CPU and other.place is CPU:
                 made = _new(Tensor)
                 try:
                     made.data = function(a, b)
                 except ValueError:
                     return perform(function, self, other)  # which says what is wrong
-                made.place = place = self.place
-                if place is not CPU:
-                    made.data = place.hold(made.data)
+                made.place = CPU
                 return made
         elif other is None:
             return NotImplemented
         elif (
-            type(other) is float and not BUSY and self.data.dtype.kind == "f" and -BIG < other < BIG
+            type(other) is float
+            and not BUSY
+            and self.place is CPU
+            and self.data.dtype.kind == "f"
+            and -BIG < other < BIG
         ):
-            return wrap(function(self.data, other), self.place)
+            return wrap(function(self.data, other))
         return perform(function, *as_operands(self, other))
 
     return method
@@ -336,20 +341,13 @@ def perform(function: Callable[..., Any], *operands: Any, **static: Any) -> Tens
         tensors = [x for x in operands if isinstance(x, Tensor)]
         place = common_device([x.place for x in tensors])
         values = [move(x.data, x.place, place) if isinstance(x, Tensor) else x for x in operands]
-        result = wrap(_apply(function, values, static), place)
+        if place is CPU:
+            result = wrap(apply(function, values, static))
+        else:
+            result = wrap(apply_away(function, values, static, place), place)
     for tape in LISTENERS.tapes:
         tape.record(function, operands, static, result)
     return result
-
-
-def _apply(function: Callable[..., Any], values: list[Any], static: dict[str, Any]) -> Any:
-    try:
-        return function(*values, **static)
-    except ValueError as error:
-        if isinstance(error, ShapeError) or "operands could not be broadcast" not in str(error):
-            raise
-        shapes = " and ".join(str(np.shape(v)) for v in values)
-        raise ShapeError(at_user_line(f"shapes do not broadcast together: {shapes}")) from None
 
 
 def _trace(
@@ -358,7 +356,7 @@ def _trace(
     check = arithmetic.integer_check(function)
     if check is not None:
         _check_integers(check, operands[1])
-    values = [x.data if isinstance(x, Tensor) else x for x in operands]
+    values = [on_host(x) if isinstance(x, Tensor) else x for x in operands]
     made = _new(TracedTensor)
     made.data = function(*values, **static)
     made.place = CPU
@@ -373,10 +371,15 @@ def _check_integers(check: arithmetic.IntegerCheck, divisor: Any) -> None:
         check.require(bool(perform(check.is_wrong, divisor)))
 
 
+def on_host(x: Tensor) -> Any:
+    """Give what a tensor holds to a trace, for which it is a constant unless it is traced."""
+    return x.data if x.place is CPU else move(x.data, x.place, CPU, is_asked=True)
+
+
 def _now(x: Any) -> Any:
     if type(x) is TracedTensor:
         return x.now
-    return x.data if isinstance(x, Tensor) else x
+    return on_host(x) if isinstance(x, Tensor) else x
 
 
 def shape_now(x: Tensor) -> tuple[int, ...]:

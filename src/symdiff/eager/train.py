@@ -13,12 +13,14 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from symdiff.eager.devices import CPU, move
 from symdiff.eager.gradients import implicit_value_and_gradients
+from symdiff.eager.places import Cpu
 from symdiff.eager.saving import Checkpoint, Saver
 from symdiff.eager.tensor import Tensor, as_tensor, wrap
 from symdiff.eager.variables import Variable
@@ -33,6 +35,7 @@ __all__ = [
     "Optimizer",
     "RMSPropOptimizer",
     "Saver",
+    "moved_slot",
 ]
 
 
@@ -57,12 +60,13 @@ class Optimizer:
         raise NotImplementedError
 
     def slots(self, variable: Variable) -> list[Any]:
-        """Give a variable's state: arrays, and the number of steps for Adam."""
+        """Give a variable's state: arrays where it lies, and the number of steps for Adam."""
         if not self.has_slots:
             return []
         found = self._slots.get(variable.number)
         if found is None:
-            found = self._slots[variable.number] = self.start(variable.value_now())
+            tensor = variable.tensor
+            found = self._slots[variable.number] = tensor.place.run(self.start, tensor.data)
         return found
 
     def constants(self) -> tuple[Any, ...]:
@@ -88,11 +92,10 @@ class Optimizer:
         if not ready:
             raise ValueError(at_user_line("apply_gradients was given no gradient"))
         for variable, gradient in ready:
-            made = self.update(variable.value_now(), gradient, self.slots(variable))
-            place = variable.place
-            if place is not CPU:
-                made = move(made, CPU, place, is_asked=True)
-            variable.put(wrap(made, place))
+            tensor = variable.tensor
+            place = tensor.place
+            update = self.update if place is CPU else partial(place.run, self.update)
+            variable.put(wrap(update(tensor.data, gradient, self.slots(variable)), place))
 
     has_slots = True
 
@@ -111,26 +114,36 @@ class Optimizer:
         return value
 
     def saved_slots(self, variable: Variable) -> list[Any] | None:
-        """Give a variable's state to a `Checkpoint`, if there is any yet."""
-        return self._slots.get(variable.number)
+        """Give a variable's state to a `Checkpoint`, on the host, if there is any yet."""
+        found = self._slots.get(variable.number)
+        return found and [moved_slot(x, variable.place, CPU) for x in found]
 
     def restore_slots(self, variable: Variable, slots: list[Any] | None) -> None:
         """Take a variable's state from a `Checkpoint`."""
         if slots is None:
             self._slots.pop(variable.number, None)
         else:
-            self._slots[variable.number] = slots
+            self._slots[variable.number] = [moved_slot(x, CPU, variable.place) for x in slots]
+
+
+def moved_slot(slot: Any, source: Cpu, target: Cpu) -> Any:
+    """Copy what a slot holds; a number of steps lies nowhere."""
+    return slot if type(slot) is int else move(slot, source, target, is_asked=True)
 
 
 def _checked(gradient: Any, variable: Variable) -> Any:
-    """Give the array of a gradient that fits a variable."""
+    """Give the array of a gradient that fits a variable, where that lies."""
     given = gradient if type(gradient) is Tensor else as_tensor(gradient)
-    g = given.data if given.place is CPU else move(given.data, given.place, CPU, is_asked=True)
-    if g.shape != variable.shape:
+    value = variable.tensor
+    g = given.data
+    if given.place is not value.place:
+        g = move(g, given.place, value.place, is_asked=True)
+    value = value.data
+    if g.shape != value.shape:
         raise ShapeError(
             at_user_line(f"a gradient of shape {g.shape} for a variable of {variable.shape}")
         )
-    if g.dtype != variable.dtype:
+    if g.dtype != value.dtype:
         raise DTypeError(
             at_user_line(f"a gradient of dtype {g.dtype} for a variable of {variable.dtype}")
         )

@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdiff.eager.devices import CPU, move
-from symdiff.eager.differentiated import Call, Differentiated, Path
+from symdiff.eager.devices import CPU, check_copy, common_device, move
+from symdiff.eager.differentiated import Differentiated
 from symdiff.eager.gradients import implicit_call, implicit_value_and_gradients
 from symdiff.eager.listeners import LISTENERS
 from symdiff.eager.loops import Feed, Loop, traced_loop, traced_step, trained_by
+from symdiff.eager.paths import Call, Path
+from symdiff.eager.places import Cpu
 from symdiff.eager.structures import unflatten
 from symdiff.eager.tensor import Tensor, wrap
-from symdiff.eager.train import Optimizer
+from symdiff.eager.train import Optimizer, moved_slot
 from symdiff.eager.variables import Variable
 from symdiff.errors import ShapeError, UnsupportedOperationError, at_user_line
 from symdiff.optimizers.loop import Pace
@@ -39,12 +41,14 @@ class Kernels:
         self.optimizer = optimizer
         self.step_in_python = implicit_value_and_gradients(loss)
         self.differentiated = Differentiated(loss)
+        self.unable: set[Cpu] = set()
+        """GPUs whose compiler has not all that the loss needs; the CPU does it for them."""
         self._loops: dict[Any, tuple[Loop, Function, Pace]] = {}
         self._steps: dict[Any, tuple[Path, Function]] = {}
 
-    def loop(self, loop: Loop) -> tuple[Loop, Function, Pace]:
-        """Give the kernel of a loop, and how many steps it makes in good time."""
-        key = (id(loop.path), id(loop.short), loop.feed, self.optimizer.constants())
+    def loop(self, loop: Loop, place: Cpu) -> tuple[Loop, Function, Pace]:
+        """Give the kernel of a loop for a device, and how many steps it makes in good time."""
+        key = (id(loop.path), id(loop.short), loop.feed, place, self.optimizer.constants())
         found = self._loops.get(key)
         if found is None:
             for path in (loop.path, loop.short):
@@ -52,35 +56,48 @@ class Kernels:
                     self._check(path)
             if len(self._loops) >= MAX_LOOPS:
                 self._loops.clear()
-            function = jit(traced_loop(loop, self.optimizer))
+            function = place.function_for(jit(traced_loop(loop, self.optimizer)))
             found = self._loops[key] = (loop, function, Pace())
         return found
 
     def step(self, args: tuple[Any, ...]) -> Any:
-        """Make one step with arguments like earlier ones, on the CPU; give the loss, or None.
+        """Make one step with arguments like earlier ones; give the loss, or None.
 
         Nothing is changed where it gives None.
         """
-        path = self.differentiated.known(args)
-        if path is None:
+        known = self.differentiated.known(args)
+        if known is None or known[1] in self.unable:
             return None
-        key = (id(path), self.optimizer.constants())
+        path, place = known
+        key = (id(path), place, self.optimizer.constants())
         found = self._steps.get(key)
         if found is None:
             self._check(path)
             if len(self._steps) >= MAX_LOOPS:
                 self._steps.clear()
-            found = self._steps[key] = (path, jit(traced_step(path, self.optimizer)))
+            function = place.function_for(jit(traced_step(path, self.optimizer)))
+            found = self._steps[key] = (path, function)
         variables, trained = path.variables, trained_by(path)
-        loss, *made, is_good = found[1](
+        given = [
             float(self.optimizer.learning_rate),
-            *arrays_of(variables, trained, self.optimizer),
+            *arrays_of(variables, trained, self.optimizer, place),
             *[x.data for x in args if type(x) is Tensor],
-        )
-        if not is_good:
+        ]
+        made = self.launch(place, found[1], given)
+        if made is None or not made[-1]:
             return None
-        write(prepared(variables, trained, self.optimizer, made))
-        return loss
+        write(prepared(variables, trained, self.optimizer, made[1:-1], place))
+        return wrap(made[0], place)
+
+    def launch(self, place: Cpu, function: Function, values: Sequence[Any]) -> Any:
+        """Run a kernel on a device; give None, for good, where that has no such operation."""
+        try:
+            return place.launch(function, values)
+        except UnsupportedOperationError:
+            if place is CPU:
+                raise
+            self.unable.add(place)
+            return None
 
     def remember(self, args: tuple[Any, ...]) -> None:
         """Let `step` know the path of these arguments."""
@@ -128,7 +145,8 @@ class Training:
                 at_user_line("a compiled step was called inside a function that is differentiated")
             )
         self.kernels, self.call, self.feed, self.order = kernels, call, feed, order
-        self.data = tuple([x.cpu().data for x in call.tensors])
+        self.place: Cpu = CPU
+        self._data: dict[Cpu, tuple[Any, ...]] = {}
         self.losses: list[np.ndarray] = []
         self.loss_dtype = np.dtype("float32")
 
@@ -146,36 +164,70 @@ class Training:
 
     def _piece(self, first: int, most: int) -> tuple[int, bool]:
         """Make some steps; say how many, and whether the loss of the next one is finite."""
-        loop, kernel, pace = self.kernels.loop(Loop(*self._paths(first), self.feed))
+        wanted = Loop(*self._paths(first), self.feed)
+        self.place = place = self._place(wanted)
+        loop, kernel, pace = self.kernels.loop(wanted, place)
         program = loop.path.trace.program
         self.loss_dtype = np.dtype(program.types[program.outputs[0]].dtype)
         count = min(pace.steps, most)
         began = time.perf_counter()
         made = self._run(loop, kernel, first, count)
+        if made is None:
+            return 0, True
         pace.saw(made.done, time.perf_counter() - began)
         if made.is_taken and made.is_finite:
             self._take_over(loop, made)
             return made.done, True
         good = made.done - 1  # the last step counts for nothing: those before it are made again
-        if good:
-            self._take_over(loop, self._run(loop, kernel, first, good))
+        again = self._run(loop, kernel, first, good) if good else None
+        if again is not None:
+            self._take_over(loop, again)
         if not made.is_taken:
             return (good, True) if good else self._in_python(first)
         self.losses.append(made.losses[good : good + 1])
         return good, False
 
-    def _run(self, loop: Loop, kernel: Function, first: int, count: int) -> _Made:
-        optimizer = self.kernels.optimizer
-        arrays = [*arrays_of(loop.variables, loop.trained, optimizer), *self.data]
+    def _run(self, loop: Loop, kernel: Function, first: int, count: int) -> _Made | None:
+        """Make steps without taking them over; give None where the device turns out unable."""
+        optimizer, place = self.kernels.optimizer, self.place
+        arrays = arrays_of(loop.variables, loop.trained, optimizer, place)
         room = np.zeros(max(count, 2))
         rate = float(optimizer.learning_rate)
-        done, *state, losses, is_taken, is_finite = kernel(
-            first, count, rate, room, *self.order, *arrays
+        given = [first, count, rate, room, *self.order, *arrays, *self._data_at(place)]
+        found = self.kernels.launch(place, kernel, given)
+        if found is None:
+            return None
+        done, *state, losses, is_taken, is_finite = found
+        return _Made(
+            int(place.get(done)),
+            state,
+            place.get(losses),
+            bool(place.get(is_taken)),
+            bool(place.get(is_finite)),
         )
-        return _Made(int(done), state, losses, bool(is_taken), bool(is_finite))
+
+    def _place(self, loop: Loop) -> Cpu:
+        """Choose where a loop runs, and check that copies for it are allowed."""
+        places = [x.place for x in (*self.call.tensors, *loop.variables)]
+        place = common_device(places)
+        if not all(p is places[0] for p in places):
+            for p in places:
+                check_copy(p, place)
+        is_able = places and place.has_kernels and place not in self.kernels.unable
+        return place if is_able else CPU
+
+    def _data_at(self, place: Cpu) -> tuple[Any, ...]:
+        """Give the data on a device, copied there once."""
+        if place not in self._data:
+            tensors = self.call.tensors
+            self._data[place] = tuple(
+                [move(x.data, x.place, place, is_asked=True) for x in tensors]
+            )
+        return self._data[place]
 
     def _take_over(self, loop: Loop, made: _Made) -> None:
-        ready = prepared(loop.variables, loop.trained, self.kernels.optimizer, made.state)
+        optimizer = self.kernels.optimizer
+        ready = prepared(loop.variables, loop.trained, optimizer, made.state, self.place)
         try:
             write(ready)
         finally:
@@ -195,8 +247,9 @@ class Training:
         """Give the call with the batch of a step."""
         if self.feed.size is None:
             return self.call
-        batch = iter(self.feed.batch_now(self.data, step, self.order))
-        leaves = [wrap(next(batch)) if isinstance(x, Tensor) else x for x in self.call.leaves]
+        home = common_device([x.place for x in self.call.tensors])
+        batch = iter(home.run(self.feed.batch_now, self._data_at(home), step, self.order))
+        leaves = [wrap(next(batch), home) if isinstance(x, Tensor) else x for x in self.call.leaves]
         return self.call._replace(leaves=leaves)
 
     def _in_python(self, step: int) -> tuple[int, bool]:
@@ -221,11 +274,18 @@ class _Made(NamedTuple):
     is_finite: bool
 
 
-def arrays_of(variables: Sequence[Any], trained: Sequence[Any], optimizer: Optimizer) -> list[Any]:
+def arrays_of(
+    variables: Sequence[Any], trained: Sequence[Any], optimizer: Optimizer, place: Cpu
+) -> list[Any]:
     """Give the values of variables, and behind them the slots of those that are trained."""
-    slots = [x for v in trained for x in optimizer.slots(v)]
-    values = [v.value_now() for v in variables]
-    return [*values, *[np.int64(x) if type(x) is int else x for x in slots]]
+    return [
+        *[v.value_at(place) for v in variables],
+        *[
+            np.int64(x) if type(x) is int else moved_slot(x, v.place, place)
+            for v in trained
+            for x in optimizer.slots(v)
+        ],
+    ]
 
 
 class _Ready(NamedTuple):
@@ -238,15 +298,21 @@ class _Ready(NamedTuple):
 
 
 def prepared(
-    variables: Sequence[Any], trained: Sequence[Any], optimizer: Optimizer, arrays: Sequence[Any]
+    variables: Sequence[Any],
+    trained: Sequence[Any],
+    optimizer: Optimizer,
+    arrays: Sequence[Any],
+    place: Cpu,
 ) -> list[_Ready]:
-    """Sort what a kernel made of `arrays_of`."""
+    """Sort what a kernel made of `arrays_of` on a device."""
     made = dict(zip(variables, arrays, strict=False))
     rest = iter(arrays[len(variables) :])
     ready: list[_Ready] = []
     for v in trained:
         slots = optimizer.slots(v)
-        ready.append(_Ready(v, _placed(made[v], v), slots, [_like(next(rest), x) for x in slots]))
+        old, home = v.tensor.data, v.tensor.place
+        value = wrap(_placed(made[v], old.dtype, place, home), home)
+        ready.append(_Ready(v, value, slots, [_like(next(rest), x, place, home) for x in slots]))
     return ready
 
 
@@ -265,12 +331,14 @@ def _write(ready: Sequence[_Ready]) -> None:
         slots[:] = new_slots
 
 
-def _like(new: Any, old: Any) -> Any:
-    return int(new) if type(old) is int else np.asarray(new, old.dtype)[()]
+def _like(new: Any, old: Any, source: Cpu, target: Cpu) -> Any:
+    """Give a slot what a kernel made of it."""
+    if type(old) is int:
+        return int(source.get(new))
+    return _placed(new, old.dtype, source, target)
 
 
-def _placed(value: Any, variable: Variable) -> Tensor:
-    """Make a tensor where a variable lies."""
-    place = variable.place
-    made = np.asarray(value, variable.dtype)[()]
-    return wrap(made if place is CPU else move(made, CPU, place, is_asked=True), place)
+def _placed(value: Any, dtype: np.dtype, source: Cpu, target: Cpu) -> Any:
+    """Take what a kernel made on one device to another."""
+    made = np.asarray(value, dtype)[()] if source is CPU else value
+    return made if source is target else move(made, source, target, is_asked=True)

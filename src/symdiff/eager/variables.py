@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from itertools import count
 from typing import Any, NoReturn
 
 import numpy as np
 
-from symdiff.eager.devices import CPU, Cpu, move
+from symdiff.eager.devices import CPU, move
 from symdiff.eager.dtypes import check_number
-from symdiff.eager.listeners import LISTENERS, outside_recordings
+from symdiff.eager.listeners import LISTENERS, Later, outside_recordings
 from symdiff.eager.operations import convert_to_tensor
+from symdiff.eager.places import Cpu
 from symdiff.eager.tensor import Tensor, TracedTensor, as_tensor, wrap
 from symdiff.errors import DTypeError, ShapeError, UnsupportedOperationError, at_user_line
 
@@ -51,7 +53,8 @@ class Variable:
             with outside_recordings():
                 initial = initial()
         made = convert_to_tensor(initial, dtype)
-        self._tensor = wrap(made.now.get()) if isinstance(made, TracedTensor) else made
+        self.tensor = wrap(made.now.get()) if isinstance(made, TracedTensor) else made
+        """The value, unseen by traces and tapes."""
         self.number = next(_numbers)
         self.name = name if name and name.isidentifier() else "variable"
         self.trainable = trainable
@@ -59,22 +62,22 @@ class Variable:
     @property
     def dtype(self) -> np.dtype:
         """The NumPy dtype, which stays."""
-        return self._tensor.dtype
+        return self.tensor.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The lengths of the axes, which stay."""
-        return self._tensor.shape
+        return self.tensor.shape
 
     @property
     def device(self) -> str:
         """The device that the value lies on."""
-        return self._tensor.device
+        return self.tensor.device
 
     @property
     def place(self) -> Cpu:
         """The device itself."""
-        return self._tensor.place
+        return self.tensor.place
 
     def value(self) -> Tensor:
         """Read the value, which later assignments do not change."""
@@ -82,19 +85,25 @@ class Variable:
         if recordings:
             return recordings[-1].read(self)
         for tape in LISTENERS.tapes:
-            tape.read(self, self._tensor)
-        return self._tensor
+            tape.read(self, self.tensor)
+        return self.tensor
 
     as_tensor = value
 
-    def value_now(self) -> Any:
-        """Give the array for a kernel, unseen by traces and tapes."""
-        tensor = self._tensor
-        if tensor.place is CPU:
+    def value_at(self, place: Cpu) -> Any:
+        """Give the array for a kernel on a device, unseen by traces and tapes."""
+        tensor = self.tensor
+        if tensor.place is place:
             return tensor.data
-        return move(tensor.data, tensor.place, CPU, is_asked=True)
+        return move(tensor.data, tensor.place, place, is_asked=True)
 
-    value_first = value_now
+    def value_now(self) -> Any:
+        """Give the array on the host."""
+        return self.value_at(CPU)
+
+    def value_first(self) -> Any:
+        """Give the value that a trace goes by, or what copies it when somebody asks."""
+        return self.tensor.data if self.place is CPU else Later(self.value_at, (CPU,), {})
 
     def numpy(self) -> Any:
         """Give the value on the host."""
@@ -114,15 +123,21 @@ class Variable:
 
     def assign_add(self, delta: Any) -> None:
         """Add to the value."""
-        self._put_array(self._tensor.data + self._fitting(delta).data)
+        self._put_array(operator.add, self._fitting(delta).data)
 
     def assign_sub(self, delta: Any) -> None:
         """Subtract from the value."""
-        self._put_array(self._tensor.data - self._fitting(delta).data)
+        self._put_array(operator.sub, self._fitting(delta).data)
 
-    def _put_array(self, data: Any) -> None:
-        """Take data that lies where the value does; no tape follows an assignment."""
-        self.put(wrap(data, self._tensor.place))
+    def _put_array(self, function: Callable[..., Any], delta: Any) -> None:
+        """Compute the next value where the value lies; no tape follows an assignment."""
+        place = self.tensor.place
+        if place is CPU:
+            self.put(wrap(function(self.tensor.data, delta)))
+        elif LISTENERS.recordings:
+            self.put(self.tensor)  # which is refused
+        else:
+            self.put(wrap(place.run(function, self.tensor.data, delta), place))
 
     def put(self, made: Tensor) -> None:
         """Take a tensor that fits for the value."""
@@ -133,7 +148,7 @@ class Variable:
                     "the new value, and assign it outside"
                 )
             )
-        self._tensor = made
+        self.tensor = made
 
     def _fitting(self, value: Any) -> Tensor:
         dtype = self.dtype
@@ -151,11 +166,12 @@ class Variable:
             )
         if isinstance(made, TracedTensor):
             return made
-        place = self._tensor.place
-        return wrap(move(made.data, made.place, place), place)
+        place = self.tensor.place
+        is_asked = not isinstance(value, (Tensor, Variable))  # numbers and lists lie nowhere
+        return wrap(move(made.data, made.place, place, is_asked=is_asked), place)
 
     def __reduce__(self) -> Any:
-        value = np.array(self._tensor.numpy())[()]
+        value = np.array(self.tensor.numpy())[()]
         return Variable, (value, self.trainable, self.name, self.dtype)
 
     def __iadd__(self, other: Any) -> NoReturn:
@@ -174,7 +190,7 @@ class Variable:
         return self.value().__array__(dtype, copy)
 
     def __repr__(self) -> str:
-        value = self._tensor.numpy()
+        value = self.tensor.numpy()
         shown = repr(value if isinstance(value, np.ndarray) else value.item())
         return f"<Variable {self.name} shape={self.shape} dtype={self.dtype} numpy={shown}>"
 

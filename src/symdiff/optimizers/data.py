@@ -48,6 +48,12 @@ def as_data(data: Any, name: str = "data") -> tuple[np.ndarray, ...]:
     if not data:
         raise ShapeError(at_user_line(f"{name} is an empty tuple"))
     arrays = [taken(a) if is_on_device(a) else np.asarray(a) for a in data]
+    check_samples(arrays, name)
+    return tuple([_contiguous(a) for a in arrays])  # once, not at each call
+
+
+def check_samples(arrays: Sequence[Any], name: str = "data") -> None:
+    """Refuse arrays, wherever they lie, that have no samples along one leading axis in common."""
     for k, a in enumerate(arrays):
         if a.dtype.kind not in "fiub":
             raise DTypeError(
@@ -65,7 +71,6 @@ def as_data(data: Any, name: str = "data") -> tuple[np.ndarray, ...]:
         raise ShapeError(
             at_user_line(f"{name} has {lengths[0]} samples; allowed are 1 to {MAX_SAMPLES}")
         )
-    return tuple([_contiguous(a) for a in arrays])  # once, not at each call
 
 
 def _contiguous(a: Any) -> Any:

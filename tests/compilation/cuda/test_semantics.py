@@ -152,3 +152,15 @@ def test_empty_arrays():
     value, gradient = f(np.empty(0))
     assert value == 0
     assert gradient.shape == (0,)
+
+
+def test_loops_whose_lengths_are_products_with_a_size():
+    """A number of an iteration is divided by the whole product."""
+    x = np.random.default_rng(0).normal(size=(2, 5, 7))
+
+    def largest(x):
+        strips = [x[:, a : a + 3 : 2, b : b + 5 : 2] for a in range(2) for b in range(2)]
+        return np.sum(np.max(np.stack(strips), axis=0) ** 2)
+
+    f = sd.grad(largest)
+    np.testing.assert_allclose(f.with_target("cuda")(x), f(x), rtol=1e-12)

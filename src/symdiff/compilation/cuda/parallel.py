@@ -86,7 +86,7 @@ def write_places(code: Code, scope: Scope, division: Division, number: str) -> N
     for loop, inner in zip(division.loops[:-1], range(1, len(extents)), strict=True):
         name = scope.loops[loop.variable] = code.fresh("i")
         size = code.extent(product(extents[inner:]))
-        code.add(f"{name} = {rest} // {size}")
+        code.add(f"{name} = {rest} // ({size})")
         left = code.fresh("i")
         code.add(f"{left} = {rest} - {name}*{size}")
         rest = left

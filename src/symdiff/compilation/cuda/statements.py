@@ -357,7 +357,7 @@ class Statements(Reader):
         text = {e: code.extent(e) for e in (rows, inner, columns)}
         dtype = self.scope.dtype(equation.array)
         with self.over(q, rows * columns):
-            code.add(f"{i} = {q} // {text[columns]}")
+            code.add(f"{i} = {q} // ({text[columns]})")
             code.add(f"{j} = {q} - {i}*{text[columns]}")
             code.add(f"{total} = {constant(code, 0, dtype).text}")
             with code.block(f"for {k} in range({text[inner]}):"):

@@ -57,7 +57,8 @@ class Elimination:
         self.team = team
         self.code = team.code
         self.place = place
-        self.rows = self.code.extent(rows)
+        text = self.code.extent(rows)
+        self.rows = f"({text})" if "*" in text else text  # it is divided by
         self.dtype = dtype
         self.code.divided.append(Share(rows * rows, rows))
         self.code.waits = self.code.waits + 2 * rows

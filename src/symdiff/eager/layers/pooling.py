@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.eager.indexing import beside
 from symdiff.eager.layers.base import Layer
 from symdiff.eager.layers.windows import Pair, as_pair, check_images, check_padding, pad_same, strip
 from symdiff.eager.tensor import Tensor, as_tensor, perform
@@ -84,6 +85,6 @@ def _largest(x: Any, size: Any, strides: Any, is_padded: bool) -> Any:
 def _mean(x: Any, size: Any, strides: Any, is_padded: bool) -> Any:
     if not is_padded:
         return sum(_strips(x, size, strides)) / x.dtype.type(size[0] * size[1])
-    inside = np.ones((1, int(x.shape[1]), int(x.shape[2]), 1), x.dtype)
+    inside = beside(np.ones((1, int(x.shape[1]), int(x.shape[2]), 1), x.dtype), x)
     counts: Any = sum(_strips(pad_same(inside, size, strides, 0), size, strides))
     return sum(_strips(pad_same(x, size, strides, 0), size, strides)) / counts

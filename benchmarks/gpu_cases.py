@@ -23,8 +23,6 @@ from symdiff.compilation.cuda.backend import cuda
 from symdiff.compilation.cuda.composite import CutKernel, kernel_of
 from symdiff.compilation.cuda.kernel import CudaKernel
 from symdiff.compilation.cuda.memory import put
-from symdiff.fitting.estimators import Estimator
-from symdiff.fitting.lane_kernels import Kernels, Problem
 
 __all__ = ["CASES"]
 
@@ -174,24 +172,23 @@ def fits(check):
     options = {"tol": w10_fits.TOL, "max_steps": w10_fits.MAX_STEPS}
     for dtype, n in (("float32", 1 << 20), ("float64", 1 << 19)):
         data = w10_fits.load(check.size(n, 8), dtype)
-        fit = partial(sd.fit_many, w10_fits.gaussian, data.x, data.y, data.p0, **options)
+        fit = partial(sd.fit_many, w10_fits.gaussian, **options)
 
         def counted(work, data=data):
             made = work()
             return {**made, "fits_s": 1e6 * len(data.y) / made["us"]}
 
         def right(fit=fit, data=data, dtype=dtype):
-            few = partial(sd.fit_many, w10_fits.gaussian, data.x, data.y[:1000], data.p0[:1000])
-            got, want = few(target="cuda", **options), few(**options)
+            few = data.x, data.y[:1000], data.p0[:1000]
+            got, want = fit(*few, target="cuda"), fit(*few)
             both = got.converged & want.converged
             assert np.mean(both) >= np.mean(want.converged) - 0.01
             close(got.params[both], want.params[both], 1e-6 if dtype == "float64" else 1e-2)
-            return check.ours(partial(fit, target="cuda"))
+            return check.ours(partial(fit, *data, target="cuda"))
 
         whole = check.part(f"{dtype}, with transfers", partial(counted, right))
-        resident = check.part(
-            f"{dtype}, on the card", lambda data=data: counted(lambda: resident_fits(check, data))
-        )
+        on_card = partial(resident_fits, check, fit, data)
+        resident = check.part(f"{dtype}, on the card", partial(counted, on_card))
         if dtype == "float32":
             for what, made, least in (
                 ("with transfers", whole, 30e6),
@@ -205,27 +202,10 @@ def fits(check):
             check.note(f"jax {dtype}, fits_s", 1e6 * len(rival_data.y) / made["us"])
 
 
-def resident_fits(check, data):
-    """Time the kernel of `fit_many` alone, whose data and results stay on the card."""
-    dtype = data.y.dtype.name
-    problem = Problem(
-        n_points=data.x.shape[1],
-        n_predictors=2,
-        has_own_x=False,
-        n_params=5,
-        free=(0, 1, 2, 3, 4),
-        dtype=dtype,
-        estimator=Estimator("least_squares"),
-        weighting="none",
-        has_bounds=False,
-    )
-    fit = Kernels(w10_fits.gaussian, problem).fit_on_device
-    n, real = len(data.y), np.dtype(dtype).type
-    lanes = [data.y, data.p0, np.zeros(n, dtype), np.full(n, data.y.shape[1] - 5, dtype)]
-    y, starts, status, freedom = (put(np.ascontiguousarray(a)[..., None]) for a in lanes)
-    numbers = real(w10_fits.TOL), real(1.0), real(w10_fits.MAX_STEPS), False
-    x = put(np.ascontiguousarray(data.x.T))
-    return check.ours(lambda: fit(x, y, None, None, starts, status, freedom, *numbers))
+def resident_fits(check, fit, data):
+    """Time `fit_many` on data that lie on the card, where its results stay."""
+    y, starts = put(data.y), put(data.p0)
+    return check.ours(lambda: fit(data.x, y, starts))
 
 
 def loops(check):

@@ -42,6 +42,7 @@ int cuCtxSetCurrent(void *given) { return current = given, 0; }
 int cuCtxPushCurrent_v2(void *given) { return current = given, 0; }
 int cuCtxPopCurrent_v2(void **found) { return *found = current, current = NULL, 0; }
 int cuCtxGetDevice(int *device) { return *device = 0, current == NULL ? 201 : 0; }
+int cuStreamCreate(void **made, unsigned flags) { return *made = malloc(1), 0; }
 int cuStreamGetCtx(void *stream, void **found) { return *found = context, 0; }
 int cuMemGetInfo_v2(size_t *available, size_t *total) {
   return *available = *total = (size_t)1 << 33, 0;
@@ -79,7 +80,7 @@ int cuLaunchKernelEx(Configuration *c, Kernel *kernel, void **arguments, void **
   if (file == NULL) return FAILED;
   int is_cooperative = 0;
   for (unsigned k = 0; k < c->n_attributes; k++) is_cooperative |= c->attributes[18 * k] == 2;
-  fprintf(file, "%s %u %u %d", kernel->name, c->grid[0], c->block[0], is_cooperative);
+  fprintf(file, "%s %u %u %p %d", kernel->name, c->grid[0], c->block[0], c->stream, is_cooperative);
   for (const char *size = getenv("ARGUMENTS"); *size; size++, arguments++) {
     unsigned long long value = 0;
     memcpy(&value, *arguments, *size - '0');

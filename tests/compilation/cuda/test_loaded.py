@@ -151,16 +151,18 @@ for module in (F, G):
     os.environ["ARGUMENTS"] = "".join(bits)
     of_numba = cuda.jit(backend.python_function(module, cuda, 256))
     of_numba.compile(types)
-    for kernel in (of_numba, backend.compiled(module)):
-        kernel[4, 256](*given)
+    for stream in (0, cuda.stream()):
+        for kernel in (of_numba, backend.compiled(module)):
+            kernel[4, 256, stream](*given)
 """
     output(run(script))
     lines = [line.split() for line in (tmp_path / "launches").read_text().splitlines()]
     of_numba, ours = lines[::2], lines[1::2]
-    assert len(ours) == 2
-    for a, b, is_cooperative in zip(of_numba, ours, "01", strict=True):
-        assert len(a) >= 4 + 3 * 7
-        assert b[1:4] == ["4", "256", is_cooperative]
+    assert [line[3] == "(nil)" for line in ours] == [True, False] * 2
+    for a, b, is_cooperative in zip(of_numba, ours, "0011", strict=True):
+        assert len(a) >= 5 + 3 * 7
+        assert b[1:3] == ["4", "256"]
+        assert b[4] == is_cooperative
         assert b[1:] == a[1:]
 
 
@@ -177,6 +179,18 @@ with warnings.catch_warnings(record=True) as caught:
     kernel = backend.compiled(G)
 assert "no such thing in this version" in str(caught[0].message)
 assert backend.most_blocks(kernel, G, 256) == 2 * 132
+"""
+    output(run(script))
+
+
+@needs_compilers
+def test_arrays_are_flat_whatever_strides_axes_of_one_element_have(run):
+    script = """
+from symdiff.compilation.cuda.memory import flat, get, put
+for x in (np.ones((3, 2))[..., None], np.ones((2, 3))[:, None], np.ones((0, 3)), np.ones(())):
+    d = put(x)
+    assert flat(d).shape == (max(x.size, 1),)
+    np.testing.assert_array_equal(get(d), x)
 """
     output(run(script))
 

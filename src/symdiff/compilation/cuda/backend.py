@@ -8,7 +8,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.code import THREADS
 from symdiff.compilation.cuda.cubins import Cubin, key_of
-from symdiff.compilation.cuda.loaded import LoadedKernel
+from symdiff.compilation.cuda.loaded import Loaded, LoadedKernel, loaded
 from symdiff.compilation.cuda.module import Module
 from symdiff.compilation.disk_cache import open_cache
 from symdiff.errors import DeviceError, at_user_line
@@ -123,7 +123,7 @@ def compiled(module: Module) -> Any:
     if is_simulated():
         return cuda().jit(python_function(module, cuda(), threads()))
     try:
-        return _loaded(module)
+        return LoadedKernel(partial(_load, module), cuda().current_context)
     except Exception as error:  # noqa: BLE001 - whatever other versions of packages do not have
         warnings.warn(
             at_user_line(
@@ -138,21 +138,19 @@ def compiled(module: Module) -> Any:
     return kernel
 
 
-def _loaded(module: Module) -> LoadedKernel:
+def _load(module: Module, capability: tuple[int, int]) -> Loaded:
     """Load a module's machine code, from disk if it is there."""
-    current = cuda().current_context
-    major, minor = current().device.compute_capability
-    store, key = open_cache(), cubin_key(module, (major, minor))
+    store, key = open_cache(), cubin_key(module, capability)
     found = store.load(key) if store is not None else None
     if found is not None:
         try:
-            return LoadedKernel(Cubin.load(found), current)
+            return loaded(Cubin.load(found))
         except Exception:  # noqa: BLE001 - what cannot be loaded is compiled again
             found = None
-    made = cubin(module, (major, minor))
+    made = cubin(module, capability)
     if store is not None:
         store.save(key, made.dump())
-    return LoadedKernel(made, current)
+    return loaded(made)
 
 
 def cubin_key(module: Module, capability: tuple[int, int]) -> str:

@@ -3,56 +3,101 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from symdiff.compilation.cuda.cubins import Cubin
 
-__all__ = ["LoadedKernel", "unpacked"]
+__all__ = ["Loaded", "LoadedKernel", "loaded", "unpacked"]
 
 
 class LoadedKernel:
-    """A kernel that is launched by ``kernel[blocks, threads](*arguments)``, as numba's are.
+    """A kernel that is launched by ``kernel[blocks, threads, stream](*arguments)``, as numba's are.
 
     Parameters
     ----------
-    cubin : Cubin
+    load : callable
+        Gives the `Loaded` code for a compute capability.
     current : callable
         Makes the context of the device the thread's, and gives it.
     """
 
-    def __init__(self, cubin: Cubin, current: Callable[[], Any]) -> None:
-        self._core: Any = import_module("cuda.core")
+    def __init__(
+        self, load: Callable[[tuple[int, int]], Loaded], current: Callable[[], Any]
+    ) -> None:
+        self._load = load
         self._current = current
-        self._is_cooperative = cubin.is_cooperative
-        current()
-        self._kernel = self._core.ObjectCode.from_cubin(cubin.code).get_kernel(cubin.name)
-        self._stream = self._core.Stream.from_handle(0)
+        self._loaded: dict[tuple[int, int], Loaded] = {}
+        self._here()
 
-    def __getitem__(self, configuration: tuple[int, int]) -> Callable[..., None]:
-        """Choose the number of blocks, and of threads in each."""
-        made = _configuration(*configuration, self._is_cooperative)
+    def _here(self) -> Loaded:
+        """Give the code for the current device; several devices of a kind share it."""
+        major, minor = self._current().device.compute_capability
+        found = self._loaded.get((major, minor))
+        if found is None:
+            found = self._loaded[major, minor] = self._load((major, minor))
+        return found
+
+    def __getitem__(self, configuration: tuple[Any, ...]) -> Callable[..., None]:
+        """Choose the number of blocks, of threads in each, and the stream, numba's or 0."""
+        blocks, threads, *streams = configuration
 
         def launch(*arguments: Any) -> None:
-            self._current()
+            code = self._here()
+            how = _configuration(blocks, threads, code.is_cooperative)
             values = [value for x in arguments for value in unpacked(x)]
-            self._core.launch(self._stream, made, self._kernel, *values)
+            _core().launch(_stream(*streams), how, code.kernel, *values)
 
         return launch
 
     def most_blocks(self, n_threads: int) -> int:
         """Give the number of blocks that the device can run at once."""
-        device = self._current().device
-        each = self._kernel.occupancy.max_active_blocks_per_multiprocessor(n_threads, 0)
-        return each * device.MULTIPROCESSOR_COUNT
+        occupancy = self._here().kernel.occupancy
+        each = occupancy.max_active_blocks_per_multiprocessor(n_threads, 0)
+        return each * self._current().device.MULTIPROCESSOR_COUNT
+
+
+class Loaded(NamedTuple):
+    """A kernel of `cuda.core`.
+
+    Attributes
+    ----------
+    kernel
+    is_cooperative : bool
+    """
+
+    kernel: Any
+    is_cooperative: bool
+
+
+def loaded(cubin: Cubin) -> Loaded:
+    """Load machine code, which raises for what is none of this device's."""
+    code = _core().ObjectCode.from_cubin(cubin.code)
+    return Loaded(code.get_kernel(cubin.name), cubin.is_cooperative)
+
+
+@cache
+def _core() -> Any:
+    return import_module("cuda.core")
+
+
+@cache
+def _default_stream() -> Any:
+    return _core().Stream.from_handle(0)
+
+
+def _stream(stream: Any = 0) -> Any:
+    if not stream:
+        return _default_stream()
+    return _core().Stream.from_handle(int(stream.handle))
 
 
 @lru_cache(maxsize=128)
 def _configuration(blocks: int, threads: int, is_cooperative: bool) -> Any:
-    make: Any = import_module("cuda.core").LaunchConfig
+    make: Any = _core().LaunchConfig
     if not is_cooperative:
         return make(grid=blocks, block=threads)
     try:

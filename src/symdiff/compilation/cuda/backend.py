@@ -57,7 +57,9 @@ def cuda() -> Any:
     if not hasattr(np, "row_stack"):  # gone in NumPy 2.5, wanted by numba-cuda 0.30
         setattr(np, "row_stack", np.vstack)  # noqa: B010 - which types do not know
     try:
-        from numba import cuda  # noqa: PLC0415
+        with warnings.catch_warnings():  # numba-cuda's own, of what NumPy 2.5 will not have
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from numba import cuda  # noqa: PLC0415
     except Exception as error:
         raise DeviceError(at_user_line(f"{_NEEDS} ({error}): {HINT}")) from error
     return cuda

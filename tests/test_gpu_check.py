@@ -18,6 +18,15 @@ def test_dry_run(tmp_path):
     found = json.loads(out.read_text(encoding="utf-8"))
     assert found["about"]["simulated"]
     cases = found["cases"]
-    assert len(cases) == 9
+    assert len(cases) == 10
     assert not [name for name, figures in cases.items() if "error" in figures]
     assert cases["operations"]["passed"] > 170
+    for name in ("W2", "W9", "W10", "W11", "W12"):
+        asked = [
+            line
+            for line in found["asked"]
+            if line["what"].startswith(f"{name}: ") or line["what"].startswith(f"{name} ")
+        ]
+        assert len(asked) >= 2, name
+    own = [line for line in found["asked"] if "over" not in line["what"]]
+    assert all(line["measured"] > 0 for line in own)

@@ -145,7 +145,7 @@ def call_that_fails(name):
 
 def call_that_keeps(_):
     kept = []
-    assert_nothing_stays(lambda: kept.append(None), [], 1000)
+    assert_nothing_stays(lambda: kept.append(X), [], 1000)  # None is not counted since Python 3.12
 
 
 def serve():

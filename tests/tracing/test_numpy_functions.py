@@ -640,6 +640,7 @@ def leaves(result: Any) -> list[np.ndarray]:
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")  # NumPy 2.5
 @pytest.mark.parametrize(("f", "args"), [*SMOOTH, *DTYPES, *EXTREMES])
 def test_values_and_dtypes_are_those_of_numpy(f, args):
     want = f(*args)
@@ -882,6 +883,37 @@ def test_what_is_a_copy_in_numpy_is_one_here(f, dtype):
     x = np.arange(5).astype(dtype)
     for g, w in zip(sd.jit(change)(x), change(x), strict=True):
         np.testing.assert_array_equal(g, w)
+
+
+@pytest.mark.parametrize(
+    ("x", "order"),
+    [
+        (np.array([1.0, np.nan, 3.0, 2.0, 3.0, np.nan, -0.0, 0.0]), [2, 4, 3, 0, 6, 7, 1, 5]),
+        (np.array([-(2**63), 2**63 - 1, 0, 0]), [1, 2, 3, 0]),
+        (np.array([3, 1, 255], np.uint8), [2, 0, 1]),
+        (np.array([False, True, False, True]), [1, 3, 0, 2]),
+    ],
+)
+def test_descending_sorts(x, order):
+    """A keyword of NumPy 2.5, whose answers these are; it's stable, and NaN goes last."""
+    np.testing.assert_array_equal(sd.jit(lambda x: x.argsort(descending=True))(x), order)
+    np.testing.assert_array_equal(sd.jit(lambda x: x.argsort(descending=False))(x), x.argsort())
+
+    def in_place(x):
+        y = x.copy()
+        y.sort(descending=True)
+        return y
+
+    np.testing.assert_array_equal(sd.jit(in_place)(x), x[order])
+
+
+def test_derivatives_of_descending_sorts():
+    def f(x):
+        y = x * x
+        y.sort(descending=True)
+        return np.sum(y[:2])
+
+    np.testing.assert_array_equal(sd.grad(f)(np.array([1.0, -4.0, 3.0])), [0.0, -8.0, 6.0])
 
 
 # handlers that pass on what they get, or take a form of their own

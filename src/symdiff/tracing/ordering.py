@@ -161,13 +161,27 @@ def _cumulative(function: Callable[..., Any], start: float) -> Callable[..., Any
 
 
 def argsort(
-    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+    a: Any,
+    axis: Any = -1,
+    kind: Any = None,
+    order: Any = None,
+    *,
+    stable: Any = None,
+    descending: Any = None,
 ) -> Any:
     """Do `numpy.argsort`; it is always stable."""
     del kind, stable  # every sort is stable here
     refuse_keywords("np.argsort", order=order)
     x, place = _last(a, axis)
-    return moveaxis(apply_block(named_block("argsort"), [stop_gradient(x)]), -1, place)
+    return moveaxis(_order(x, descending), -1, place)
+
+
+def _order(x: TracedArray, descending: Any) -> TracedArray:
+    """Give the indices that sort the last axis; NaN goes last in both directions."""
+    key: Any = stop_gradient(x)
+    if is_given(descending) and descending:
+        key = -key if key.dtype.kind == "f" else ~key  # which has no number without a partner
+    return apply_block(named_block("argsort"), [key])
 
 
 def gather_along(x: Any, indices: Any) -> Any:
@@ -179,13 +193,20 @@ def gather_along(x: Any, indices: Any) -> Any:
     return getitem(array, (*keys, places))
 
 
-def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+def sort(
+    a: Any,
+    axis: Any = -1,
+    kind: Any = None,
+    order: Any = None,
+    *,
+    stable: Any = None,
+    descending: Any = None,
+) -> Any:
     """Do `numpy.sort`; derivatives go through the permutation."""
     del kind, stable
     refuse_keywords("np.sort", order=order)
     x, place = _last(a, axis)
-    order_ = apply_block(named_block("argsort"), [stop_gradient(x)])
-    return moveaxis(gather_along(x, order_), -1, place)
+    return moveaxis(gather_along(x, _order(x, descending)), -1, place)
 
 
 def partition(a: Any, kth: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> Any:

@@ -8,20 +8,23 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType, ModuleType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from symdiff.compilation.cuda import library
 from symdiff.compilation.cuda.callable import Source
 from symdiff.compilation.cuda.code import THREADS
+from symdiff.compilation.cuda.cubins import Cubin, key_of
+from symdiff.compilation.cuda.loaded import Loaded, LoadedKernel, loaded
 from symdiff.compilation.cuda.mathematics import MATHEMATICS
 from symdiff.compilation.cuda.module import Module
+from symdiff.compilation.disk_cache import open_cache
 from symdiff.errors import DeviceError, UnsupportedOperationError, at_user_line
 from symdiff.locks import LocalLock
 
@@ -29,6 +32,7 @@ __all__ = [
     "Cubin",
     "compiled",
     "cubin",
+    "cubin_key",
     "cuda",
     "device_function",
     "is_simulated",
@@ -56,7 +60,9 @@ def cuda() -> Any:
     if not hasattr(np, "row_stack"):  # gone in NumPy 2.5, wanted by numba-cuda 0.30
         setattr(np, "row_stack", np.vstack)  # noqa: B010 - which types do not know
     try:
-        from numba import cuda  # noqa: PLC0415
+        with warnings.catch_warnings():  # numba-cuda's own, of what NumPy 2.5 will not have
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from numba import cuda  # noqa: PLC0415
     except Exception as error:
         raise DeviceError(at_user_line(f"{_NEEDS} ({error}): {HINT}")) from error
     return cuda
@@ -107,6 +113,8 @@ def quiet() -> Iterator[None]:
 
 def most_blocks(kernel: Any, module: Module, n_threads: int) -> int:
     """Give the number of blocks that can wait for each other, which machine code has to be for."""
+    if isinstance(kernel, LoadedKernel):
+        return kernel.most_blocks(n_threads)
     return kernel.compile(_signature(module)).max_cooperative_grid_blocks(n_threads)
 
 
@@ -116,19 +124,54 @@ def threads() -> int:
 
 
 def compiled(module: Module) -> Any:
-    """Compile a module for the device; the simulator takes it as it is."""
+    """Compile a module for the device, or find it on disk; the simulator takes it as it is."""
+    if is_simulated():
+        return cuda().jit(python_function(module, cuda(), threads()))
+    try:
+        return LoadedKernel(partial(_load, module), cuda().current_context)
+    except UnsupportedOperationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever other versions of packages do not have
+        warnings.warn(
+            at_user_line(
+                f"numba itself compiles and launches {module.name}, and nothing is kept on disk: "
+                f"cuda.core does not work here ({type(error).__name__}: {error})"
+            ),
+            RuntimeWarning,
+            stacklevel=2,
+        )
     kernel = cuda().jit(python_function(module, cuda(), threads()))
-    if not is_simulated():
-        try:
-            kernel.compile(_signature(module))
-        except Exception as error:
-            raise _refusal(module, error) from error
+    try:
+        kernel.compile(_signature(module))
+    except Exception as error:
+        raise _refusal(module, error) from error
     return kernel
 
 
 def device_function(source: Source) -> Any:
     """Make a function that other kernels call."""
     return cuda().jit(device=True)(python_function(source, cuda(), threads()))
+
+
+def _load(module: Module, capability: tuple[int, int]) -> Loaded:
+    """Load a module's machine code, from disk if it is there."""
+    # Functions of the user's are not in the source, and are compiled anew in each process.
+    store, key = None if module.functions else open_cache(), cubin_key(module, capability)
+    found = store.load(key) if store is not None else None
+    if found is not None:
+        try:
+            return loaded(Cubin.load(found))
+        except Exception:  # noqa: BLE001 - what cannot be loaded is compiled again
+            found = None
+    made = cubin(module, capability)
+    if store is not None:
+        store.save(key, made.dump())
+    return loaded(made)
+
+
+def cubin_key(module: Module, capability: tuple[int, int]) -> str:
+    """Name what `cubin` gives, in the disk cache."""
+    return key_of(module.text, _signature(module), (capability, threads()))
 
 
 def python_function(module: Module | Source, cuda: Any, n_threads: int) -> Callable[..., Any]:
@@ -248,24 +291,6 @@ def _select_instruction() -> Any:
     return select
 
 
-class Cubin(NamedTuple):
-    """Machine code for a kind of GPU, and what the assembler says of it.
-
-    Attributes
-    ----------
-    code : bytes
-    registers : int
-        Of each thread.
-    stack, spills : int
-        Bytes of each thread.
-    """
-
-    code: bytes
-    registers: int
-    stack: int
-    spills: int
-
-
 def cubin(module: Module, capability: tuple[int, int] = (9, 0)) -> Cubin:
     """Compile a module for a compute capability, without a GPU."""
     core: Any = import_module("cuda.core")
@@ -284,12 +309,24 @@ def cubin(module: Module, capability: tuple[int, int] = (9, 0)) -> Cubin:
     def figure(pattern: str) -> int:
         return max((int(n) for n in re.findall(pattern, log)), default=0)
 
+    code = bytes(made.code)
     return Cubin(
-        bytes(made.code),
-        figure(r"Used (\d+) registers"),
-        figure(r"(\d+) bytes stack frame"),
-        figure(r"(\d+) bytes spill"),
+        code=code,
+        registers=figure(r"Used (\d+) registers"),
+        stack=figure(r"(\d+) bytes stack frame"),
+        spills=figure(r"(\d+) bytes spill"),
+        name=_kernel_name(code),
+        is_cooperative="grid.sync" in module.text,
     )
+
+
+def _kernel_name(code: bytes) -> str:
+    """Find the kernel's name, in numba's spelling, which the runtime's own functions don't have.
+
+    The parameters of a kernel lie in a section that bears its name.
+    """
+    (name,) = set(re.findall(rb"\0\.nv\.constant0\.(_ZN[^\0]+)", code))
+    return name.decode()
 
 
 def ptx(module: Module, capability: tuple[int, int] = (9, 0)) -> str:
@@ -300,7 +337,8 @@ def ptx(module: Module, capability: tuple[int, int] = (9, 0)) -> str:
 
 def _compiled_for(module: Module, capability: tuple[int, int], output: str) -> Any:
     function = python_function(module, cuda(), threads())
-    options = {"device": False, "abi": "numba", "cc": capability, "output": output}
+    options: dict[str, Any] = {"device": False, "abi": "numba", "cc": capability}
+    options |= {"output": output, "debug": False, "opt": True}
     with _capability(capability):
         try:
             return cuda().compile(function, _signature(module), **options)[0]

@@ -31,7 +31,10 @@ DEFAULT_STREAM = 1
 def put(x: Any, stream: Any = 0) -> Any:
     """Give an array on the device: a copy of one of the host, or the array itself."""
     if not is_on_device(x):
-        return cuda().to_device(np.asarray(x, order="C"), stream=stream)
+        array = np.asarray(x, order="C")
+        # a new axis has a stride of 0, with which numba doesn't take an array for contiguous
+        plain = np.ndarray(array.shape, array.dtype, array) if array.ndim else array
+        return cuda().to_device(plain, stream=stream)
     x = readable(x)
     if hasattr(x, "copy_to_host"):
         return x

@@ -1,5 +1,6 @@
 """Programs are cut at large products, which a library computes between kernels."""
 
+import ctypes
 from types import SimpleNamespace
 
 import numpy as np
@@ -189,14 +190,18 @@ def test_random_programs(seed, tmp_path):
     check_cut(sd.grad(lambda *args: sum(np.sum(x) for x in f(*args)), (0, 1, 2)), args)
 
 
+def cut_all(monkeypatch):
+    for name in ("LARGE", "NARROW", "NARROW_IN_BATCH"):
+        monkeypatch.setattr(composite, name, 1)
+
+
 simulated = pytest.mark.skipif(not backend.is_simulated(), reason="the simulator is off")
 
 
 @simulated
 @pytest.mark.parametrize("name", CASES)
 def test_simulator(name, monkeypatch):
-    monkeypatch.setattr(composite, "LARGE", 1)
-    monkeypatch.setattr(composite, "NARROW", 1)
+    cut_all(monkeypatch)
     f, args = CASES[name]
     asked = []
     monkeypatch.setattr(
@@ -225,6 +230,20 @@ def test_only_large_products_are_cut(monkeypatch):
 
 
 @simulated
+def test_small_matrices_of_a_batch_stay_with_it(monkeypatch):
+    asked = []
+    monkeypatch.setattr(blas, "multiply", lambda *m: asked.append(m))
+    monkeypatch.setattr(composite, "LARGE", 1)
+    monkeypatch.setattr(composite, "NARROW", 3)
+    kernel = kernel_of(sd.jit(lambda a, b: a @ b).program(STACK, OTHERS))
+    same(kernel([STACK, OTHERS]), [STACK @ OTHERS])
+    assert not asked
+    monkeypatch.setattr(composite, "NARROW_IN_BATCH", 3)
+    kernel([STACK, OTHERS])
+    assert len(asked) == 1
+
+
+@simulated
 def test_one_kernel_where_there_is_no_library_or_no_product(monkeypatch):
     program = sd.jit(lambda a, b: a @ b).program(A, B)
     assert type(kernel_of(program)) is CutKernel
@@ -235,8 +254,7 @@ def test_one_kernel_where_there_is_no_library_or_no_product(monkeypatch):
 
 @simulated
 def test_results_stay_on_the_device(monkeypatch):
-    monkeypatch.setattr(composite, "LARGE", 1)
-    monkeypatch.setattr(composite, "NARROW", 1)
+    cut_all(monkeypatch)
     f = sd.jit(lambda a, b, s: (a @ b, np.sum(a @ b) * s), target="cuda")
     number = backend.cuda().to_device(np.array(3.0))
     product, total = f(backend.cuda().to_device(A), B, number)
@@ -266,8 +284,7 @@ def test_one_kernel_where_there_is_no_room_for_parts(monkeypatch):
     def empty(*_):
         raise MemoryError
 
-    monkeypatch.setattr(composite, "LARGE", 1)
-    monkeypatch.setattr(composite, "NARROW", 1)
+    cut_all(monkeypatch)
     monkeypatch.setattr(composite, "empty", empty)
     f, args = CASES["layers"]
     same(f.with_target("cuda")(*args), f(*args))
@@ -275,8 +292,7 @@ def test_one_kernel_where_there_is_no_room_for_parts(monkeypatch):
 
 @simulated
 def test_an_error_in_a_part_is_that_of_the_function(monkeypatch):
-    monkeypatch.setattr(composite, "LARGE", 1)
-    monkeypatch.setattr(composite, "NARROW", 1)
+    cut_all(monkeypatch)
     f = sd.jit(lambda a, b, k: np.tanh(a @ b)[k] @ b.T, target="cuda")
     same(f(A, B, ROWS), np.tanh(A @ B)[ROWS] @ B.T)
     with pytest.raises(IndexError):
@@ -304,16 +320,38 @@ class DeviceArray:
         self.__cuda_array_interface__ = {
             "shape": data.shape,
             "typestr": data.dtype.str,
-            "data": (id(self), False),
+            "data": (data.ctypes.data, False),
         }
 
 
-def test_cupy_is_called_with_views_on_the_stream_of_the_kernels():
+def strided(dtype):
+    """Multiply as cuBLAS does, with matrices column by column at addresses."""
+
+    def matrices(address, ld, columns, stride, batch):
+        n = stride * (batch - 1) + ld * columns
+        flat = np.frombuffer((ctypes.c_char * (n * dtype.itemsize)).from_address(address), dtype)
+        return [flat[stride * k :][: ld * columns].reshape(columns, ld).T for k in range(batch)]
+
+    def multiply(handle, ta, tb, m, n, k, alpha, a, lda, sa, b, ldb, sb, beta, c, ldc, sc, batch):
+        assert handle == "handle"
+        (one,), (zero,) = matrices(alpha, 1, 1, 1, 1)[0], matrices(beta, 1, 1, 1, 1)[0]
+        left = matrices(a, lda, m if ta else k, sa, batch)
+        right = matrices(b, ldb, k if tb else n, sb, batch)
+        for x, y, out in zip(left, right, matrices(c, ldc, n, sc, batch), strict=True):
+            first = x[:k].T if ta else x[:m]
+            second = y[:n].T if tb else y[:k]
+            out[:m] = one * (first @ second) + zero * out[:m]
+
+    return multiply
+
+
+@pytest.fixture
+def fake_cupy():
     stream, asked = FakeStream(), []
 
     def matmul(a, b, out):
         assert stream.depth == 1
-        asked.extend([a, b, out])
+        asked.append((a, b, out))
         np.matmul(a, b, out=out)
 
     cupy = SimpleNamespace(
@@ -323,16 +361,33 @@ def test_cupy_is_called_with_views_on_the_stream_of_the_kernels():
             Stream=SimpleNamespace(null=stream),
             UnownedMemory=lambda ptr, n_bytes, owner: (ptr, n_bytes, owner),
             MemoryPointer=lambda memory, offset: memory[2],
+            device=SimpleNamespace(get_cublas_handle=lambda: "handle" if stream.depth else None),
         ),
     )
-    out = np.zeros((6, 2))
-    a, b = A.copy(), np.ascontiguousarray(RNG.standard_normal((2, 4)))
-    blas._Cupy(cupy).multiply(
-        (DeviceArray(out), (1, 6, 2), False),
-        (DeviceArray(a), (1, 6, 4), False),
-        (DeviceArray(b), (1, 4, 2), True),
+    cublas = SimpleNamespace(
+        sgemmStridedBatched=strided(np.dtype("f4")), dgemmStridedBatched=strided(np.dtype("f8"))
     )
-    np.testing.assert_allclose(out, a @ b.T)
-    assert [x.shape for x in asked] == [(6, 4), (4, 2), (6, 2)]
-    assert np.shares_memory(asked[1], b)
-    assert stream.depth == 0
+    return SimpleNamespace(made=blas._Cupy(cupy, cublas), stream=stream, asked=asked)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("is_left", [False, True])
+@pytest.mark.parametrize("is_right", [False, True])
+def test_cupy_is_called_on_the_stream_of_the_kernels(fake_cupy, dtype, batch, is_left, is_right):
+    a, b = (RNG.standard_normal((batch, *s)).astype(dtype) for s in ((6, 4), (4, 2)))
+    out = np.zeros((batch, 6, 2), dtype)
+    given = [
+        np.ascontiguousarray(x.swapaxes(1, 2) if t else x) for x, t in ((a, is_left), (b, is_right))
+    ]
+    fake_cupy.made.multiply(
+        (DeviceArray(out), out.shape, False),
+        (DeviceArray(given[0]), a.shape, is_left),
+        (DeviceArray(given[1]), b.shape, is_right),
+    )
+    np.testing.assert_allclose(out, a @ b, rtol=1e-5 if dtype == "float32" else 1e-13)
+    assert fake_cupy.stream.depth == 0
+    assert len(fake_cupy.asked) == (batch == 1)
+    for views in fake_cupy.asked:
+        assert [x.shape for x in views] == [(6, 4), (4, 2), (6, 2)]
+        assert all(np.shares_memory(x, y) for x, y in zip(views, (*given, out), strict=True))

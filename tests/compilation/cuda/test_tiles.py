@@ -32,6 +32,24 @@ def powers(a, limit):
     return b
 
 
+def written(a, n):
+    y = np.ones((9, 9))
+    for i in range(n):
+        y[i] = np.sin(a[i] + y[0])
+        a = a @ y * 0.3
+    return a, y
+
+
+def chosen(a, s):
+    if s > 0:
+        b = a @ a
+        s = s * 2
+    else:
+        b = a.T - s
+    return b @ a, np.sum(b) * s
+
+
+SQUARE = 0.4 * RNG.standard_normal((9, 9))
 DENSE = (B * 0.1, RNG.standard_normal(9), A, RNG.standard_normal((7, 9)))
 CASES = {
     "plain": (sd.jit(lambda a, b: a @ b), (A, B), 1),
@@ -45,7 +63,11 @@ CASES = {
     "numbers of places": (sd.jit(lambda a, b: (a * np.arange(19)) @ b * 3 - 1), (A, B), 1),
     "gradient": (sd.grad(lambda a, b: np.sum(np.sin(a @ b) @ b.T), (0, 1)), (A, B), 3),
     "training": (sd.jit(descent), (*DENSE, 2), 2),
-    "while": (sd.jit(powers), (0.4 * RNG.standard_normal((9, 9)), 50.0), 1),
+    "while": (sd.jit(powers), (SQUARE, 50.0), 1),
+    "gradient of steps": (sd.grad(lambda a, s: np.sum(powers(a, s)), 0), (SQUARE, 50.0), 4),
+    "written to": (sd.jit(written), (SQUARE, 3), 1),
+    "branch taken": (sd.jit(chosen), (SQUARE, 1.0), 2),
+    "branch not taken": (sd.jit(chosen), (SQUARE, -1.0), 2),
 }
 
 

@@ -1,7 +1,7 @@
 """Products of matrices by the library of the device: cuBLAS, which CuPy has.
 
 In the simulator NumPy is the library. In float32 CuPy asks for sums in float32, and for the shorter
-mantissa of TF32 only where the user has set ``CUPY_TF32=1``.
+mantissa of TF32 only where the user has set ``CUPY_TF32=1``; a batch has it never.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def library() -> Callable[..., None] | None:
     if is_simulated():
         return _multiply_on_host
     try:
-        import_module("cupy_backends.cuda.libs.cublas")  # CuPy's packages may come without it
-        return _Cupy(import_module("cupy")).multiply
+        cublas = import_module("cupy_backends.cuda.libs.cublas")  # which needs a package more
+        return _Cupy(import_module("cupy"), cublas).multiply
     except ImportError:
         return None
 
@@ -61,18 +61,50 @@ def _multiply_on_host(out: Any, left: Any, right: Any) -> None:
 class _Cupy:
     """Calls CuPy on the stream that kernels are launched on."""
 
-    def __init__(self, cupy: Any) -> None:
+    def __init__(self, cupy: Any, cublas: Any) -> None:
         self.cupy = cupy
+        self.cublas = cublas
 
     def multiply(self, out: Any, left: Any, right: Any) -> None:
-        views = [_viewed(self._wrapped(array), *rest) for array, *rest in (out, left, right)]
         with self.cupy.cuda.Stream.null:
-            self.cupy.matmul(views[1], views[2], out=views[0])
+            if out[1][0] == 1:
+                made, a, b = [_viewed(self._wrapped(x), *rest) for x, *rest in (out, left, right)]
+                self.cupy.matmul(a, b, out=made)
+            else:
+                self._multiply_each(out, left, right)
+
+    def _multiply_each(self, out: Any, left: Any, right: Any) -> None:
+        """Multiply a batch, which `cupy.matmul` would copy where it is transposed.
+
+        cuBLAS takes matrices column by column, and so those here as transposed: the transposed
+        result is that of the right one times that of the left one.
+        """
+        batch, rows, columns = out[1]
+        terms = left[1][2]
+        dtype = _dtype(out[0])
+        one, zero = np.ones((), dtype), np.zeros((), dtype)
+        multiply = getattr(self.cublas, f"{'sd'[dtype.itemsize // 8]}gemmStridedBatched")
+        pointers = [x.__cuda_array_interface__["data"][0] for x in (right[0], left[0], out[0])]
+        multiply(
+            self.cupy.cuda.device.get_cublas_handle(),
+            *(int(right[2]), int(left[2])),
+            *(columns, rows, terms),
+            one.ctypes.data,
+            *(pointers[0], terms if right[2] else columns, terms * columns),
+            *(pointers[1], rows if left[2] else terms, rows * terms),
+            zero.ctypes.data,
+            *(pointers[2], columns, rows * columns),
+            batch,
+        )
 
     def _wrapped(self, array: Any) -> Any:
         """Take an array as CuPy's, without waiting for its stream, as `cupy.asarray` would."""
         interface = array.__cuda_array_interface__
-        dtype, shape = np.dtype(interface["typestr"]), interface["shape"]
+        dtype, shape = _dtype(array), interface["shape"]
         n_bytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
         memory = self.cupy.cuda.UnownedMemory(interface["data"][0], n_bytes, array)
         return self.cupy.ndarray(shape, dtype, self.cupy.cuda.MemoryPointer(memory, 0))
+
+
+def _dtype(array: Any) -> np.dtype:
+    return np.dtype(array.__cuda_array_interface__["typestr"])

@@ -22,9 +22,10 @@ __all__ = ["CutKernel", "kernel_of"]
 LARGE = 1 << 22
 """Multiplications from which on a library is asked: a launch more takes some 5 to 10 us, in which a
 kernel of ours, at a tenth of what a GPU can do, gets through about so many."""
-NARROW = 8
+NARROW, NARROW_IN_BATCH = 8, 32
 """The result of a thinner product, or of one with a shorter sum, is better not written to memory:
-that takes longer than computing it beside what it is needed for."""
+that takes longer than computing it beside what it is needed for. A thread has all of a batch's
+element where its matrices are small."""
 
 
 def kernel_of(program: Program) -> CudaKernel | CutKernel:
@@ -93,7 +94,8 @@ class CutKernel:
 
 def _is_large(sides: Sequence[Extent], sizes: dict[str, int]) -> bool:
     known = [evaluate(e, sizes) for e in sides]
-    return math.prod(known) >= LARGE and min(known[1:]) >= NARROW
+    narrow = NARROW if known[0] == 1 else NARROW_IN_BATCH
+    return math.prod(known) >= LARGE and min(known[1:]) >= narrow
 
 
 def _sizes(program: Program, inputs: Sequence[Any]) -> dict[str, int]:

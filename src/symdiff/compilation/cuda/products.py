@@ -130,6 +130,7 @@ def _function(code: Code, n: int, dtype: str) -> str:
     """Name the function that multiplies by tiles of `n` rows and columns a thread."""
     code.need(THREADS)
     code.need(dtype)
+    code.need("uint64")
     zero = constant(code, 0, dtype).text
     return code.helper(f"multiply_{n}_{dtype}", lambda name: _text(name, n, dtype, zero))
 
@@ -140,7 +141,8 @@ def _text(name: str, n: int, dtype: str, zero: str) -> str:
     Neighbors among the threads bring neighbors in memory, whichever way a matrix lies; a row of
     shared memory has an element more, so that those of a column lie in different banks. Loops go on
     by ``blockDim`` and end with the terms: the assembler would write all steps of loops whose ends
-    it knows, with twice the registers.
+    it knows, with twice the registers. Places are unsigned, since numba asks of others whether they
+    count from the end.
     """
     elements = [(i, j) for i in range(n) for j in range(n)]
     lines = [
@@ -181,19 +183,23 @@ def _text(name: str, n: int, dtype: str, zero: str) -> str:
         *_strip(f"{name}_rows", "left", "x", ("x_term", "x_row", "rows - i"), zero),
         *_strip(f"{name}_columns", "right", "y", ("y_term", "y_column", "columns - j"), zero),
         "            cuda.syncthreads()",
-        f"            for k in range(min({DEPTH}, terms - first)):",
-        f"                u = k*({name}_rows + 1) + r",
-        f"                v = k*({name}_columns + 1) + c",
-        *[f"                x_{i} = left[u + {i}*{name}_down]" for i in range(n)],
-        *[f"                y_{j} = right[v + {j}*{name}_across]" for j in range(n)],
+        f"            depth = min({DEPTH}, terms - first)",
+        "            k = 0",
+        "            u, v = uint64(r), uint64(c)",
+        "            while k < depth:",
+        *[f"                x_{i} = left[u + uint64({i}*{name}_down)]" for i in range(n)],
+        *[f"                y_{j} = right[v + uint64({j}*{name}_across)]" for j in range(n)],
         *[f"                s_{i}_{j} = s_{i}_{j} + x_{i}*y_{j}" for i, j in elements],
+        f"                u = u + uint64({name}_rows + 1)",
+        f"                v = v + uint64({name}_columns + 1)",
+        "                k = k + 1",
         "        place = out_start + b*rows*columns + (i + r)*columns + j + c",
     ]
     for i, j in elements:
         is_there = f"i + r + {i}*{name}_down < rows and j + c + {j}*{name}_across < columns"
         lines.append(f"        if {is_there}:")
         moved = f"place + {i}*{name}_down*columns + {j}*{name}_across"
-        lines.append(f"            out[{moved}] = s_{i}_{j}")
+        lines.append(f"            out[uint64({moved})] = s_{i}_{j}")
     return "\n".join([*lines, "", ""])
 
 
@@ -211,6 +217,6 @@ def _strip(side: str, shared: str, array: str, names: tuple[str, str, str], zero
         f"                    m = e - k*{side}",
         f"                w = {zero}",
         f"                if m < {end} and first + k < terms:",
-        f"                    w = {array}[{start} + m*{other} + (first + k)*{term}]",
-        f"                {shared}[k*({side} + 1) + m] = w",
+        f"                    w = {array}[uint64({start} + m*{other} + (first + k)*{term})]",
+        f"                {shared}[uint64(k*({side} + 1) + m)] = w",
     ]

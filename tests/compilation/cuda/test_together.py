@@ -11,7 +11,6 @@ RNG = np.random.default_rng(0)
 N = SMALL + 2
 A, B = RNG.standard_normal((N, N)), RNG.standard_normal((N, 5))
 S = A @ A.T + np.eye(N)
-KEYS = np.append(RNG.integers(0, 9, 36) / 4.0, [np.nan, -np.inf, np.nan, np.inf])
 TALL, SQUARE = RNG.standard_normal((6, 3)), RNG.standard_normal((4, 4))
 
 
@@ -21,10 +20,6 @@ def solved(a, b):
 
 def inverted_twice(a):
     return sd.fori_loop(0, 2, lambda _, x: np.linalg.inv(x + x.T), a)
-
-
-def running(x, y):
-    return np.sum(np.cumsum(x) ** 2) + np.sum(np.cumsum(np.cumsum(y)) * y)
 
 
 def reduced(a):
@@ -38,12 +33,6 @@ LARGE = {
     "float32": (sd.jit(np.linalg.inv), (S.astype("f4"),)),
     "solve": (sd.value_and_grad(solved, (0, 1)), (A, B)),
     "determinant": (sd.value_and_grad(np.linalg.det), (A / 4,)),
-    "sorted": (sd.value_and_grad(lambda x: np.sum(np.sort(x) * np.arange(40.0))), (KEYS,)),
-    "order": (sd.jit(np.argsort), (KEYS,)),
-    "order of whole numbers": (sd.jit(np.argsort), (RNG.integers(0, 9, 40),)),
-    "running sum": (sd.value_and_grad(running), (A[0], B[:, 0])),
-    "running sum of few": (sd.jit(np.cumsum), (A[0, :5],)),
-    "running sum of whole numbers": (sd.jit(np.cumsum), (np.arange(40),)),
     "in a loop": (
         sd.jit(lambda a: sd.fori_loop(0, 2, lambda _, x: np.linalg.inv(x + x.T), a)),
         (A,),

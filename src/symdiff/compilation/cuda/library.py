@@ -146,19 +146,6 @@ def argsort(out: Any, o: int, x: Any, p: int, n: int) -> int:
     return 0
 
 
-def rank(x: Any, p: int, n: int, i: int) -> int:
-    """Count what comes before an element, were all in order, stably and NaN last."""
-    v = x[p + i]
-    before = 0
-    for j in range(n):
-        other = x[p + j]
-        is_less = other < v or (v != v and other == other)
-        is_same = other == v or (v != v and other != other)
-        if is_less or (is_same and j < i):
-            before += 1
-    return before
-
-
 def searchsorted(x: Any, p: int, v: Any, n: int, right: bool) -> int:
     """Find a place."""
     low = 0
@@ -210,7 +197,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
         for f in (
             *(maximum, minimum, greater_number, lesser_number, integer_floor_divide),
             *(integer_remainder, integer_fmod, integer_power, gcd, lcm, bit_count),
-            *(shifted_left, shifted_right, scaled, rank),
+            *(shifted_left, shifted_right, scaled),
         )
     },
     **{f.__name__: f for f in factorizations.PARTS},

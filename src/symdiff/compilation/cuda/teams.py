@@ -19,12 +19,7 @@ from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.sums import Sum
 from symdiff.compilation.cuda.threads import Results, Threads
-from symdiff.compilation.cuda.together import (
-    FACTORIZATIONS,
-    Elimination,
-    is_together,
-    running_sum,
-)
+from symdiff.compilation.cuda.together import FACTORIZATIONS, Elimination, is_together
 from symdiff.compilation.cuda.values import Value
 from symdiff.compilation.nests import Fill, Loop, Node, Schedule, Statement, Storage, Store, walk
 from symdiff.compilation.status import NOT_POSITIVE
@@ -162,16 +157,16 @@ class Team(Threads):
                 self.finish(statement, value)
 
     def _is_together(self, statement: Statement) -> bool:
-        """Whether all threads do a factorization, solve, or sort, together."""
+        """Whether all threads do a factorization, or solve, together."""
         equation = statement.equation
         assert isinstance(equation.pattern, Block)
         shape = self.scope.shape(equation.array)
-        if not equation.pattern.rank:
+        if len(shape) < 2:
             return False
-        return is_together(equation.pattern.name, shape[-1], shape[-2] if len(shape) > 1 else 1)
+        return is_together(equation.pattern.name, shape[-1], shape[-2])
 
     def library_block(self, statement: Statement, block: Block) -> Value | None:
-        """Factor a matrix, solve, or sort, together."""
+        """Factor a matrix, or solve, together."""
         equation = statement.equation
         rows, dtype = self.scope.shape(equation.array)[-1], self.scope.dtype(equation.array)
         place = self.view(Read(equation.array, equation.target), statement)
@@ -186,27 +181,11 @@ class Team(Threads):
                 work.cholesky(NOT_POSITIVE)
             self.code.written.add(place.base)
             return None
-        if block.name == "cumsum":
-            (source,) = equation.operands
-            assert isinstance(source, Read)
-            given, is_reversed = self.view(source, statement), "reversed" in block.attributes
-            running_sum(self, place, given, rows, dtype, is_reversed=is_reversed)
-            self.code.written.add(place.base)
-            self.code.read.update({given.base} - self.code.fixed)
-            return None
-        count = rows if block.name == "argsort" else self.scope.shape(equation.array)[-2]
-        self.code.extents.append(count)
         r = self.code.fresh("r")
+        count = self.scope.shape(equation.array)[-2]
+        self.code.extents.append(count)
         with self.over(r, count):
-            if block.name == "argsort":
-                (source,) = equation.operands
-                assert isinstance(source, Read)
-                given = self.begin(self.view(source, statement), self.scope.dtype(source.array))
-                given += [self.code.extent(rows), r]
-                before = f"{self.code.need('rank')}({', '.join(given)})"
-                self.code.add(f"{place.at(before)} = {r}")
-            else:
-                self.solve_row(statement, block, r)
+            self.solve_row(statement, block, r)
         return None
 
     def _alone(self, node: Node) -> None:

@@ -3,7 +3,7 @@
 A matrix is eliminated column by column, and all wait for each other between. What a column is
 divided by is left for the end, so that nobody overwrites what others still read: a column of
 Cholesky's costs one barrier, one with pivoting three. Right-hand sides are divided among the
-threads, and so are the elements of an array that is sorted: each thread counts what comes before.
+threads.
 
 References
 ----------
@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from symdiff.compilation.cuda.code import Code, Place, Workspace
+from symdiff.compilation.cuda.code import Code, Place
 from symdiff.compilation.cuda.operations import STEPS
 from symdiff.compilation.cuda.values import Value, constant
 from symdiff.program.sizes import Extent
 
-__all__ = ["FACTORIZATIONS", "SMALL", "SOLUTIONS", "Elimination", "is_together", "running_sum"]
+__all__ = ["FACTORIZATIONS", "SMALL", "SOLUTIONS", "is_together"]
 
 SMALL = 16
 """Rows up to which one thread has done a factorization before all have waited for each other."""
@@ -45,42 +45,9 @@ class Waiting(Protocol):
 
 def is_together(name: str, rows: Extent, count: Extent) -> bool:
     """Whether a block of so many rows, and right-hand sides, is divided among threads."""
-    if name in (*FACTORIZATIONS, "argsort", "cumsum"):
+    if name in FACTORIZATIONS:
         return not isinstance(rows, int) or rows > SMALL
     return name in SOLUTIONS and count != 1
-
-
-def running_sum(
-    team: Waiting, target: Place, source: Place, rows: Extent, dtype: str, *, is_reversed: bool
-) -> None:
-    """Write a running sum: each thread adds up a part, and then goes on from those before it."""
-    code = team.code
-    code.extents.append(rows)
-    parts = code.fresh("parts")
-    code.workspaces.append(Workspace(parts, dtype, 1, is_per_thread=True))
-    n = code.extent(rows)
-    first, last, total, k, i = (code.fresh(name) for name in ("first", "last", "total", "k", "i"))
-    code.add(f"{first} = min(me*(({n} + team - 1) // team), {n})")
-    code.add(f"{last} = min({first} + ({n} + team - 1) // team, {n})")
-
-    def add(element: str) -> None:
-        terms = [Value(total, dtype), Value(element, dtype)]
-        code.add(f"{total} = {STEPS['add'](code, dtype, terms).text}")
-
-    code.add(f"{total} = {constant(code, 0, dtype).text}")
-    with code.block(f"for {k} in range({first}, {last}):"):
-        code.add(f"{i} = {n} - 1 - {k}" if is_reversed else f"{i} = {k}")
-        add(source.at(i))
-    code.add(f"{parts}[me] = {total}")
-    team.wait()
-    code.add(f"{total} = {constant(code, 0, dtype).text}")
-    with code.block(f"for {k} in range(me):"):
-        add(f"{parts}[{k}]")
-    with code.block(f"for {k} in range({first}, {last}):"):
-        code.add(f"{i} = {n} - 1 - {k}" if is_reversed else f"{i} = {k}")
-        add(source.at(i))
-        code.add(f"{target.at(i)} = {total}")
-    code.read.add(parts)
 
 
 class Elimination:

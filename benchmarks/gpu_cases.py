@@ -27,44 +27,76 @@ from symdiff.compilation.cuda.memory import put
 __all__ = ["CASES"]
 
 
-def operations(check):
-    """Every ufunc that can be traced, against the CPU."""
+TOGETHER = 16
+"""Operations in a kernel: each kernel is compiled for a second."""
+
+
+def traceable():
+    """Give every ufunc that can be traced, by name, with the number of its arguments."""
     from symdiff.tracing.operations import UFUNCS, scipy_ufuncs
 
+    theirs = scipy_ufuncs()
+    found = {u.__name__: (u, u.nin) for u in [*UFUNCS, *theirs.patterns]}
+    for u in theirs.of_orders:
+        found[f"{u.__name__} of order 3"] = (lambda *x, u=u: u(3, *x), u.nin - 1)
+    for u in theirs.with_two_results:
+        for k in range(2):
+            found[f"{u.__name__}[{k}]"] = (lambda x, u=u, k=k: u(x)[k], 1)
+    return found
+
+
+def operations(check):
+    """Every ufunc that can be traced, against the CPU."""
     rng = np.random.default_rng(0)
     n = check.size(10_000, 8)
     failed, missing, passed, late = {}, [], 0, []
-    ufuncs = [*UFUNCS, *scipy_ufuncs().patterns]
-    for k, (ufunc, dtype) in enumerate((u, d) for u in ufuncs for d in ("float64", "float32")):
-        args = [rng.uniform(0.1, 0.9, n).astype(dtype) for _ in range(ufunc.nin)]
-        name = f"{ufunc.__name__} {dtype}"
-        if check.is_late():
-            late.append(name)
-            continue
-        try:
-            f = sd.jit(ufunc)
-            want = f(*args)
-            got = f.with_target("cuda")(*args)
-        except (sd.UnsupportedOperationError, sd.DTypeError):
-            missing.append(name)
-            continue
-        except Exception as error:  # noqa: BLE001 - the other operations go on
-            failed[name] = f"{type(error).__name__}: {error}"
-            continue
-        rtol = 1e-12 if dtype == "float64" else 1e-5
-        if np.allclose(got, want, rtol=rtol, atol=rtol, equal_nan=True):
-            passed += 1
-        else:
-            failed[name] = float(np.nanmax(np.abs(np.asarray(got, float) - want)))
-        if k % 20 == 0:
+    for dtype in ("float64", "float32"):
+        args = [rng.uniform(0.1, 0.9, n).astype(dtype) for _ in range(4)]
+        there = {}
+        for name, (function, n_arguments) in traceable().items():
+            try:
+                sd.jit(function).source(*args[:n_arguments], target="cuda")
+            except (sd.UnsupportedOperationError, sd.DTypeError):
+                missing.append(f"{name} {dtype}")
+            else:
+                there[name] = function, n_arguments
+        names = list(there)
+        for start in range(0, len(names), TOGETHER):
+            some = names[start : start + TOGETHER]
+            if check.is_late():
+                late += [f"{name} {dtype}" for name in some]
+                continue
+            try:
+                found = differences({name: there[name] for name in some}, args)
+            except Exception:  # noqa: BLE001 - one by one it is seen which of them it is
+                found = {}
+                for name in some:
+                    try:
+                        found |= differences({name: there[name]}, args)
+                    except Exception as error:  # noqa: BLE001 - the others go on
+                        failed[f"{name} {dtype}"] = f"{type(error).__name__}: {error}"
+            failed |= {f"{name} {dtype}": d for name, d in found.items() if d is not None}
+            passed += sum(d is None for d in found.values())
             check.note("passed", passed)
-    check.note("passed", passed)
     check.note("missing", missing)
     if late:
         check.note("not reached", late)
     if failed:
         check.note("wrong", failed)
         raise AssertionError(f"{passed} are right; wrong are {failed}")
+
+
+def differences(some, args):
+    """Compute operations in one kernel; give how far each is off, None for those that are right."""
+    f = sd.jit(lambda *x: {name: g(*x[:m]) for name, (g, m) in some.items()})
+    want, got = f(*args), f.with_target("cuda")(*args)
+    rtol = 1e-12 if args[0].dtype == np.float64 else 1e-5
+    found = {}
+    for name in some:
+        is_right = np.allclose(got[name], want[name], rtol=rtol, atol=rtol, equal_nan=True)
+        difference = np.abs(np.asarray(got[name], float) - want[name])
+        found[name] = None if is_right else float(np.nanmax(difference))
+    return found
 
 
 def ceilings(check):

@@ -17,6 +17,7 @@ import pytest
 import symdiff as sd
 from symdiff.compilation.cuda.cubins import Cubin, key_of
 from symdiff.compilation.cuda.loaded import unpacked
+from symdiff.compilation.disk_cache import DiskCache
 
 HERE = Path(__file__).parent
 CAN_COMPILE = find_spec("numba_cuda") is not None and shutil.which("cc") is not None
@@ -98,8 +99,10 @@ def test_another_process_compiles_nothing(run, tmp_path):
     first = [run(compiles), run(compiles)]  # at once, to the same directory
     for process in first:
         output(process)
-    assert len(kept(tmp_path)) == 2
+    cache = DiskCache(str(tmp_path / "kept"), limit=1 << 30)
+    assert len(cache.entries()) == 2
     assert float(*output(run(ALL_AGAIN))) < 1.0  # to compile takes 1 to 20
+    assert cache.clear() == 2
 
 
 @needs_compilers
@@ -191,6 +194,21 @@ for x in (np.ones((3, 2))[..., None], np.ones((2, 3))[:, None], np.ones((0, 3)),
     d = put(x)
     assert flat(d).shape == (max(x.size, 1),)
     np.testing.assert_array_equal(get(d), x)
+"""
+    output(run(script))
+
+
+@needs_compilers
+def test_threads_compile_at_once(run):
+    script = """
+from concurrent.futures import ThreadPoolExecutor
+from numba.cuda import dispatcher
+before = dispatcher.get_current_device
+makers = [F, G, F]
+with ThreadPoolExecutor(3) as pool:
+    kernels = list(pool.map(backend.compiled, makers))
+assert all(isinstance(kernel, backend.LoadedKernel) for kernel in kernels)
+assert dispatcher.get_current_device is before
 """
     output(run(script))
 

@@ -339,7 +339,7 @@ def _compiled_for(module: Module, capability: tuple[int, int], output: str) -> A
     function = python_function(module, cuda(), threads())
     options: dict[str, Any] = {"device": False, "abi": "numba", "cc": capability}
     options |= {"output": output, "debug": False, "opt": True}
-    with _capability(capability):
+    with _compiler, _capability(capability):
         try:
             return cuda().compile(function, _signature(module), **options)[0]
         except Exception as error:
@@ -367,9 +367,15 @@ def _signature(module: Module) -> tuple[Any, ...]:
     return tuple(found)
 
 
+_compiler = LocalLock()
+
+
 @contextmanager
 def _capability(capability: tuple[int, int]) -> Iterator[None]:
     """Let device functions be compiled where there is no driver that knows the capability."""
+    if cuda().is_available():
+        yield
+        return
     dispatcher: Any = import_module("numba.cuda.dispatcher")
     before = dispatcher.get_current_device
     dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=capability)

@@ -31,7 +31,10 @@ import w12_finance_particles as w12
 from scipy import special
 
 import symdiff as sd
+from symdiff.compilation.cuda import composite
 from symdiff.compilation.cuda.backend import cuda, is_simulated
+from symdiff.compilation.cuda.composite import CutKernel, kernel_of
+from symdiff.compilation.cuda.kernel import CudaKernel
 from symdiff.compilation.cuda.memory import get, put
 
 BUDGET = 500.0
@@ -282,18 +285,33 @@ def finance(check):
 
 
 def products(check):
-    """A product of matrices, which is ours, against that of a library."""
-    n = check.size(2048, 6)
-    a = np.random.default_rng(0).standard_normal((n, n)).astype(np.float32)
-    f = sd.jit(lambda a: a @ a, target="cuda")
-    d = put(a)
-    close(f(d), a @ a, 1e-3)
-    figures = {"symdiff": check.ours(lambda: f(d))}
+    """Products of matrices: in one kernel, by the library between kernels, and by CuPy itself.
+
+    They tell from which size on the library is worth its launches: `composite.LARGE`.
+    """
+    figures = {}
     cupy = rival("cupy")
-    if cupy is not None:
-        c = cupy.asarray(a)
-        wait = lambda _: cupy.cuda.Device().synchronize()  # noqa: E731
-        figures["cupy"] = check.timed(lambda: c @ c, wait)
+    for side in (128, 256, 512, 2048):
+        n = check.size(side, 9)
+        a = np.random.default_rng(0).standard_normal((n, n)).astype(np.float32) / np.float32(n)
+        program = sd.jit(lambda a: np.tanh(a @ a) @ a).program(a)
+        d = put(a)
+        want = np.tanh(a @ a) @ a
+        ways = {"one kernel": CudaKernel(program), "cut": kernel_of(program)}
+        before, composite.LARGE = composite.LARGE, 1
+        try:
+            for way, kernel in ways.items():
+                close(kernel([d])[0], want, 1e-3)
+                name = f"{side}, {way}"
+                figures[name] = check.ours(partial(kernel, [d]))
+            figures["has a library"] = isinstance(ways["cut"], CutKernel)
+        finally:
+            composite.LARGE = before
+        if cupy is not None:
+            c = cupy.asarray(a)
+            wait = lambda _: cupy.cuda.Device().synchronize()  # noqa: E731
+            call = lambda c=c: cupy.tanh(c @ c) @ c  # noqa: E731
+            figures[f"{side}, cupy"] = check.timed(call, wait)
     return figures
 
 

@@ -5,6 +5,7 @@ import pytest
 
 import symdiff as sd
 from symdiff.compilation.cuda import backend
+from symdiff.compilation.cuda.memory import put
 
 pytestmark = pytest.mark.skipif(not backend.is_simulated(), reason="the simulator is off")
 
@@ -37,3 +38,11 @@ def test_results_are_those_of_the_cpu(method, f):
 def test_methods_of_scipy_stay_on_the_cpu():
     with pytest.raises(ValueError, match="CPU"):
         sd.minimize(squares, np.zeros(2), (A, B), method="scipy:BFGS", target="cuda")
+
+
+def test_arguments_that_lie_on_the_device():
+    want = sd.minimize(squares, np.zeros(2), (A, B), target="cuda", max_steps=4)
+    got = sd.minimize(squares, put(np.zeros(2)), (put(A), put(B)), max_steps=4)
+    assert got.x.tobytes() == want.x.tobytes()
+    with pytest.raises(sd.DeviceError, match="target is 'cpu'"):
+        sd.minimize(squares, np.zeros(2), (put(A), put(B)), target="cpu")

@@ -5,6 +5,7 @@ import pytest
 
 import symdiff as sd
 from symdiff.compilation.cuda import backend
+from symdiff.compilation.cuda.memory import put
 
 pytestmark = pytest.mark.skipif(not backend.is_simulated(), reason="the simulator is off")
 
@@ -51,3 +52,17 @@ def test_checkpoints_are_of_numpy(tmp_path):
 def test_a_target_that_is_none():
     with pytest.raises(ValueError, match="gpu"):
         fit(sd.optim.Adam(0.01), target="gpu")
+
+
+def test_data_that_lie_on_the_device():
+    want = fit(sd.optim.Adam(0.01), target="cuda", validation=(X, Y))
+    data, params = (put(X), put(Y)), {name: put(x) for name, x in START.items()}
+    given = {"batch_size": 10, "epochs": 3, "progress": False, "validation": data}
+    got = sd.train(loss, params, data, sd.optim.Adam(0.01), **given)
+    for name, x in want.params.items():
+        assert got.params[name].tobytes() == x.tobytes()
+    np.testing.assert_array_equal(got.history["validation"], want.history["validation"])
+    with pytest.raises(sd.DeviceError, match="target is 'cpu'"):
+        sd.train(loss, START, data, sd.optim.Adam(0.01), target="cpu", **given)
+    with pytest.raises(sd.ShapeError, match="differ in their first axis"):
+        sd.train(loss, START, (put(X), put(Y[1:])), sd.optim.Adam(0.01), **given)

@@ -76,8 +76,10 @@ def fit_many(
         Whether `x` has an axis of fits in front. By default it has when it has three axes, or two
         of which the first is as long as there are fits.
     target : {"auto", "cpu", "cuda"}
-        Where to fit; "auto" is the CPU. On a GPU each fit has a thread; its results differ from
-        those of the CPU by rounding.
+        Where to fit; "auto" is where the data lie. On a GPU each fit has a thread; its results
+        differ from those of the CPU by rounding. `y`, and what each fit has of its own of the other
+        arguments, may be arrays on a GPU (CuPy's, PyTorch's, JAX's, numba's); then nothing is
+        copied, and the results lie there too.
     progress : bool
         Whether to say on standard error how far it is.
 
@@ -117,7 +119,7 @@ def fit_many(
     >>> result.converged.all()
     np.True_
     """
-    on_device = is_for_device(target)
+    on_device = is_for_device(target, x, y, p0, weights)
     problem, data, is_absolute = read_arguments(
         x, y, p0, weights, bounds, fixed, estimator, loss, absolute_sigma, own_x
     )
@@ -127,8 +129,10 @@ def fit_many(
         if not value > 0:
             raise ValueError(f"{name} is {value}; it has to be positive")
     options = Options(float(tol), float(f_scale), int(max_steps), is_absolute, progress)
-    kernels = kernels_for(model, problem)
-    found = (fit_all_on_device if on_device else fit_all)(kernels, data, options)
+    if on_device:
+        found = fit_all_on_device(model, problem, data, options)
+    else:
+        found = fit_all(kernels_for(model, problem), data, options)
     return FitManyResult(
         found.params,
         found.objective,

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from symdiff.config import config
 from symdiff.fitting import levenberg_marquardt as lm
-from symdiff.fitting.lane_kernels import Kernels, Problem
+from symdiff.fitting.lane_kernels import Kernels, Problem, without_gaps
 from symdiff.fitting.lanes import Layout
 from symdiff.fitting.status import FitStatus
 
@@ -62,22 +62,31 @@ class Options:
     progress: bool
 
 
-class Results:
+class Results(NamedTuple):
     """Arrays with a row for each fit; of the covariance the lower triangle of free parameters."""
 
-    def __init__(self, n_fits: int, layout: Layout, dtype: np.dtype) -> None:
-        self.params = np.empty((n_fits, layout.n_params), dtype)
-        self.covariance = np.empty((n_fits, layout.n_free * (layout.n_free + 1) // 2), dtype)
-        self.objective = np.empty(n_fits, dtype)
-        self.n_steps = np.empty(n_fits, np.int32)
-        self.status = np.empty(n_fits, np.int8)
-        self.arrays = self.params, self.covariance, self.objective, self.n_steps, self.status
+    params: np.ndarray
+    covariance: np.ndarray
+    objective: np.ndarray
+    n_steps: np.ndarray
+    status: np.ndarray
+
+    @classmethod
+    def empty(cls, n_fits: int, layout: Layout, dtype: np.dtype) -> Results:
+        """Make room for results."""
+        return cls(
+            np.empty((n_fits, layout.n_params), dtype),
+            np.empty((n_fits, layout.n_free * (layout.n_free + 1) // 2), dtype),
+            np.empty(n_fits, dtype),
+            np.empty(n_fits, np.int32),
+            np.empty(n_fits, np.int8),
+        )
 
 
 def fit_all(kernels: Kernels, data: Data, options: Options) -> Results:
     """Fit everything, chunk by chunk, by as many threads as there may be."""
     n_fits = len(data.y)
-    results = Results(n_fits, kernels.problem.layout, np.dtype(kernels.problem.dtype))
+    results = Results.empty(n_fits, kernels.problem.layout, np.dtype(kernels.problem.dtype))
     size = _chunk_size(kernels)
     chunks = [slice(at, min(at + size, n_fits)) for at in range(0, n_fits, size)]
     if not chunks:
@@ -150,7 +159,7 @@ def selected(p: Problem, data: Data, chunk: slice) -> tuple[Any, ...]:
         weights = weights[chunk]
     counts = np.full(len(y), p.n_points)
     if p.weighting == "gaps":
-        y, weights = _without_gaps(y, weights)
+        y, weights = without_gaps(y, weights)
         counts = np.count_nonzero(weights, axis=1)
     if weights is not None and weights.ndim == 2:
         weights = np.ascontiguousarray(weights, p.dtype)
@@ -186,9 +195,7 @@ class Chunk:
         freedom = (self.counts - layout.n_free).astype(self.state.dtype)
         freedom = _in_lanes(freedom, self.lanes)
         found = self.kernels.finish(self.state, freedom, self.options.is_absolute)
-        for array, groups in zip(
-            results.arrays, (self.state[:, : layout.n_params], *found), strict=True
-        ):
+        for array, groups in zip(results, (self.state[:, : layout.n_params], *found), strict=True):
             _put(array[self.chunk], groups)
 
     def _run(self) -> None:
@@ -217,13 +224,3 @@ class Chunk:
             groups, lanes = np.divmod(who, self.lanes)
             state = _in_lanes(self.state[groups, :, lanes], self.lanes)
             operands = self._operands(who)
-
-
-def _without_gaps(y: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Give missing points the weight 0, and any value."""
-    mine = np.ones_like(y)
-    if weights is not None:
-        mine[...] = weights
-    is_missing = np.isnan(y)
-    mine[is_missing] = 0.0
-    return np.where(mine > 0, y, y.dtype.type(0)), mine

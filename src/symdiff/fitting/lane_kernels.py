@@ -14,13 +14,14 @@ from symdiff.fitting import levenberg_marquardt as lm
 from symdiff.fitting.estimators import Estimator, Weighting, data_sizes, sum_points
 from symdiff.fitting.lanes import Layout, Rules, Solver, Sums
 from symdiff.fitting.pointwise import one_point, with_columns
+from symdiff.fitting.status import TOO_FEW_POINTS
 from symdiff.runtime.batching import vmap
 from symdiff.runtime.function import Function
 from symdiff.runtime.signatures import Signature
 from symdiff.tracing.trace import Spec, Trace, function_name, trace_function
 from symdiff.trees import Tree, flatten, leaf
 
-__all__ = ["Kernels", "Problem", "kernels_for"]
+__all__ = ["Kernels", "Problem", "kernels_for", "without_gaps"]
 
 LANE_BYTES = 256
 """Of one quantity of the fits that a kernel steps together: a few vectors, so that operations
@@ -79,7 +80,7 @@ class Kernels:
     ``advance`` takes data with axes (groups, points, lanes), and a state with axes (groups, rows,
     lanes), of which it gives the next. ``finish`` takes the last state and gives results. Lanes are
     the last axis of all, so that what the kernels read and write is whole vectors. On a GPU
-    ``fit_on_device`` does everything for groups of one lane, each by a thread.
+    ``on_device`` gives a kernel that does everything, each fit by a thread.
 
     Parameters
     ----------
@@ -97,8 +98,18 @@ class Kernels:
         b_axis = 0 if p.has_bounds else None
         self.advance = vmap(self._advance, in_axes=(x_axis, 0, w_axis, b_axis, 0, *[None] * 4))
         self.finish = vmap(self._finish, in_axes=(0, 0, None))
-        axes = (x_axis, 0, w_axis, b_axis, 0, 0, 0, *[None] * 4)
-        self.fit_on_device = vmap(self._fit, in_axes=axes, target="cuda")
+        self._on_device: dict[tuple[bool, ...], Function] = {}
+
+    def on_device(self, own: tuple[bool, ...]) -> Function:
+        """Give the kernel for a GPU, which does everything for each fit.
+
+        It takes x, y, weights, bounds and starts, of which each fit has its own or all the same as
+        `own` says, and the options; it gives what `Results` has. The last axis is of one lane.
+        """
+        if own not in self._on_device:
+            axes = tuple([0 if is_own else None for is_own in (*own, *[False] * 4)])
+            self._on_device[own] = vmap(self._fit, in_axes=axes, target="cuda")
+        return self._on_device[own]
 
     def _advance(
         self,
@@ -141,20 +152,26 @@ class Kernels:
         weights: Any,
         box: Any,
         start: Any,
-        status: Any,
-        freedom: Any,
         tol: Any,
         f_scale: Any,
         max_steps: Any,
         is_absolute: Any,
     ) -> tuple[Any, ...]:
-        """Fit one group of lanes from its start (or not, where the status says so) to its end."""
-        layout = self.problem.layout
-        rows = [np.zeros_like(status) + value for value in layout.first_rows()]
-        params = [start[k] for k in range(layout.n_params)]
-        state = np.stack([*params, *rows[:-1], status])
+        """Fit one data set, a group of one lane, from its start to its end."""
+        p, layout = self.problem, self.problem.layout
+        one = np.ones_like(y[0])
+        freedom: Any = np.dtype(p.dtype).type(p.n_points - layout.n_free)
+        status = one * (TOO_FEW_POINTS if freedom < 0 else lm.RUNNING)
+        if p.weighting == "gaps":
+            y, weights = without_gaps(y, weights)
+            freedom = np.sum(np.where(weights > 0, one, 0.0), axis=0) - layout.n_free
+            status = np.where(freedom < 0, one * TOO_FEW_POINTS, one * lm.RUNNING)
+        rows = [one * value for value in layout.first_rows()[:-1]]
+        params = [one * start[k] for k in range(layout.n_params)]
+        state = np.stack([*params, *rows, status])
         state = self._advance(x, y, weights, box, state, tol, f_scale, max_steps, np.inf)
-        return (state[: layout.n_params], *self._finish(state, freedom, is_absolute))
+        found = self._finish(state, freedom, is_absolute)
+        return (state[: layout.n_params], *found)
 
     def _finish(self, state: Any, freedom: Any, is_absolute: Any) -> tuple[Any, ...]:
         """Give what `Results` has but parameters, for the fits of one group, lanes last.
@@ -181,6 +198,15 @@ class Kernels:
             state[layout.steps].astype(np.int32),
             status.astype(np.int8),
         )
+
+
+def without_gaps(y: Any, weights: Any) -> tuple[Any, Any]:
+    """Give missing points the weight 0, and any value; NumPy arrays, or traced ones."""
+    mine = np.ones_like(y)
+    if weights is not None:
+        mine = mine * weights.astype(y.dtype)
+    mine = np.where(np.isnan(y), 0.0, mine)
+    return np.where(mine > 0, y, 0.0), mine
 
 
 def _point_function(model: Callable[..., Any], problem: Problem) -> Callable[..., Any]:

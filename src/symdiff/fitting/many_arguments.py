@@ -12,9 +12,13 @@ from symdiff.errors import DTypeError, ShapeError, at_user_line
 from symdiff.fitting.estimators import LOSSES, Estimator
 from symdiff.fitting.lane_driver import Data
 from symdiff.fitting.lane_kernels import Problem
+from symdiff.runtime.placement import converted, is_on_device, taken, to_host
+from symdiff.runtime.transforms import jit
 
 __all__ = ["read_arguments"]
 
+BAD_COUNTS = "y has negative elements; estimator 'poisson' takes counts"
+BAD_WEIGHTS = "weights must be finite and not negative: they are 1/variance"
 BLOCK = 1 << 18
 """Numbers that are looked at together, so that data on disk are never read as a whole."""
 
@@ -42,6 +46,7 @@ def read_arguments(
         Whether the covariance is not to be scaled.
     """
     kind = _estimator(estimator, loss)
+    x, y, p0, weights = _on_either_side(x, y, p0, weights)
     data_y = _read_data(y)
     n_fits, n_points = data_y.shape
     dtype = data_y.dtype if data_y.dtype == np.float32 else np.dtype(np.float64)
@@ -54,7 +59,7 @@ def read_arguments(
     form = "gaps" if has_gaps else "none" if given is None else ("shared", "own")[given.ndim - 1]
     if given is not None and given.ndim == 1:
         given = given.astype(dtype)
-    box = _box(bounds, starts, free)
+    box = None if bounds is None else _box(bounds, to_host(starts), free)
     predictors = data_x.ndim - has_own_x
     problem = Problem(
         n_points,
@@ -72,6 +77,13 @@ def read_arguments(
     return problem, Data(data_x, data_y, given, box, starts), bool(absolute_sigma)
 
 
+def _on_either_side(x: Any, y: Any, p0: Any, weights: Any) -> list[Any]:
+    """Take arrays on a GPU; what is the same for all fits is needed on the host."""
+    found = [taken(a) for a in (x, y, p0, weights)]
+    rank = 2 if is_on_device(found[1]) else 3
+    return [a if getattr(a, "ndim", 0) == rank else to_host(a) for a in found]
+
+
 def _estimator(name: str, loss: str) -> Estimator:
     if name not in ("least_squares", "poisson"):
         raise ValueError(f"estimator {name!r} is unknown; allowed are 'least_squares', 'poisson'")
@@ -84,6 +96,14 @@ def _estimator(name: str, loss: str) -> Estimator:
 
 def _reals(values: Any, name: str, dtype: Any = None) -> np.ndarray:
     """Take an array of real numbers, converted only where a dtype is given."""
+    if is_on_device(values):
+        if values.dtype not in (np.float32, np.float64):
+            raise DTypeError(
+                at_user_line(
+                    f"{name} has dtype {values.dtype}; on a GPU it needs float32 or float64"
+                )
+            )
+        return values if dtype is None else converted(values, dtype)
     array = values if isinstance(values, np.ndarray) else np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise DTypeError(at_user_line(f"{name} has dtype {array.dtype}; it needs real numbers"))
@@ -136,15 +156,16 @@ def _read_x(
     if own_x is None:
         own_x = array.ndim == 3 or (array.ndim == 2 and array.shape[0] == n_fits)
     rank = array.ndim - bool(own_x)
-    if rank not in (1, 2) or array.shape[-1] != n_points or (own_x and len(array) != n_fits):
+    shape = tuple(array.shape)
+    if rank not in (1, 2) or shape[-1] != n_points or (own_x and shape[0] != n_fits):
         raise ShapeError(
             at_user_line(
-                f"x has shape {array.shape}, y has {n_fits} fits of {n_points} points; allowed are "
+                f"x has shape {shape}, y has {n_fits} fits of {n_points} points; allowed are "
                 f"({n_points},) and (k, {n_points}), for all fits or with {n_fits} in front"
             )
         )
     if rank == 2:
-        array = array.swapaxes(-1, -2)
+        array = to_host(array).swapaxes(-1, -2)
     return array if own_x else np.ascontiguousarray(array, dtype), bool(own_x)
 
 
@@ -163,21 +184,50 @@ def _read_weights(weights: Any, n_fits: int, n_points: int) -> np.ndarray:
 
 def _scan(y: np.ndarray, weights: np.ndarray | None, kind: Estimator) -> bool:
     """Look for misuse, and whether there are missing points or weights of zero."""
+    if is_on_device(y):
+        return _scan_on_device(y, weights, kind)
     has_gaps = False
     for rows in _blocks(y):
         with np.errstate(over="ignore", invalid="ignore"):  # a sum is the fastest look
             is_plain = y.dtype.kind != "f" or bool(np.isfinite(np.sum(rows)))
         has_gaps = has_gaps or (not is_plain and bool(np.isnan(rows).any()))
         if kind.name == "poisson" and (rows < 0).any():
-            raise ValueError("y has negative elements; estimator 'poisson' takes counts")
-    if weights is None:
-        return has_gaps
+            raise ValueError(BAD_COUNTS)
+    return has_gaps if weights is None else _scan_weights(weights) or has_gaps
+
+
+def _scan_weights(weights: np.ndarray) -> bool:
+    """Look for misuse, and whether there are weights of zero."""
+    has_zeros = False
     for rows in _blocks(np.atleast_2d(weights)):
         least = rows.min(initial=np.inf)
         if not least >= 0 or not rows.max(initial=0.0) < np.inf:
-            raise ValueError("weights must be finite and not negative: they are 1/variance")
-        has_gaps = has_gaps or bool(least == 0)
-    return has_gaps
+            raise ValueError(BAD_WEIGHTS)
+        has_zeros = has_zeros or bool(least == 0)
+    return has_zeros
+
+
+def _scan_on_device(y: Any, weights: Any, kind: Estimator) -> bool:
+    """Look at data on a GPU; whether points are missing is seen by what comes out."""
+    if kind.name == "poisson" and to_host(_count_negative(y)):
+        raise ValueError(BAD_COUNTS)
+    if weights is None or not is_on_device(weights):
+        return weights is not None and _scan_weights(weights)
+    n_bad, n_zero = to_host(_look_at_weights(weights))
+    if n_bad:
+        raise ValueError(BAD_WEIGHTS)
+    return bool(n_zero)
+
+
+@jit
+def _count_negative(y: Any) -> Any:
+    return np.sum(y < 0)
+
+
+@jit
+def _look_at_weights(weights: Any) -> tuple[Any, Any]:
+    is_good = (weights >= 0) & np.isfinite(weights)
+    return np.sum(~is_good), np.sum(weights == 0)
 
 
 def _blocks(array: np.ndarray) -> Iterator[np.ndarray]:
@@ -199,6 +249,8 @@ def _spread(values: np.ndarray, name: str, n_fits: int, n_params: int | None = N
                 f"{name} has shape {values.shape}; allowed are ({count},) and ({n_fits}, {count})"
             )
         )
+    if is_on_device(values):
+        return values
     return np.broadcast_to(values, (n_fits, values.shape[-1]))
 
 
@@ -217,8 +269,6 @@ def _free(fixed: Any, n_params: int) -> tuple[int, ...]:
 
 def _box(bounds: Any, starts: np.ndarray, free: tuple[int, ...]) -> np.ndarray | None:
     """Lower and upper bounds of the free parameters, side by side; None where there are none."""
-    if bounds is None:
-        return None
     if hasattr(bounds, "lb"):
         bounds = (bounds.lb, bounds.ub)
     n_fits, n_params = starts.shape

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.fitting.status import FitStatus
+from symdiff.runtime.placement import to_host
 
 __all__ = ["FitManyResult"]
 
@@ -16,6 +17,9 @@ __all__ = ["FitManyResult"]
 @dataclass(frozen=True, eq=False)
 class FitManyResult:
     """Parameters of many fits, how sure they are, and how each fit ended.
+
+    The fields lie where the data lay, on a GPU too. All else is computed from them by NumPy, on the
+    host: `to_host` copies them there, once.
 
     Attributes
     ----------
@@ -54,6 +58,16 @@ class FitManyResult:
     free: tuple[int, ...]
     triangle: np.ndarray
 
+    def to_host(self) -> FitManyResult:
+        """Give the same with NumPy arrays; it is itself where they are."""
+        return self if isinstance(self.params, np.ndarray) else self._copied
+
+    @cached_property
+    def _copied(self) -> FitManyResult:
+        fields = (self.params, self.objective, self.n_steps, self.status, self.triangle)
+        params, objective, n_steps, status, triangle = to_host(fields)
+        return FitManyResult(params, objective, n_steps, status, self.names, self.free, triangle)
+
     @cached_property
     def covariance(self) -> np.ndarray:
         """Covariances, shape ``(n_fits, n_params, n_params)``, made when they are first asked for.
@@ -61,12 +75,13 @@ class FitManyResult:
         Infinite for a fit that did not converge or does not determine its parameters; zero for
         parameters that were fixed.
         """
-        n_fits, n_params = self.params.shape
-        result = np.zeros((n_fits, n_params, n_params), self.params.dtype)
+        host = self.to_host()
+        n_fits, n_params = host.params.shape
+        result = np.zeros((n_fits, n_params, n_params), host.params.dtype)
         column = 0
         for n, i in enumerate(self.free):
             for k in self.free[: n + 1]:
-                result[:, i, k] = result[:, k, i] = self.triangle[:, column]
+                result[:, i, k] = result[:, k, i] = host.triangle[:, column]
                 column += 1
         result[~self.converged] = np.inf
         return result
@@ -74,16 +89,17 @@ class FitManyResult:
     @cached_property
     def stderr(self) -> np.ndarray:
         """Standard errors, shape ``(n_fits, n_params)``."""
-        result = np.zeros_like(self.params)
+        host = self.to_host()
+        result = np.zeros_like(host.params)
         diagonal = [n * (n + 3) // 2 for n in range(len(self.free))]
-        result[:, list(self.free)] = np.sqrt(self.triangle[:, diagonal])
+        result[:, list(self.free)] = np.sqrt(host.triangle[:, diagonal])
         result[~self.converged] = np.inf
         return result
 
     @cached_property
     def converged(self) -> np.ndarray:
         """Which fits converged, shape ``(n_fits,)``."""
-        return self.status == FitStatus.CONVERGED
+        return self.to_host().status == FitStatus.CONVERGED
 
     def __len__(self) -> int:
         return len(self.params)
@@ -109,10 +125,10 @@ class FitManyResult:
         lines = [
             f"{n_fits} fits of {self.params.shape[1]} parameters, {self._mean_steps()} steps each"
         ]
-        for code, count in zip(*np.unique(self.status, return_counts=True), strict=True):
+        for code, count in zip(*np.unique(self.to_host().status, return_counts=True), strict=True):
             status = FitStatus(int(code))
             lines.append(f"  {count:>9} {status.name.lower():<15} {status.message}")
-        good = self.params[self.converged]
+        good = self.to_host().params[self.converged]
         if len(good):
             errors = self.stderr[self.converged]
             width = max(9, *map(len, self.names))
@@ -124,7 +140,7 @@ class FitManyResult:
         return "\n".join(lines)
 
     def _mean_steps(self) -> str:
-        return f"{self.n_steps.mean():.1f}" if len(self) else "0"
+        return f"{self.to_host().n_steps.mean():.1f}" if len(self) else "0"
 
     def plot(self, ax: Any = None) -> Any:
         """Draw histograms of the parameters of the fits that converged (extra ``plot``).
@@ -150,7 +166,9 @@ class FitManyResult:
         axes = np.ravel(np.asarray(ax, dtype=object))
         if len(axes) != count:
             raise ValueError(f"ax has {len(axes)} axes for {count} parameters")
-        for a, name, values in zip(axes, self.names, self.params[self.converged].T, strict=True):
+        for a, name, values in zip(
+            axes, self.names, self.to_host().params[self.converged].T, strict=True
+        ):
             a.hist(values, bins=min(100, max(5, len(values) // 5)))
             a.set_xlabel(name)
         axes[0].set_ylabel("fits")
@@ -168,15 +186,15 @@ class FitManyResult:
             import xarray  # noqa: PLC0415 # pyright: ignore[reportMissingImports]
         except ImportError:
             raise ImportError("to_xarray needs xarray: pip install xarray") from None
-        names = [*self.names]
+        names, host = [*self.names], self.to_host()
         return xarray.Dataset(
             {
-                "params": (("fit", "param"), self.params),
+                "params": (("fit", "param"), host.params),
                 "stderr": (("fit", "param"), self.stderr),
                 "covariance": (("fit", "param", "param_"), self.covariance),
-                "objective": ("fit", self.objective),
-                "n_steps": ("fit", self.n_steps),
-                "status": ("fit", self.status),
+                "objective": ("fit", host.objective),
+                "n_steps": ("fit", host.n_steps),
+                "status": ("fit", host.status),
                 "converged": ("fit", self.converged),
             },
             coords={"param": names, "param_": names},

@@ -9,6 +9,7 @@ import numpy as np
 
 from symdiff.errors import DTypeError, ShapeError, at_user_line
 from symdiff.optimizers.order import MAX_SAMPLES
+from symdiff.runtime.placement import converted, is_on_device, taken, to_host
 from symdiff.trees import flatten, unflatten
 
 __all__ = ["as_data", "as_params", "check_count", "check_validation"]
@@ -36,7 +37,7 @@ def _as_param(x: Any, name: str) -> np.ndarray:
 
 
 def as_data(data: Any, name: str = "data") -> tuple[np.ndarray, ...]:
-    """Take a tuple of arrays of one length, without copies where they are arrays."""
+    """Take a tuple of arrays of one length, which may lie on a GPU; those are not copied."""
     if isinstance(data, np.ndarray) or not isinstance(data, (tuple, list)):
         raise DTypeError(
             at_user_line(
@@ -46,9 +47,13 @@ def as_data(data: Any, name: str = "data") -> tuple[np.ndarray, ...]:
         )
     if not data:
         raise ShapeError(at_user_line(f"{name} is an empty tuple"))
-    arrays = [np.asarray(a) for a in data]
+    arrays = [taken(a) if is_on_device(a) else np.asarray(a) for a in data]
     check_samples(arrays, name)
-    return tuple([np.ascontiguousarray(a) for a in arrays])  # once, not at each call
+    return tuple([_contiguous(a) for a in arrays])  # once, not at each call
+
+
+def _contiguous(a: Any) -> Any:
+    return converted(a, a.dtype) if is_on_device(a) else np.ascontiguousarray(a)
 
 
 def check_samples(arrays: Sequence[Any], name: str = "data") -> None:
@@ -60,7 +65,7 @@ def check_samples(arrays: Sequence[Any], name: str = "data") -> None:
             )
         if not a.ndim:
             raise ShapeError(at_user_line(f"{name}[{k}] is a number; it needs an axis of samples"))
-    lengths = [len(a) for a in arrays]
+    lengths = [a.shape[0] for a in arrays]
     if len(set(lengths)) > 1:
         shapes = ", ".join(str(a.shape) for a in arrays)
         raise ShapeError(
@@ -76,7 +81,7 @@ def check_validation(validation: Any, data: Sequence[np.ndarray]) -> tuple[np.nd
     """Take validation data, which have the structure of the data."""
     if validation is None:
         return None
-    arrays = as_data(validation, "validation")
+    arrays = as_data(to_host(validation), "validation")
     if len(arrays) != len(data):
         raise ShapeError(
             at_user_line(f"validation has {len(arrays)} arrays, data {len(data)}: give the same")

@@ -16,7 +16,7 @@ from symdiff.optimizers.minimize_status import MinimizeStatus
 from symdiff.optimizers.multistart import best_of, draw_starts, drive_all
 from symdiff.optimizers.objective import Variables, variables_of
 from symdiff.optimizers.scipy_methods import PREFIX, minimize_with_scipy
-from symdiff.runtime.placement import copied, is_for_device
+from symdiff.runtime.placement import copied, is_for_device, to_host
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -91,8 +91,9 @@ def minimize(
         Given to SciPy as they are, with ``"scipy:NAME"`` only. Constraints are functions of all
         variables in one vector.
     target : {"auto", "cpu", "cuda"}
-        Where `f` and the method run; "auto" is the CPU. A GPU gets `args` once. It is for functions
-        of many numbers: those of few are faster on the CPU, where SciPy's methods run anyway.
+        Where `f` and the method run; "auto" is where `args` lie. A GPU gets them once, if they are
+        not there. It is for functions of many numbers: those of few are faster on the CPU, where
+        SciPy's methods run anyway. Results are NumPy's.
 
     Returns
     -------
@@ -140,10 +141,10 @@ def minimize(
     if not callable(f):
         raise TypeError(f"expected a function to minimize, got {type(f).__name__}")
     args = args if isinstance(args, tuple) else (args,)
-    variables, start = variables_of(x0)
+    variables, start = variables_of(to_host(x0))
     box = as_box(bounds, variables, start.size)
     if method.startswith(PREFIX):
-        if target == "cuda":
+        if is_for_device(target, args):
             raise ValueError(f"method {method!r} runs on the CPU; leave target as it is")
         given = {"tol": tol, "callback": callback, "options": dict(options or {})}
         if max_steps is not None:
@@ -163,8 +164,8 @@ def minimize(
         )
     if callback_every < 1:
         raise ValueError(f"callback_every is {callback_every}; it is at least 1")
-    if is_for_device(target):
-        args = copied(args)
+    if is_for_device(target, args):
+        target, args = "cuda", copied(args)
     kernels = find(f, Key(method, variables, box is not None, target))
     precision = float(np.finfo(variables.dtype).eps) ** (2 / 3)
     task = Task(

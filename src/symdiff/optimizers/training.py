@@ -19,7 +19,7 @@ from symdiff.optimizers.status import TrainProgress, TrainResult, TrainStatus
 from symdiff.optimizers.steps import MAX_STEPS, Order, compiled_steps
 from symdiff.optimizers.updates import check_rule, init
 from symdiff.program.serialization import digest
-from symdiff.runtime.placement import ResultsOnHost, copied, is_for_device
+from symdiff.runtime.placement import ResultsOnHost, copied, is_for_device, to_host
 from symdiff.runtime.transforms import jit
 from symdiff.trees import flatten
 
@@ -94,8 +94,9 @@ def train(
         Show progress on a terminal, by tqdm where that is installed. ``sd.config.progress`` turns
         it off everywhere.
     target : {"auto", "cpu", "cuda"}
-        Where to train; "auto" is the CPU. A GPU gets the data once and keeps them, and the
-        parameters at each call of the kernel, which makes up to 4096 steps.
+        Where to train; "auto" is where the data lie. A GPU gets the data once, if they are not
+        there, and the parameters at each call of the kernel, which makes up to 4096 steps.
+        Results are NumPy's, and validation is on the CPU.
 
     Returns
     -------
@@ -127,11 +128,11 @@ def train(
     (3.0, 1.0)
     """
     check_rule(optimizer)
-    on_device = is_for_device(target)
+    on_device = is_for_device(target, data)
     arrays: Any = as_data(data)
     checked = check_validation(validation, arrays)
-    start = as_params(params)
-    n = len(arrays[0])
+    start = as_params(to_host(params))
+    n = arrays[0].shape[0]
     size = check_batch_size(batch_size, n)
     order = order_of(n, size, seed)
     per_epoch = int(order.per_epoch)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 Extent: TypeAlias = "int | Size"
 Monomial: TypeAlias = tuple[str, ...]
 
-__all__ = ["Extent", "Size", "evaluate", "product", "put_sizes", "symbol"]
+__all__ = ["Extent", "Size", "evaluate", "product", "put_sizes", "symbol", "symbols"]
 
 
 class Size:
@@ -82,6 +82,17 @@ class Size:
 def symbol(name: str) -> Size:
     """Make the size that is called `name`."""
     return Size((((name,), 1),))
+
+
+def symbols(extents: Iterable[Extent]) -> set[str]:
+    """Give the names of the size symbols in extents.
+
+    Examples
+    --------
+    >>> symbols([2, symbol("n") + 1])
+    {'n'}
+    """
+    return {s for e in extents if isinstance(e, Size) for monomial, _ in e.terms for s in monomial}
 
 
 def _terms(extent: Extent) -> tuple[tuple[Monomial, int], ...]:

@@ -20,7 +20,7 @@ from symdiff.program.blocks import Block
 from symdiff.program.equations import Equation, Index, Read, Whole
 from symdiff.program.patterns import Pattern, placeholder
 from symdiff.program.patterns import pattern as pattern_of
-from symdiff.program.sizes import Extent, Size, evaluate
+from symdiff.program.sizes import evaluate, symbols
 
 if TYPE_CHECKING:
     from symdiff.program.program import Program
@@ -62,22 +62,18 @@ def pattern(
 
 
 def _require_sizes(program: Program, sizes: Mapping[str, int]) -> None:
-    symbols: set[str] = set()
+    found: set[str] = set()
     for shape in [t.shape for t in program.types.values()]:
-        symbols |= _symbols(shape)
+        found |= symbols(shape)
     for equation in program.equations:
-        symbols |= _symbols(equation.extents)
-    missing = sorted(symbols - sizes.keys())
+        found |= symbols(equation.extents)
+    missing = sorted(found - sizes.keys())
     if missing:
         example = ", ".join(f"{s}=10" for s in missing)
         raise ShapeError(
             f"the sparsity of {program.name} depends on {', '.join(missing)}: give "
             f"{'them' if len(missing) > 1 else 'it'} as {example}"
         )
-
-
-def _symbols(extents: Sequence[Extent]) -> set[str]:
-    return {s for e in extents if isinstance(e, Size) for monomial, _ in e.terms for s in monomial}
 
 
 def _as_sum(program: Program, equation: Equation, k: int) -> Equation:

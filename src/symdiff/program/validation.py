@@ -12,7 +12,7 @@ from symdiff.program.affine import Affine
 from symdiff.program.blocks import BLOCKS, Block, core_shape, result_dtype
 from symdiff.program.equations import ArrayType, Equation, Index, IndexValue, Read, Whole
 from symdiff.program.nested import Nested, nested_of, result_number
-from symdiff.program.sizes import Extent, Size
+from symdiff.program.sizes import Extent, symbols
 
 __all__ = ["validate"]
 
@@ -40,8 +40,8 @@ def validate(parts: Mapping[str, Any], known: Iterable[str] = ()) -> None:
     for name, data in parts["constants"].items():
         if (data.shape, data.dtype.name) != types[name]:
             raise CacheError(f"constant {name!r:.80} is not of its type {types[name]}")
-    symbols = _symbols(e for name in parts["inputs"] for e in types[name].shape)
-    unknown = _symbols(_all_extents(parts)) - symbols - {*known}
+    given = symbols(e for name in parts["inputs"] for e in types[name].shape)
+    unknown = symbols(_all_extents(parts)) - given - {*known}
     if unknown:
         raise CacheError(f"sizes that no input has: {', '.join(sorted(unknown))}")
     _validate_order(parts["equations"], types, set(sources))
@@ -212,7 +212,3 @@ def _in_index(index: Index) -> Iterable[Extent]:
     if isinstance(index, Affine):
         yield index.offset
         yield from (c for _, c in index.terms)
-
-
-def _symbols(extents: Iterable[Extent]) -> set[str]:
-    return {s for e in extents if isinstance(e, Size) for monomial, _ in e.terms for s in monomial}

@@ -140,7 +140,7 @@ def _propagate(program: Program, needed: set[str]) -> tuple[list[Equation], set[
             and equation.array not in needed
             and _is_copy(program, resolved)
         ):
-            copies[equation.array] = resolved.operands[0]
+            copies[equation.array] = _in_dtype(resolved.operands[0], program.types[equation.array])
         else:
             kept.append(resolved)
     return kept, missing
@@ -215,8 +215,20 @@ def _is_copy(program: Program, equation: Equation) -> bool:
         return False
     source = equation.operands[0]
     if isinstance(source, Literal):
-        return source.dtype == array_type.dtype
+        return _is_exact(source, array_type.dtype)
     return isinstance(source, Read) and types[source.array].dtype == array_type.dtype
+
+
+def _is_exact(literal: Literal, dtype: str) -> bool:
+    """Whether a number is the same in another dtype, and reads as well."""
+    if literal.dtype == dtype:
+        return True
+    is_integer = literal.dtype.startswith(("int", "uint"))
+    return is_integer and dtype.startswith("float") and abs(literal.value) < 2**24
+
+
+def _in_dtype(source: Operand, array_type: ArrayType) -> Operand:
+    return source._replace(dtype=array_type.dtype) if isinstance(source, Literal) else source
 
 
 def _resolve(

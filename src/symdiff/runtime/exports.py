@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from symdiff.compilation.cpu.kernel import Kernel, compile_program
 from symdiff.errors import UnsupportedOperationError
 from symdiff.program.program import Program
 
-__all__ = ["CFunction", "c_function", "numba_function"]
+__all__ = ["CFunction", "c_function", "cuda_function", "numba_function"]
 
 
 @dataclass(frozen=True)
@@ -91,3 +91,11 @@ def numba_function(program: Program) -> Callable[..., Any]:
     from symdiff.compilation.cpu.bridge import make_numba_function  # noqa: PLC0415
 
     return make_numba_function(compile_program(program))
+
+
+def cuda_function(program: Program, sizes: Mapping[str, int]) -> Callable[..., Any]:
+    """Make a device function of a Program, for numba's kernels, at these sizes."""
+    from symdiff.compilation.cuda.backend import device_function  # noqa: PLC0415 - seldom needed
+    from symdiff.compilation.cuda.callable import write_callable  # noqa: PLC0415
+
+    return device_function(write_callable(program, sizes))

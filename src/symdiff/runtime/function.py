@@ -338,8 +338,18 @@ class Function:
         own = self.program(*args, **kwargs).count_operations()
         return CostReport(own, primal.count_operations() if primal is not None else None)
 
-    def numba(self, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+    def numba(self, *args: Any, target: str = "cpu", **kwargs: Any) -> Callable[..., Any]:
         """Give a function that other ``@numba.njit`` code can call; results are a flat tuple.
+
+        With ``target="cuda"`` it is for ``@cuda.jit`` code, where each thread computes all of it.
+        Numbers are returned, and for each array among the results one is taken, behind the other
+        arguments, to write it to. Arrays are contiguous, and have the shapes of those given here.
+        Where a kernel would raise (a singular matrix, an index out of bounds), it goes on.
+
+        Raises
+        ------
+        UnsupportedOperationError
+            It needs more memory than a thread of a GPU has for itself.
 
         Examples
         --------
@@ -348,8 +358,15 @@ class Function:
         >>> numba.njit(lambda x: df(x) + 1)(2.0)
         13.0
         """
-        trace = self._trace(args, kwargs)
-        return exports.numba_function(optimize(trace.program))
+        check_target(target)
+        signature, _ = sign(args, kwargs)
+        program = optimize(self._trace(args, kwargs).program)
+        if target != "cuda":
+            return exports.numba_function(program)
+        shapes = [leaf.shape for leaf in signature.leaves if isinstance(leaf, Spec)]
+        given = dict(zip(program.inputs, shapes, strict=True))
+        sizes = {name: given[a][axis] for name, (a, axis) in program.size_sources.items()}
+        return exports.cuda_function(program, sizes)
 
     def cfunc(self, *args: Any, **kwargs: Any) -> exports.CFunction:
         """Give the kernel's address and C signature.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.compilation.cuda.arrays import dtype_of, is_contiguous, is_on_device, overlap
 from symdiff.errors import DTypeError, ShapeError, at_user_line
 from symdiff.trees import Tree, flatten
 
@@ -31,9 +32,7 @@ def has_parameter(function: Callable[..., Any], name: str) -> bool:
         return False
 
 
-def check_outputs(
-    out: Any, tree: Tree, types: Sequence[tuple[tuple[int, ...], str]]
-) -> list[np.ndarray]:
+def check_outputs(out: Any, tree: Tree, types: Sequence[tuple[tuple[int, ...], str]]) -> list[Any]:
     """Take the arrays out of ``out``, which has to have the results' structure and types.
 
     Raises
@@ -53,31 +52,52 @@ def check_outputs(
     for array, name, (shape, dtype) in zip(leaves, tree.paths("out"), types, strict=True):
         _check(array, name, tuple(shape), np.dtype(dtype))
     for n, array in enumerate(leaves):
-        if any(np.shares_memory(array, other) for other in leaves[:n]):
+        if any(_overlap(array, other) for other in leaves[:n]):
             raise ValueError(
                 at_user_line("two arrays of out share memory: one result would spoil the other")
             )
     return leaves
 
 
+def _overlap(a: Any, b: Any) -> bool:
+    """Whether two arrays of the same side share memory."""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return np.shares_memory(a, b)
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return False
+    return overlap(a, b)
+
+
 def _check(array: Any, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    if is_on_device(array):
+        _check_type(tuple(array.shape), dtype_of(array), name, shape, dtype)
+        if not is_contiguous(array):
+            raise ValueError(at_user_line(f"{name} is not contiguous, as it has to be on a GPU"))
+        return
     if not isinstance(array, np.ndarray):
         hint = f"numpy.empty({shape}, numpy.{dtype})"
         raise DTypeError(
             at_user_line(f"{name} is of type {type(array).__name__}, not an array: pass {hint}")
         )
-    if array.dtype != dtype:
-        raise DTypeError(at_user_line(f"{name} has dtype {array.dtype}, the result {dtype}"))
-    if array.shape != shape:
-        raise ShapeError(at_user_line(f"{name} has shape {array.shape}, the result {shape}"))
+    _check_type(array.shape, array.dtype, name, shape, dtype)
     if not array.flags.writeable:
         raise ValueError(at_user_line(f"{name} is read-only: pass an array that can be written to"))
 
 
-def apart(outputs: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _check_type(
+    given: tuple[int, ...], of: np.dtype, name: str, shape: tuple[int, ...], dtype: np.dtype
+) -> None:
+    if of != dtype:
+        raise DTypeError(at_user_line(f"{name} has dtype {of}, the result {dtype}"))
+    if given != shape:
+        raise ShapeError(at_user_line(f"{name} has shape {given}, the result {shape}"))
+
+
+def apart(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
     """Give arrays that a kernel can write to: those given, or new ones to be copied from.
 
-    A kernel writes while it still reads, and only to contiguous memory.
+    A kernel writes while it still reads, and only to contiguous memory. Arrays on a GPU stay: it
+    is known there what lies where.
 
     Examples
     --------
@@ -88,7 +108,9 @@ def apart(outputs: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> list[n
     return [y if _is_fit(y, inputs) else np.empty(y.shape, y.dtype) for y in outputs]
 
 
-def _is_fit(output: np.ndarray, inputs: Sequence[np.ndarray]) -> bool:
+def _is_fit(output: Any, inputs: Sequence[Any]) -> bool:
+    if is_on_device(output):
+        return True
     flags = output.flags
     is_behaved = flags.c_contiguous and flags.aligned
     on_host = (x for x in inputs if isinstance(x, np.ndarray))  # others would be copied to it

@@ -8,25 +8,39 @@ from typing import Any
 import numpy as np
 
 from symdiff.compilation.cuda.arrays import is_on_device
+from symdiff.errors import DeviceError, at_user_line
 from symdiff.runtime.function import Function, check_target
-from symdiff.trees import map_leaves
+from symdiff.trees import flatten, map_leaves
 
-__all__ = ["ResultsOnHost", "copied", "is_for_device", "to_host"]
+__all__ = [
+    "ResultsOnHost",
+    "converted",
+    "copied",
+    "is_for_device",
+    "is_on_device",
+    "taken",
+    "to_host",
+]
 
 
-def is_for_device(target: str) -> bool:
-    """Whether a target is a GPU, which is then there.
+def is_for_device(target: str, *data: Any) -> bool:
+    """Whether a target is a GPU, which is then there; "auto" is where the data lie.
 
     Raises
     ------
     ValueError
         It is no target.
     DeviceError
-        There is no GPU.
+        There is no GPU, or data lie on one while the target is the CPU.
     """
     check_target(target)
     if target != "cuda":
-        return False
+        if not any(map(is_on_device, flatten(data)[0])):
+            return False
+        if target == "cpu":
+            raise DeviceError(
+                at_user_line("data lie on a GPU, the target is 'cpu'; leave target='auto'")
+            )
     from symdiff.compilation.cuda.backend import require_device  # noqa: PLC0415 - seldom needed
 
     require_device()
@@ -38,6 +52,20 @@ def copied(tree: Any) -> Any:
     from symdiff.compilation.cuda.memory import put  # noqa: PLC0415 - seldom needed
 
     return map_leaves(lambda x: put(x) if isinstance(x, np.ndarray) and x.ndim else x, tree)
+
+
+def taken(x: Any) -> Any:
+    """Take an array of any library's on a GPU as one that has NumPy's dtypes."""
+    from symdiff.compilation.cuda.memory import put  # noqa: PLC0415 - seldom needed
+
+    return put(x) if is_on_device(x) else x
+
+
+def converted(x: Any, dtype: Any) -> Any:
+    """Give an array on a GPU in a dtype; another's is converted on the host."""
+    from symdiff.compilation.cuda.memory import prepared  # noqa: PLC0415 - seldom needed
+
+    return prepared(x, np.dtype(dtype))
 
 
 def to_host(tree: Any) -> Any:

@@ -17,6 +17,7 @@ from symdiff.tracing.trace import Spec, Static, Trace
 from symdiff.trees import unflatten
 
 if TYPE_CHECKING:
+    from symdiff.compilation.cuda.composite import CutKernel
     from symdiff.compilation.cuda.kernel import CudaKernel
 
 __all__ = ["Variant"]
@@ -45,11 +46,11 @@ class Variant:
             else 0
         )
         self.call = None
-        self.kernel: Kernel | Tiered | CudaKernel
+        self.kernel: Kernel | Tiered | CudaKernel | CutKernel
         if target == "cuda":
-            from symdiff.compilation.cuda.kernel import CudaKernel  # noqa: PLC0415 - seldom needed
+            from symdiff.compilation.cuda.composite import kernel_of  # noqa: PLC0415 - seldom needed
 
-            self.kernel = CudaKernel(program)
+            self.kernel = kernel_of(program)
         else:
             arguments, named = signature.tree.children
             if not named.children:

@@ -23,14 +23,19 @@ def loss(params, x, y):
     return np.mean(np.log(np.sum(np.exp(logits), axis=1)) - np.sum(logits * y, axis=1))
 
 
-def training():
-    shapes = [(64, 32), (32,), (32, 10), (10,), (1797, 64), (1797, 10)]
+def training(n_in=64, n_hidden=32):
+    shapes = [(n_in, n_hidden), (n_hidden,), (n_hidden, 10), (10,), (1797, n_in), (1797, 10)]
     *params, x, y = (RNG.standard_normal(s).astype(np.float32) for s in shapes)
     optimizer = sd.optim.Adam(1e-3)
     order = Order(np.array([1, 0], np.uint32), np.uint32(1797), np.int64(15))
     start = tuple(params)
     args = (start, init(optimizer, start), (x, y), order, 0, 7, np.zeros(4096))
     return compiled_steps(loss, optimizer, 128, True).program(*args)
+
+
+def products():
+    f = sd.grad(lambda a, b: np.sum(np.tanh(a @ b) @ b.T), (0, 1))
+    return f.program(sd.spec((1000, 300)), sd.spec((300, 200)))
 
 
 def gaussian(x, amplitude, x0, y0, width, offset):
@@ -52,9 +57,9 @@ def fits(dtype):
     )
     kernels = Kernels(gaussian, problem)
     real = np.dtype(dtype).type
-    ones = lambda *shape: np.ones((8, *shape, 1), dtype)  # noqa: E731
-    args = (np.ones((25, 2), dtype), ones(25), None, None, ones(5), ones(), ones())
-    return kernels.fit_on_device.program(*args, real(1e-4), real(1.0), real(10.0), False)
+    x, y, start = (np.ones(shape, dtype) for shape in ((25, 2), (8, 25, 1), (8, 5, 1)))
+    fit = kernels.on_device((False, True, False, False, True))
+    return fit.program(x, y, None, None, start, real(1e-4), real(1.0), real(10.0), False)
 
 
 def populations(p):
@@ -101,6 +106,8 @@ WORKLOADS = {
     "W2 float64": (lambda: wave_gradient("float64"), {}),
     "W9, block": (training, {}),
     "W9, grid": (training, {"is_grid": True}),
+    "W9 of 784 and 256, grid": (lambda: training(784, 256), {"is_grid": True}),
+    "products, grid": (products, {"is_grid": True}),
     "W10 float32": (lambda: fits("float32"), {"by_row": True}),
     "W10 float64": (lambda: fits("float64"), {"by_row": True}),
     "W11": (

@@ -12,15 +12,17 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import FunctionType, SimpleNamespace
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from symdiff.compilation.cuda import library
+from symdiff.compilation.cuda.callable import Source
 from symdiff.compilation.cuda.code import THREADS
+from symdiff.compilation.cuda.mathematics import MATHEMATICS
 from symdiff.compilation.cuda.module import Module
-from symdiff.errors import DeviceError, at_user_line
+from symdiff.errors import DeviceError, UnsupportedOperationError, at_user_line
 from symdiff.locks import LocalLock
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "compiled",
     "cubin",
     "cuda",
+    "device_function",
     "is_simulated",
     "most_blocks",
     "ptx",
@@ -116,27 +119,41 @@ def compiled(module: Module) -> Any:
     """Compile a module for the device; the simulator takes it as it is."""
     kernel = cuda().jit(python_function(module, cuda(), threads()))
     if not is_simulated():
-        kernel.compile(_signature(module))
+        try:
+            kernel.compile(_signature(module))
+        except Exception as error:
+            raise _refusal(module, error) from error
     return kernel
 
 
-def python_function(module: Module, cuda: Any, n_threads: int) -> Callable[..., None]:
+def device_function(source: Source) -> Any:
+    """Make a function that other kernels call."""
+    return cuda().jit(device=True)(python_function(source, cuda(), threads()))
+
+
+def python_function(module: Module | Source, cuda: Any, n_threads: int) -> Callable[..., Any]:
     """Make the Python function of a module's source, for something that behaves like numba.cuda."""
     filename = f"<symdiff {module.name} for CUDA {id(module):x}>"
     lines = module.text.splitlines(keepends=True)
     linecache.cache[filename] = (len(module.text), None, lines, filename)
     namespace: dict[str, Any] = {"cuda": cuda, THREADS: n_threads}
     namespace.update((name, _named(name)) for name in module.needed if name != THREADS)
+    namespace.update((name, _of_user(f)) for name, f in module.functions.items())
+    if isinstance(module, Source):
+        namespace.update(module.constants)
     exec(compile(module.text, filename, "exec"), namespace)  # noqa: S102 - of names made here
     function = namespace.pop(module.name)
     weakref.finalize(function, linecache.cache.pop, filename, None)
     return function
 
 
+_OURS = {**library.BLOCKS, **library.FUNCTIONS}
+
+
 @cache
 def _named(name: str) -> Any:
     """Find what a name in the source stands for."""
-    ours = library.FUNCTIONS.get(name) or library.BLOCKS.get(name)
+    ours = _OURS.get(name)
     if ours is not None:
         return _device(ours)
     if name in ("nan", "inf"):
@@ -146,15 +163,70 @@ def _named(name: str) -> Any:
     if hasattr(np, name) and isinstance(getattr(np, name), type):
         return getattr(np, name)
     if is_simulated():
-        return _SIMULATED[name.removesuffix("f") if name not in _SIMULATED else name]
+        return MATHEMATICS[name if name in MATHEMATICS else name.removesuffix("f")]
     from numba.cuda import libdevice  # noqa: PLC0415
 
     return getattr(libdevice, name)
 
 
+def _of_user(function: Any) -> Any:
+    """Compile a function of the user's for a GPU, with those of the user's that it calls.
+
+    What numba knows by itself it takes as it is. NumPy's functions, of which numba knows some for
+    a GPU, become those of libdevice.
+    """
+    function = getattr(function, "py_func", function)  # of numba's own
+    if not isinstance(function, FunctionType):
+        return function
+    if is_simulated():
+        return cuda().jit(device=True)(function)
+    known = {n: function.__globals__.get(n) for n in function.__code__.co_names}
+    called: dict[str, Any] = {}
+    for name, value in known.items():
+        if value is np:
+            called[name] = _numpy()
+        elif value is not function and isinstance(getattr(value, "py_func", value), FunctionType):
+            called[name] = _of_user(value)
+    bound = FunctionType(
+        function.__code__,
+        {**function.__globals__, **called},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    return cuda().jit(device=True)(bound)
+
+
+@cache
+def _numpy() -> ModuleType:
+    """Make a module like NumPy, with functions of numbers that numba has for a GPU."""
+    made = ModuleType("numpy")
+    vars(made).update(vars(np))
+    for name in MATHEMATICS:
+        theirs = f"arc{name[1:]}" if name.startswith("a") else name
+        if isinstance(getattr(np, theirs, None), np.ufunc):
+            setattr(made, theirs, _named(name))
+    return made
+
+
+def _refusal(module: Module, error: Exception) -> Exception:
+    """Say that it may be the user's own functions that cannot be compiled."""
+    if not module.functions:
+        return error
+    names = ", ".join(getattr(f, "__name__", str(f)) for f in module.functions.values())
+    why = next(iter(str(error).strip().splitlines()), repr(error))
+    return UnsupportedOperationError(
+        at_user_line(
+            f"numba cannot compile the primitive {names} for a GPU; write it with numbers and "
+            f"functions of the module math, or use target='cpu' ({why})"
+        )
+    )
+
+
 def _device(function: Any) -> Any:
     """Compile a function of the library for a GPU, with those that it calls."""
-    called = {n: _named(n) for n in function.__code__.co_names if n in library.FUNCTIONS}
+    known = {*_OURS, *MATHEMATICS}
+    called = {n: _named(n) for n in function.__code__.co_names if n in known}
     bound = FunctionType(function.__code__, {**function.__globals__, **called}, function.__name__)
     return cuda().jit(device=True)(bound)
 
@@ -174,39 +246,6 @@ def _select_instruction() -> Any:
         return kind(types.boolean, kind, kind), write
 
     return select
-
-
-def _special(name: str) -> Callable[[Any], Any]:
-    def function(x: Any) -> Any:
-        from scipy import special  # noqa: PLC0415
-
-        return getattr(special, name)(x)
-
-    return function
-
-
-_SIMULATED: dict[str, Callable[..., Any]] = {
-    **{
-        name: getattr(np, name)
-        for name in (
-            *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan"),
-            *("sinh", "cosh", "tanh", "hypot", "cbrt", "sqrt", "copysign", "nextafter"),
-            *("floor", "ceil", "trunc", "rint", "fmod", "fabs", "frexp"),
-        )
-    },
-    **{
-        f"a{name}": getattr(np, f"arc{name}")
-        for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")
-    },
-    "pow": np.power,
-    "erf": _special("erf"),
-    "erfc": _special("erfc"),
-    "lgamma": _special("gammaln"),
-    "tgamma": _special("gamma"),
-    "signbitd": np.signbit,
-    "signbitf": np.signbit,
-}
-"""What the simulator calls for functions of libdevice: NumPy gives inf where ``math`` raises."""
 
 
 class Cubin(NamedTuple):
@@ -263,7 +302,10 @@ def _compiled_for(module: Module, capability: tuple[int, int], output: str) -> A
     function = python_function(module, cuda(), threads())
     options = {"device": False, "abi": "numba", "cc": capability, "output": output}
     with _capability(capability):
-        return cuda().compile(function, _signature(module), **options)[0]
+        try:
+            return cuda().compile(function, _signature(module), **options)[0]
+        except Exception as error:
+            raise _refusal(module, error) from error
 
 
 def _signature(module: Module) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from symdiff.program.printing import fresh_name
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent
 
-__all__ = ["BLOCKS", "MAX_LOCAL", "THREADS", "Code", "Place", "Workspace"]
+__all__ = ["BLOCKS", "MAX_LOCAL", "THREADS", "Code", "Place", "Share", "Workspace"]
 
 BLOCKS, THREADS = "BLOCKS", "THREADS"
 """The size symbol of the number of blocks, and the constant of the threads in each."""
@@ -38,25 +38,34 @@ class Place(NamedTuple):
         Where in it the array begins; empty for its beginning.
     is_number : bool
         Whether the variable is not an array, but the only element of one.
+    is_interleaved : bool
+        Whether each thread has one, and the first elements of all lie side by side, then the
+        second ones: threads that go in step read what lies side by side.
     """
 
     base: str
     offset: str = ""
     is_number: bool = False
+    is_interleaved: bool = False
 
     def at(self, flat: str) -> str:
         """Write an element."""
         if self.is_number:
             return self.base
-        if self.offset and flat != "0":
-            return f"{self.base}[{self.offset} + {flat}]"
-        return f"{self.base}[{self.offset or flat}]"
+        both = self.offset and flat != "0"
+        place = f"{self.offset} + {flat}" if both else self.offset or flat
+        if not self.is_interleaved:
+            return f"{self.base}[{place}]"
+        if place == "0":
+            return f"{self.base}[me]"
+        inner = f"({place})" if " " in place else place
+        return f"{self.base}[{inner}*team + me]"
 
     def moved(self, by: str) -> Place:
         """Begin further on."""
         if by == "0" or self.is_number:
             return self
-        return Place(self.base, f"{self.offset} + {by}" if self.offset else by)
+        return self._replace(offset=f"{self.offset} + {by}" if self.offset else by)
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,23 @@ class Workspace:
     dtype: str
     count: Extent
     is_per_thread: bool
+
+
+class Share(NamedTuple):
+    """A nest that is divided.
+
+    Attributes
+    ----------
+    iterations : Extent
+    steps : Extent
+        Of each iteration, one after the other.
+    lanes : int
+        How many threads share an iteration.
+    """
+
+    iterations: Extent
+    steps: Extent
+    lanes: int = 1
 
 
 @dataclass
@@ -92,16 +118,24 @@ class Code:
     """Lines in front of all others."""
     plan: Callable[[Program, Mapping[str, str] | None], Schedule] = schedule
     """How Programs are scheduled that all threads run together."""
-    extents: list[Extent] = field(default_factory=list)
-    """The iterations of each nest that is divided."""
+    divided: list[Share] = field(default_factory=list)
+    """What is divided among the threads."""
+    waits: Extent = 0
+    """How often all threads wait for each other; in a loop of steps, how often in a step."""
     n_alone: int = 0
     """How many nests one thread runs alone."""
     n_local: int = 0
     """Elements of arrays that each thread has in memory of its own."""
+    interleaves: bool = False
+    """Whether memory brought for threads is interleaved, which functions cannot take."""
     room: dict[str, str] = field(default_factory=dict)
     """For each size that is computed, the parameter that says for how much there is memory."""
     boxes: dict[tuple[str, str], Place] = field(default_factory=dict)
     shared: dict[str, str] = field(default_factory=dict)
+    helpers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Functions that the kernel calls and that are written with it: their names and lines."""
+    functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    """The user's own functions."""
 
     @property
     def is_grid(self) -> bool:
@@ -170,6 +204,8 @@ class Code:
         self.workspaces.append(Workspace(own, dtype, count, is_per_thread))
         if not is_per_thread:
             return Place(own)
+        if self.interleaves:
+            return Place(own, is_interleaved=True)
         size = self.extent(count, is_room=True)
         return Place(own, "me" if size == "1" else f"me*{size}")
 
@@ -195,6 +231,15 @@ class Code:
         self.fixed.add(own)
         return Place(own)
 
+    def function(self, name: str, function: Callable[..., Any]) -> str:
+        """Give a name to a function of the user's."""
+        for own, known in self.functions.items():
+            if known is function:
+                return own
+        own = self.fresh(name)
+        self.functions[own] = function
+        return own
+
     def box(self, name: str, dtype: str) -> Place:
         """Give a place to a number that the first thread hands to the others."""
         key = name, dtype
@@ -209,3 +254,10 @@ class Code:
             made = f"cuda.shared.array({self.need(THREADS)}, {self.need(dtype)})"
             self.head.append(f"{name} = {made}")
         return self.shared[dtype]
+
+    def helper(self, wanted: str, write: Callable[[str], str]) -> str:
+        """Name a function that is written with the kernel, given how for its name."""
+        if wanted not in self.helpers:
+            name = self.fresh(wanted)
+            self.helpers[wanted] = name, write(name)
+        return self.helpers[wanted][0]

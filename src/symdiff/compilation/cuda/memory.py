@@ -8,29 +8,46 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.cuda.arrays import is_on_device
+from symdiff.compilation.cuda.arrays import is_on_device, readable
 from symdiff.compilation.cuda.backend import cuda, is_simulated
 
-__all__ = ["empty", "flat", "get", "prepared", "put"]
+__all__ = [
+    "empty",
+    "flat",
+    "free_memory",
+    "get",
+    "number_of_device",
+    "pinned",
+    "prepared",
+    "put",
+    "shown",
+]
 
 
 DEFAULT_STREAM = 1
 """What arrays say that are ready for whatever is launched next, as kernels here are."""
 
 
-def put(x: Any) -> Any:
+def put(x: Any, stream: Any = 0) -> Any:
     """Give an array on the device: a copy of one of the host, or the array itself."""
     if not is_on_device(x):
-        return cuda().to_device(np.asarray(x, order="C"))
+        return cuda().to_device(np.asarray(x, order="C"), stream=stream)
+    x = readable(x)
     if hasattr(x, "copy_to_host"):
         return x
-    stream = x.__cuda_array_interface__.get("stream")
-    return cuda().as_cuda_array(x, sync=stream not in (None, DEFAULT_STREAM))
+    ready = x.__cuda_array_interface__.get("stream")
+    return cuda().as_cuda_array(x, sync=ready not in (None, DEFAULT_STREAM))
 
 
 def get(x: Any) -> Any:
     """Copy an array to the host; of rank 0 it is a number of NumPy's."""
     return put(x).copy_to_host()[()]
+
+
+def shown(x: Any) -> Any:
+    """Give a result as users get it: an array of CuPy's, which has arithmetic, if that is there."""
+    pool = _pool()
+    return x if pool is None else pool.asarray(x)
 
 
 def prepared(x: Any, dtype: np.dtype) -> Any:
@@ -39,6 +56,30 @@ def prepared(x: Any, dtype: np.dtype) -> Any:
     if array.dtype == dtype and array.is_c_contiguous():
         return array
     return put(np.asarray(array.copy_to_host(), dtype, order="C"))
+
+
+def pinned(n_bytes: int) -> np.ndarray:
+    """Take memory of the host that a GPU copies from and to while other things go on."""
+    return cuda().pinned_array(n_bytes, np.uint8)
+
+
+def number_of_device() -> int:
+    """Give the number of the current GPU."""
+    return 0 if is_simulated() else cuda().get_current_device().id
+
+
+def free_memory() -> int | None:
+    """Count the bytes that can still be taken on the current GPU; None if nobody knows."""
+    if is_simulated():
+        return None
+    free = int(cuda().current_context().get_memory_info()[0])
+    pool = _pool()
+    if pool is None:
+        return free
+    ours = pool.get_default_memory_pool()
+    free += ours.free_bytes()
+    limit = ours.get_limit()
+    return min(free, limit - ours.used_bytes()) if limit else free
 
 
 def empty(shape: tuple[int, ...], dtype: str) -> Any:
@@ -54,15 +95,16 @@ def empty(shape: tuple[int, ...], dtype: str) -> Any:
         pool = _pool()
         if pool is None:
             return cuda().device_array(shape, wanted)
-        return cuda().as_cuda_array(pool.empty(shape, wanted), sync=False)
+        with pool.cuda.Stream.null:  # on which kernels run: what is freed is theirs until then
+            return cuda().as_cuda_array(pool.empty(shape, wanted), sync=False)
     except Exception as error:
         if not isinstance(error, MemoryError) and "OUT_OF_MEMORY" not in str(error).upper():
             raise
         size = int(np.prod(shape, dtype=np.int64)) * wanted.itemsize
-        free, total = cuda().current_context().get_memory_info()
+        total = cuda().current_context().get_memory_info()[1]
         raise MemoryError(
-            f"no memory on the GPU for {size} bytes: {free} of {total} are free; use fewer "
-            "data at a time"
+            f"no memory on the GPU for {size} bytes: {free_memory()} of {total} are free; use "
+            "fewer data at a time"
         ) from error
 
 

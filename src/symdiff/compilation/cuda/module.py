@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from symdiff.compilation.cuda import library
-from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place, Workspace
+from symdiff.compilation.cuda.code import BLOCKS, THREADS, Code, Place, Share, Workspace
 from symdiff.compilation.cuda.operations import RESERVED
+from symdiff.compilation.cuda.primitives import by_element
+from symdiff.compilation.cuda.products import with_tiles
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.teams import Team
 from symdiff.compilation.nests import Schedule, Store, walk
 from symdiff.compilation.ordering import rows_of
 from symdiff.compilation.schedule import schedule
+from symdiff.program.blocks import Block
+from symdiff.program.nested import nested_of
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, symbol
 
@@ -46,14 +50,18 @@ class Module(NamedTuple):
     workspaces : tuple of Workspace
     sizes : tuple of str
         The size symbols.
-    extents : tuple of Extent
-        The iterations of each nest that is divided.
+    divided : tuple of Share
+        What is divided among the threads.
     has_barriers : bool
-        Whether threads wait for each other.
+        Whether threads wait for each other, or combine what they have.
+    waits : Extent
+        How often all threads wait for each other; in a loop of steps, how often in a step.
     room : tuple of str
         The size symbols that are computed, which workspaces may depend on.
     is_lean : bool
         Whether every nest is divided, and threads need little memory of their own.
+    functions : dict
+        The user's own functions that it calls.
     """
 
     program: Program
@@ -63,10 +71,12 @@ class Module(NamedTuple):
     constants: dict[str, np.ndarray]
     workspaces: tuple[Workspace, ...]
     sizes: tuple[str, ...]
-    extents: tuple[Extent, ...]
+    divided: tuple[Share, ...]
     has_barriers: bool
+    waits: Extent
     room: tuple[str, ...]
     is_lean: bool
+    functions: dict[str, Callable[..., Any]]
 
 
 def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> Module:
@@ -83,12 +93,14 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     """
 
     def plan(inner: Program, carried: Mapping[str, str] | None = None) -> Schedule:
-        return schedule(inner, carried, by_element=True)
+        return schedule(with_tiles(by_element(inner)), carried, by_element=True)
 
+    program = by_element(program)
     outer = schedule(program, rows=rows_of(program)) if by_row else plan(program)
     program = outer.program
     taken = {*keyword.kwlist, *RESERVED, *_OWN_NAMES}
     code = Code({BLOCKS: "cuda.gridDim.x"}, taken, plan=plan, barrier=_BARRIERS[is_grid])
+    code.interleaves = not _calls_functions(program)
     name = code.fresh(program.name if program.name.isidentifier() else "f")
     code.sizes.update((size, code.fresh(size)) for size in program.size_sources)
     scope = Scope(outer, {s: symbol(s) for s in program.size_sources})
@@ -113,25 +125,41 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     first = ["    me = cuda.grid(1)", "    team = cuda.gridsize(1)"]
     if is_grid and has_barriers:
         first.append("    grid = cuda.cg.this_grid()")
+    helpers = [text for _, text in code.helpers.values()]
     has_own = any(w.is_per_thread for w in code.workspaces)
     return Module(
         program=program,
         name=name,
-        text="\n".join([f"def {name}({', '.join(parameters)}):", *first, *body, ""]),
+        text="\n".join([*helpers, f"def {name}({', '.join(parameters)}):", *first, *body, ""]),
         needed=tuple(code.needed),
         constants=code.constants,
         workspaces=tuple(code.workspaces),
         sizes=tuple(program.size_sources),
-        extents=tuple(code.extents),
+        divided=tuple(code.divided),
         has_barriers=has_barriers,
+        waits=code.waits,
         room=tuple(code.room),
         is_lean=not code.n_alone and code.n_local <= MAX_LEAN and not has_own,
+        functions=code.functions,
     )
 
 
-_OWN_NAMES = ("cuda", "me", "team", "grid", "status", "range", "wanted", THREADS)
+_OWN_NAMES = ("cuda", "me", "team", "grid", "status", "range", "min", "wanted", THREADS)
 """What every kernel calls so."""
 _BARRIERS = {False: "cuda.syncthreads", True: "grid.sync"}
+
+
+def _calls_functions(program: Program) -> bool:
+    """Whether there are blocks, inside too, that are functions of arrays."""
+    for equation in program.equations:
+        if not isinstance(equation.pattern, Block):
+            continue
+        nested = nested_of(equation.pattern)
+        if nested is None and equation.pattern.name not in ("put", "product"):
+            return True
+        if nested is not None and any(map(_calls_functions, nested.programs)):
+            return True
+    return False
 
 
 def _take_input(code: Code, scope: Scope, array: str) -> str:
@@ -172,11 +200,11 @@ def cuda_source(program: Program) -> str:
             dx[0] = dx_1
     """
     module = write(program)
-    ours = {"select", *library.FUNCTIONS, *library.BLOCKS}
+    ours = {**library.FUNCTIONS, **library.BLOCKS, "select": library.select}
     groups: dict[str, list[str]] = {}
     for name in sorted(module.needed):
         if name in ours:
-            groups.setdefault("symdiff.compilation.cuda.library", []).append(name)
+            groups.setdefault(ours[name].__module__, []).append(name)
         elif name in ("nan", "inf") or hasattr(np.dtypes, f"{name.rstrip('_').title()}DType"):
             groups.setdefault("numpy", []).append(name)
         elif name != THREADS:
@@ -185,4 +213,6 @@ def cuda_source(program: Program) -> str:
     head += [f"from {source} import {', '.join(names)}" for source, names in groups.items()]
     if THREADS in module.needed:
         head += ["", f"{THREADS} = 256"]
+    for name, function in module.functions.items():
+        head.append(f"# {name} is the primitive {getattr(function, '__qualname__', name)}")
     return "\n".join([*head, "", "", module.text.rstrip()])

@@ -7,10 +7,13 @@ Functions of the mathematical library are libdevice's, under their names in C: `
 # ruff: noqa: ARG001 - rows of a table have the same parameters
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from symdiff.compilation.compositions import Target, by_kind, compositions
-from symdiff.compilation.cuda import library
+from symdiff.compilation.cuda import library, special
 from symdiff.compilation.cuda.values import (
     DTYPES,
     Emitter,
@@ -100,6 +103,20 @@ def _helper(name: str, dtype_inside: str | None = None) -> Row:
         inside = dtype_inside or dtype
         values = ", ".join(convert(e, x, inside).text for x in arguments)
         return convert(e, typed(e, f"{e.need(name)}({values})", inside), dtype)
+
+    return emit
+
+
+def _special(step: str, function: Callable[..., Any]) -> Row:
+    """Call a function of `symdiff.compilation.cuda.special`, which computes in double precision."""
+    first = "int64" if step.startswith("int_") else "float64"
+
+    def emit(e: Emitter, dtype: str, arguments: list[Value]) -> Value:
+        values = [
+            convert(e, x, first if k == 0 else "float64").text for k, x in enumerate(arguments)
+        ]
+        called = f"{e.need(function.__name__)}({', '.join(values)})"
+        return convert(e, Value(called, "float64"), dtype)
 
     return emit
 
@@ -213,6 +230,11 @@ _LIBRARY = [
     *("asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "atan2"),
     *("hypot", "cbrt", "erf", "erfc", "lgamma", "sqrt", "copysign", "nextafter"),
 ]
+_DOUBLE = {
+    **{name: name for name in ("erfcx", "erfinv", "erfcinv", "exp10", "j0", "j1", "y0", "y1")},
+    "ndtri": "normcdfinv",
+}
+"""Functions of libdevice that are computed in double precision, as on the CPU."""
 _ROUNDING = ("floor", "ceil", "trunc", "rint")
 
 STEPS: dict[str, Row] = {
@@ -244,9 +266,6 @@ STEPS: dict[str, Row] = {
     "isfinite": _classify("isfinite"),
     "signbit": _signbit,
     "gamma": _library("tgamma"),
-    "digamma": _helper("digamma", "float64"),
-    "polygamma": _helper("polygamma", "float64"),
-    "zeta": _helper("hurwitz_zeta", "float64"),
     "pow": by_kind(_library("pow"), _integer_power),
     "bit_and": _bits("&"),
     "bit_or": _bits("|"),
@@ -261,6 +280,8 @@ STEPS: dict[str, Row] = {
     "exponent": _taken_apart(1),
     "ldexp": _ldexp,
     **{name: _library(name) for name in _LIBRARY},
+    **{step: _helper(name, "float64") for step, name in _DOUBLE.items()},
+    **{step: _special(step, function) for step, function in special.STEPS.items()},
 }
 
 
@@ -292,6 +313,7 @@ RESERVED = frozenset(
         ),
         *("signbitd", "signbitf", "frexp", "nan", "inf", "select"),
         *(scalar_name(d) for d in DTYPES),
+        *_DOUBLE.values(),
         *library.FUNCTIONS,
         *library.BLOCKS,
     ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from symdiff.compilation.cuda.code import Code
+from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.nests import Loop, Node, Schedule, Statement, walk
 from symdiff.compilation.parallel import row_place
 from symdiff.program.blocks import Block
 from symdiff.program.sizes import product
 
-__all__ = ["Division", "divided", "scattered_sums"]
+__all__ = ["Division", "divided", "scattered_sums", "write_places"]
 
 MAX_SUMS = 64
 """Elements of an array to which all iterations contribute, of which each thread has its own."""
@@ -75,6 +77,20 @@ def _sums(plan: Schedule, loop: Loop, statements: Sequence[Statement]) -> dict[s
         (found[array],) = operators
     is_read = any(r.array in found for s in statements for r in s.equation.reads)
     return None if is_read else found
+
+
+def write_places(code: Code, scope: Scope, division: Division, number: str) -> None:
+    """Write which iteration of each loop a number of an iteration is."""
+    extents = [scope.extent(loop.extent) for loop in division.loops]
+    rest = number
+    for loop, inner in zip(division.loops[:-1], range(1, len(extents)), strict=True):
+        name = scope.loops[loop.variable] = code.fresh("i")
+        size = code.extent(product(extents[inner:]))
+        code.add(f"{name} = {rest} // ({size})")
+        left = code.fresh("i")
+        code.add(f"{left} = {rest} - {name}*{size}")
+        rest = left
+    scope.loops[division.loops[-1].variable] = rest
 
 
 def scattered_sums(plan: Schedule, loop: Loop) -> frozenset[str] | None:

@@ -209,6 +209,7 @@ class Reader:
 
     def begin(self, place: Place, dtype: str, *, is_target: bool = False) -> list[str]:
         """Write an array, and where in it a place begins, as functions take them."""
+        assert not place.is_interleaved
         if not place.is_number:
             return [place.base, place.offset or "0"]
         own = self.code.memory(place.base, dtype, 1, is_per_thread=True).base

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 
+import numpy as np
+
 from symdiff.compilation.compositions import COMBINE
 from symdiff.compilation.cuda.code import Place
 from symdiff.compilation.cuda.library import BLOCKS
 from symdiff.compilation.cuda.operations import STEPS, start_value
+from symdiff.compilation.cuda.primitives import primitive_of
 from symdiff.compilation.cuda.reading import Reader, missing
 from symdiff.compilation.cuda.values import Value, constant, convert
 from symdiff.compilation.nests import (
@@ -215,8 +218,58 @@ class Statements(Reader):
         if block.name == "product":
             self.product(statement, block)
             return None
+        if (own := primitive_of(block)) is not None:
+            given = ", ".join(self.operand(o, statement).text for o in equation.operands)
+            called = self.code.function(block.name, own.function)
+            dtype = self.scope.dtype(equation.array)
+            return Value(f"{self.code.need(dtype)}({called}({given}))", dtype)
         if block.name not in BLOCKS:
             raise UnsupportedOperationError(missing(block.label, equation))
+        return self.library_block(statement, block)
+
+    def library_block(self, statement: Statement, block: Block) -> Value | None:
+        """Call one of the library's."""
+        dtype = self.scope.dtype(statement.equation.array)
+        arguments = self._arguments(statement, block)
+        called = self.code.need(block.name)
+        if not block.rank:
+            text = f"{called}({', '.join(arguments)})"
+            return convert(self.code, Value(text, "int64"), dtype)
+        equation = statement.equation
+        place = self.view(Read(equation.array, equation.target), statement)
+        target = self.begin(place, dtype, is_target=True)
+        self._call(block, [*target, *arguments])
+        if place.is_number:
+            self.code.add(f"{place.base} = {target[0]}[0]")
+        return None
+
+    def _call(self, block: Block, arguments: Sequence[str]) -> None:
+        """Call a function that gives a status."""
+        status = self.code.fresh("failed")
+        self.code.add(f"{status} = {self.code.need(block.name)}({', '.join(arguments)})")
+        if block.name in _FAILING:
+            with self.code.block(f"if {status} != 0:"):
+                self.note(_FAILING[block.name])
+
+    def solve_row(self, statement: Statement, block: Block, row: str) -> None:
+        """Solve for one of the right-hand sides."""
+        equation = statement.equation
+        matrix, sides = equation.operands
+        assert isinstance(matrix, Read)
+        assert isinstance(sides, Read)
+        shape = self.scope.shape(equation.array)
+        further = f"{row}*{self.code.extent(shape[-1])}"
+        target = self.view(Read(equation.array, equation.target), statement).moved(further)
+        given = [self.view(matrix, statement), self.view(sides, statement).moved(further)]
+        arguments = [x for place in (target, *given) for x in (place.base, place.offset or "0")]
+        arguments += [self.code.extent(shape[-1]), "1"]
+        arguments += [str(flag in block.attributes) for flag in _FLAGS.get(block.name, ())]
+        self._call(block, arguments)
+
+    def _arguments(self, statement: Statement, block: Block) -> list[str]:
+        """Give what a block's function takes besides its result."""
+        equation = statement.equation
+        dtype = self.scope.dtype(equation.array)
         arguments: list[str] = []
         sizes: list[Extent] = []
         for operand, rank in zip(equation.operands, block.ranks, strict=True):
@@ -230,25 +283,13 @@ class Statements(Reader):
                 arguments.append(self.operand(operand, statement).text)
         arguments += [self.code.extent(e) for e in _sizes_of(block, sizes)]
         arguments += [str(flag in block.attributes) for flag in _FLAGS.get(block.name, ())]
+        if block.name in ("qr", "svd"):
+            arguments.append(constant(self.code, 1, dtype).text)
+        if block.name == "svd":
+            arguments.append(constant(self.code, _least(dtype), dtype).text)
         if block.name == "eigh":
-            dtype = self.scope.dtype(equation.array)
             arguments += self.begin(self.work("matrix", dtype, product(sizes)), dtype)
-        called = self.code.need(block.name)
-        if not block.rank:
-            dtype = self.scope.dtype(equation.array)
-            text = f"{called}({', '.join(arguments)})"
-            return convert(self.code, Value(text, "int64"), dtype)
-        place = self.view(Read(equation.array, equation.target), statement)
-        target = self.begin(place, self.scope.dtype(equation.array), is_target=True)
-        status = self.code.fresh("failed")
-        self.code.add(f"{status} = {called}({', '.join([*target, *arguments])})")
-        if place.is_number:
-            self.code.add(f"{place.base} = {target[0]}[0]")
-        if block.name in _FAILING:
-            bit = _FAILING[block.name]
-            with self.code.block(f"if {status} != 0:"):
-                self.note(bit)
-        return None
+        return arguments
 
     def _put(self, statement: Statement, block: Block) -> None:
         """Copy an array and set a part, or set it where the array is already."""
@@ -333,10 +374,13 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     "lu_solve": ("transposed",),
     "solve_triangular": ("upper", "transposed"),
     "eigh": ("upper",),
+    "qr": ("wide",),
+    "svd": ("wide",),
 }
 """The attributes that a block's function takes, in order."""
 _FAILING = {
     "eigh": NOT_CONVERGED,
+    "svd": NOT_CONVERGED,
     "lu_solve": SINGULAR,
     "cholesky": NOT_POSITIVE,
     "solve_triangular": SINGULAR,
@@ -344,8 +388,15 @@ _FAILING = {
 """The blocks that may fail, with what that means."""
 
 
+def _least(dtype: str) -> float:
+    """Give the cosine of an angle that rounding cannot tell from a right one."""
+    return 4 * float(np.finfo(dtype).eps)
+
+
 def _sizes_of(block: Block, sizes: Sequence[Extent]) -> list[Extent]:
     """The sizes that a block's function takes: of the last axis, and of right-hand sides."""
+    if block.name in ("qr", "svd"):
+        return [sizes[0], sizes[1]]
     if block.name in ("lu_solve", "solve_triangular"):
         return [sizes[3], sizes[2]]
     if block.name == "lu_sign":

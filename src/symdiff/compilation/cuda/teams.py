@@ -14,13 +14,17 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
-from symdiff.compilation.cuda.code import Code, Place
-from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums
+from symdiff.compilation.cuda.code import Code, Place, Share
+from symdiff.compilation.cuda.long_sums import most_lanes, shared, write_shared
+from symdiff.compilation.cuda.parallel import Division, divided, scattered_sums, write_places
+from symdiff.compilation.cuda.products import TILES, write_tiles
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.sums import Sum
 from symdiff.compilation.cuda.threads import Results, Threads
+from symdiff.compilation.cuda.together import FACTORIZATIONS, Elimination, is_together
 from symdiff.compilation.cuda.values import Value
 from symdiff.compilation.nests import Fill, Loop, Node, Schedule, Statement, Storage, Store, walk
+from symdiff.compilation.status import NOT_POSITIVE
 from symdiff.program.blocks import Block
 from symdiff.program.equations import Operand, Read
 from symdiff.program.nested import Loop as LoopBlock
@@ -110,6 +114,7 @@ class Team(Threads):
     def wait(self) -> None:
         """Let all threads wait for each other."""
         self.code.add(f"{self.code.barrier}()")
+        self.code.waits = self.code.waits + 1
         self.code.written.clear()
         self.code.read.clear()
 
@@ -143,7 +148,8 @@ class Team(Threads):
         """Write an equation that no loop is around."""
         equation = statement.equation
         if isinstance(equation.pattern, Block):
-            if equation.pattern.name in ("product", "put"):
+            is_shared = equation.pattern.name in (TILES, "product", "put")
+            if is_shared or self._is_together(statement):
                 self.statement(statement)
             else:
                 self._alone(statement)
@@ -153,6 +159,69 @@ class Team(Threads):
             value = self.value(statement)
             with self.first():
                 self.finish(statement, value)
+
+    def product(self, statement: Statement, block: Block) -> None:
+        """Multiply matrices, an element by a thread."""
+        shape = self.scope.shape(statement.equation.array)[-2:]
+        left = statement.equation.operands[0]
+        assert isinstance(left, Read)
+        terms = self.scope.shape(left.array)[-2 if "left" in block.attributes else -1]
+        self.code.divided.append(Share(product(shape), terms))
+        super().product(statement, block)
+
+    def block(self, statement: Statement, block: Block) -> Value | None:
+        """Write a block; a large product is computed in tiles."""
+        if block.name != TILES:
+            return super().block(statement, block)
+        equation = statement.equation
+        (made,) = block.attributes
+        left, right = equation.operands
+        assert isinstance(left, Read)
+        assert isinstance(right, Read)
+        target = Read(equation.array, equation.target)
+        batch, rows, terms = map(self.scope.extent, made.left.sizes)
+        columns = self.scope.extent(made.right.sizes[2])
+        self.code.divided.append(Share(product([batch, rows, columns]), terms))
+        write_tiles(
+            self.code,
+            (self.view(target, statement), self.view(left, statement), self.view(right, statement)),
+            (batch, rows, terms, columns),
+            self.scope.dtype(equation.array),
+            (made.left.is_transposed, made.right.is_transposed),
+        )
+        return None
+
+    def _is_together(self, statement: Statement) -> bool:
+        """Whether all threads do a factorization, or solve, together."""
+        equation = statement.equation
+        assert isinstance(equation.pattern, Block)
+        shape = self.scope.shape(equation.array)
+        if len(shape) < 2:
+            return False
+        return is_together(equation.pattern.name, shape[-1], shape[-2])
+
+    def library_block(self, statement: Statement, block: Block) -> Value | None:
+        """Factor a matrix, or solve, together."""
+        equation = statement.equation
+        rows, dtype = self.scope.shape(equation.array)[-1], self.scope.dtype(equation.array)
+        place = self.view(Read(equation.array, equation.target), statement)
+        if block.name in FACTORIZATIONS:
+            (source,) = equation.operands
+            assert isinstance(source, Read)
+            work = Elimination(self, place, rows, dtype)
+            work.begin(self.view(source, statement))
+            if block.name == "lu":
+                work.lu()
+            else:
+                work.cholesky(NOT_POSITIVE)
+            self.code.written.add(place.base)
+            return None
+        r = self.code.fresh("r")
+        count = self.scope.shape(equation.array)[-2]
+        self.code.divided.append(Share(count, rows))
+        with self.over(r, count):
+            self.solve_row(statement, block, r)
+        return None
 
     def _alone(self, node: Node) -> None:
         """Let the first thread do what cannot be divided, and hand its numbers to the others."""
@@ -186,28 +255,36 @@ class Team(Threads):
     def _divide(self, division: Division) -> None:
         """Divide the iterations of a nest among the threads."""
         code, scope = self.code, self.scope
+        count = product(scope.extent(loop.extent) for loop in division.loops)
+        lanes = most_lanes(count, is_grid=code.is_grid)
+        sharing = shared(scope, division, lanes)
         sums = [self._sum(name, operator) for name, operator in division.sums]
         for each in sums:
             each.start(code)
-        extents = [scope.extent(loop.extent) for loop in division.loops]
-        code.extents.append(product(extents))
-        q = code.fresh("q" if len(extents) > 1 else "i")
         inside = replace(scope, places=dict(scope.places), registers=dict(scope.registers))
         for each in sums:
             each.take_place(inside)
-        with self.over(q, product(extents)):
-            rest = q
-            for loop, inner in zip(division.loops[:-1], range(1, len(extents)), strict=True):
-                name = inside.loops[loop.variable] = code.fresh("i")
-                size = code.extent(product(extents[inner:]))
-                code.add(f"{name} = {rest} // ({size})")
-                left = code.fresh("i")
-                code.add(f"{left} = {rest} - {name}*{size}")
-                rest = left
-            inside.loops[division.loops[-1].variable] = rest
-            Threads(code, inside).nodes(division.body)
+        if sharing is not None:
+            write_shared(code, inside, division, sharing, lanes)
+            code.divided.append(Share(count, self._steps(division.body), lanes))
+        else:
+            code.divided.append(Share(count, self._steps(division.body)))
+            q = code.fresh("q" if len(division.loops) > 1 else "i")
+            with self.over(q, count):
+                write_places(code, inside, division, q)
+                Threads(code, inside).nodes(division.body)
         if sums:
             self._combine(sums)
+
+    def _steps(self, nodes: Sequence[Node]) -> Extent:
+        """Count what is computed one after the other, loops of steps as one."""
+        total: Extent = 0
+        for node in nodes:
+            if isinstance(node, Loop):
+                total = total + self.scope.extent(node.extent) * self._steps(node.body)
+            elif isinstance(node, Statement):
+                total = total + 1
+        return total
 
     def _sum(self, name: str, operator: str) -> Sum:
         dtype = self.scope.dtype(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from symdiff.compilation.cuda.code import Place
+from symdiff.compilation.cuda.primitives import by_element
 from symdiff.compilation.cuda.reading import Scope
 from symdiff.compilation.cuda.statements import Statements
 from symdiff.compilation.cuda.values import Value, convert, kept
@@ -70,7 +71,7 @@ class Threads(Statements):
 
     def inner_plan(self, program: Program, carried: Mapping[str, str] | None) -> Schedule:
         """Schedule a Program inside."""
-        return schedule(program, carried)
+        return schedule(by_element(program), carried)
 
     def constants(self) -> None:
         """Find the places of the Program's constants."""

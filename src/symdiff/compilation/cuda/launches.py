@@ -1,0 +1,169 @@
+"""Launches of a kernel: how many blocks there are, the memory they bring, what is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from symdiff.compilation.cuda import backend
+from symdiff.compilation.cuda.code import BLOCKS
+from symdiff.compilation.cuda.memory import empty, flat, get, number_of_device, put
+from symdiff.compilation.cuda.module import Module
+from symdiff.program.sizes import evaluate
+
+__all__ = ["Launch", "Launcher"]
+
+ROOM = 64
+"""For how much there is memory at first where a size is computed."""
+MAX_OWN = 1 << 30
+"""Bytes of memory that a launch brings for single threads; fewer run if each needs much."""
+N_STATUS = 8
+STEP = 10.0
+"""Nanoseconds of a step of one thread, with what it reads."""
+
+
+class Launcher:
+    """A kernel with what it needs from launch to launch."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.room = dict.fromkeys(module.room, ROOM)
+        self.may_fail = "status[" in module.text
+        self._constants: dict[int, list[Any]] = {}
+        self._flags: dict[int, list[tuple[Any, Any]]] = {}
+
+    @cached_property
+    def kernel(self) -> Any:
+        """The machine code, made for the first launch: not every way of dividing has one."""
+        return backend.compiled(self.module)
+
+    def constants(self) -> list[Any]:
+        """Give the Program's constants, on the current device."""
+        device = number_of_device()
+        if device not in self._constants:
+            made = [flat(put(data)) for data in self.module.constants.values()]
+            self._constants[device] = made
+        return self._constants[device]
+
+    def take_flags(self) -> tuple[Any, Any]:
+        """Take two arrays of zeros: for the status, and for how large computed sizes are."""
+        try:
+            return self._flags.setdefault(number_of_device(), []).pop()
+        except IndexError:
+            n_room = max(len(self.room), 1)
+            return put(np.zeros(N_STATUS, np.int32)), put(np.zeros(n_room, np.int64))
+
+    def give_flags(self, flags: tuple[Any, Any]) -> None:
+        """Give them back for the next launch: they have no status, and sizes there is room for."""
+        self._flags.setdefault(number_of_device(), []).append(flags)
+
+    def work(self, sizes: Mapping[str, int]) -> int:
+        """Count the threads that the longest nest could have."""
+        return max((evaluate(e, sizes) * n for e, _, n in self.module.divided), default=1)
+
+    def nanoseconds(self, sizes: Mapping[str, int], n_threads: int, wait: float) -> float:
+        """Estimate how long a launch takes, loops of steps as one step."""
+        total = evaluate(self.module.waits, sizes) * wait
+        for iterations, steps, lanes in self.module.divided:
+            rounds = -(-evaluate(iterations, sizes) * lanes // n_threads)
+            total += rounds * max(evaluate(steps, sizes) / lanes, 1.0) * STEP
+        return total
+
+    def blocks(self, sizes: Mapping[str, int], room: Mapping[str, int]) -> int:
+        """Give the number of blocks."""
+        threads = backend.threads()
+        if self.module.has_barriers and "grid.sync" not in self.module.text:
+            return 1
+        wanted = -(-self.work(sizes) // threads)
+        own = sum(
+            evaluate(each.count, {**sizes, **room}) * np.dtype(each.dtype).itemsize
+            for each in self.module.workspaces
+            if each.is_per_thread
+        )
+        if own:
+            wanted = min(wanted, MAX_OWN // (own * threads))
+        if self.module.has_barriers:
+            return max(1, min(wanted, backend.most_blocks(self.kernel, self.module, threads)))
+        return max(1, min(wanted, 4 if backend.is_simulated() else 65535))
+
+    def workspaces(
+        self, sizes: Mapping[str, int], room: Mapping[str, int]
+    ) -> list[tuple[int, str]]:
+        """Give the elements and the dtype of each workspace."""
+        blocks = self.blocks(sizes, room)
+        known = {**sizes, **room, BLOCKS: blocks}
+        return [
+            (
+                evaluate(w.count, known) * (blocks * backend.threads() if w.is_per_thread else 1),
+                w.dtype,
+            )
+            for w in self.module.workspaces
+        ]
+
+
+class Launch:
+    """A launch, with the memory that it works in, which further ones can use one after another.
+
+    Parameters
+    ----------
+    launcher : Launcher
+    sizes : dict
+        The largest that there will be.
+    stream : optional
+    """
+
+    def __init__(self, launcher: Launcher, sizes: Mapping[str, int], stream: Any = 0) -> None:
+        self.launcher = launcher
+        self._largest = sizes
+        self._stream = stream
+        self._flags = launcher.take_flags()
+        self._take_memory()
+
+    def _take_memory(self) -> None:
+        self._room = dict(self.launcher.room)  # which another thread may change meanwhile
+        wanted = self.launcher.workspaces(self._largest, self._room)
+        self._memory = [flat(empty((count,), dtype)) for count, dtype in wanted]
+
+    def start(self, arguments: Sequence[Any], sizes: Mapping[str, int]) -> None:
+        """Launch on inputs and outputs, numbers as numbers, arrays flat."""
+        launcher, module = self.launcher, self.launcher.module
+        self._again = arguments, sizes
+        status, wanted = self._flags
+        given = [*arguments, *launcher.constants(), *self._memory, status]
+        given += [np.int64(sizes[name]) for name in module.sizes]
+        if module.room:
+            given += [wanted, *[np.int64(self._room[name]) for name in module.room]]
+        blocks = launcher.blocks(sizes, self._room)
+        with backend.quiet():
+            launcher.kernel[blocks, backend.threads(), self._stream](*given)
+
+    def wait_for_sizes(self) -> None:
+        """Where sizes are computed: launch again until there is room for as much as is wanted."""
+        module = self.launcher.module
+        while module.room:
+            found = dict(zip(module.room, self._read(self._flags[1]), strict=True))
+            short = {name: n for name, n in found.items() if n > self._room[name]}
+            if not short:
+                return
+            room = self.launcher.room
+            for name, n in short.items():
+                room[name] = max(room[name], 2 ** (n - 1).bit_length())
+            self._take_memory()
+            self.start(*self._again)
+
+    def status(self) -> int:
+        """Say what went wrong, a bit for each kind; waits where something may."""
+        bits = 0
+        if self.launcher.may_fail:
+            bits = sum(1 << k for k, bit in enumerate(self._read(self._flags[0])) if bit)
+        if not bits:
+            self.launcher.give_flags(self._flags)
+        return bits
+
+    def _read(self, flags: Any) -> list[int]:
+        if self._stream:
+            self._stream.synchronize()
+        return get(flags).tolist()

@@ -5,6 +5,7 @@ import pickle
 import sys
 import threading
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -369,6 +370,16 @@ def test_kernels_run_where_their_arguments_lie(gpus, cupy):
         np.testing.assert_allclose(by_a.numpy(), np.cos(x) * y, rtol=1e-6)
         np.testing.assert_allclose(by_b.numpy(), np.sin(x), rtol=1e-6)
         np.testing.assert_allclose(value.numpy(), np.sin(x) @ y, rtol=1e-6)
+
+
+def test_memory_of_results_is_taken_over(gpus, cupy):
+    x = T([1.0, 2.0]).gpu(1).data
+    pointer = x.__cuda_array_interface__["data"]
+    for result in (x, SimpleNamespace(__cuda_array_interface__=x.__cuda_array_interface__)):
+        (found,) = gpus[1].launch(lambda _, y=result: (y,), [x])
+        assert isinstance(found, cupy.ndarray)
+        assert (found.device.id, found.__cuda_array_interface__["data"]) == (1, pointer)
+    assert cupy.counts["waits"] == 0
 
 
 def test_a_gradient_lies_where_its_source_does(gpus):

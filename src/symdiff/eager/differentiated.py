@@ -75,7 +75,8 @@ class Differentiated:
 
     def known(self, args: tuple[Any, ...]) -> tuple[Path, Cpu] | None:
         """Give the path of the last call with tensors and opaque objects like these, and where."""
-        found = self._quick.get(_quick_key(args))
+        key = [(x.data.dtype, x.data.shape, x.place) if type(x) is Tensor else id(x) for x in args]
+        found = self._quick.get(tuple(key))
         if found is None or BUSY:
             return None
         for look, seen in zip(self._surroundings, self._seen, strict=True):
@@ -102,7 +103,11 @@ class Differentiated:
         if all(_is_opaque(x) or type(x) is Tensor for x in args):
             place = path.only_place([x for x in args if type(x) is Tensor])
             if place is not None:
-                self._quick[_quick_key(args)] = path, place
+                key = [
+                    (x.data.dtype, x.data.shape, x.place) if type(x) is Tensor else id(x)
+                    for x in args
+                ]
+                self._quick[tuple(key)] = path, place
 
     def _look(self) -> tuple[Any, ...]:
         return tuple([look() for look in self._surroundings])
@@ -215,12 +220,6 @@ class _Again(NamedTuple):
             if recordings:
                 recordings[-1].given = around
         return unwrap([*results, *[g for g in gradients if g is not None]][self.n], values)
-
-
-def _quick_key(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(
-        [(x.data.dtype, x.data.shape, x.place) if type(x) is Tensor else id(x) for x in args]
-    )
 
 
 def _nth(values: Any, n: int) -> Any:

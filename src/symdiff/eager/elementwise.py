@@ -14,7 +14,7 @@ from symdiff.eager import arithmetic
 from symdiff.eager.arithmetic import quietly
 from symdiff.eager.devices import BUSY, CPU
 from symdiff.eager.examples import with_example
-from symdiff.eager.tensor import Tensor, as_operands, as_tensor, perform, wrap
+from symdiff.eager.tensor import Tensor, as_operands, as_tensor, perform
 
 __all__ = [
     "abs",
@@ -69,6 +69,9 @@ __all__ = [
 ]
 
 
+_new = object.__new__
+
+
 def _unary(
     function: Callable[..., Any], name: str, example: str, *, is_quiet: bool = False
 ) -> Callable[[Any], Tensor]:
@@ -77,7 +80,10 @@ def _unary(
 
     def apply(x: Any) -> Tensor:
         if type(x) is Tensor and not BUSY and x.place is CPU:
-            return wrap(used(x.data))
+            made = _new(Tensor)
+            made.data = used(x.data)
+            made.place = CPU
+            return made
         return perform(used, x if isinstance(x, Tensor) else as_tensor(x))
 
     return with_example(apply, name, f"Compute {name} element by element.", example)

@@ -178,8 +178,8 @@ class CudaGpu(Cpu):
         return x.copy() if is_array and not x.flags.c_contiguous else x
 
     def _adopted(self, y: Any) -> Any:
-        """Take a result of numba.cuda's for CuPy; the memory is the same."""
-        return self._cupy.asarray(_Ready(y))
+        """Take a result, which may be numba.cuda's, for CuPy; the memory is the same."""
+        return y if isinstance(y, self._cupy.ndarray) else self._cupy.asarray(_Ready(y))
 
     has_generator = True
 

@@ -22,7 +22,9 @@ def item(value: Any, *indices: Any, key: Any) -> Any:
     if any(isinstance(i, TracedArray) for i in indices):
         value = as_traced(value)
     filled = _filled(key, indices)
-    return value[_checked(value, filled) if is_on_device(value) else filled]
+    if type(value) is np.ndarray or not is_on_device(value):
+        return value[filled]
+    return value[_checked(value, filled)]
 
 
 class _Place(int):

@@ -340,7 +340,12 @@ def perform(function: Callable[..., Any], *operands: Any, **static: Any) -> Tens
     else:
         tensors = [x for x in operands if isinstance(x, Tensor)]
         place = common_device([x.place for x in tensors])
-        values = [move(x.data, x.place, place) if isinstance(x, Tensor) else x for x in operands]
+        values = [
+            x.data
+            if isinstance(x, Tensor) and x.place is place
+            else (move(x.data, x.place, place) if isinstance(x, Tensor) else x)
+            for x in operands
+        ]
         if place is CPU:
             result = wrap(apply(function, values, static))
         else:

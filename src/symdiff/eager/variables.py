@@ -167,6 +167,8 @@ class Variable:
         if isinstance(made, TracedTensor):
             return made
         place = self.tensor.place
+        if made.place is place:
+            return wrap(made.data, place)
         is_asked = not isinstance(value, (Tensor, Variable))  # numbers and lists lie nowhere
         return wrap(move(made.data, made.place, place, is_asked=is_asked), place)
 

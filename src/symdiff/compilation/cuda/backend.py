@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 import re
 import warnings
@@ -184,10 +185,28 @@ def python_function(module: Module | Source, cuda: Any, n_threads: int) -> Calla
     namespace.update((name, _of_user(f)) for name, f in module.functions.items())
     if isinstance(module, Source):
         namespace.update(module.constants)
-    exec(compile(module.text, filename, "exec"), namespace)  # noqa: S102 - of names made here
+    tree = ast.parse(module.text)
+    if not is_simulated():
+        tree = ast.fix_missing_locations(_Unsigned().visit(tree))
+        namespace[_Unsigned.name] = np.uint64
+    exec(compile(tree, filename, "exec"), namespace)  # noqa: S102 - of names made here
     function = namespace.pop(module.name)
     weakref.finalize(function, linecache.cache.pop, filename, None)
     return function
+
+
+class _Unsigned(ast.NodeTransformer):
+    """Makes places in arrays unsigned, or numba asks of each whether it counts from the end."""
+
+    name = "unsigned_place"
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.Subscript:
+        """Wrap a place that is computed."""
+        self.generic_visit(node)
+        if not isinstance(node.slice, ast.Constant):
+            place = ast.Call(ast.Name(self.name, ast.Load()), [node.slice], [])
+            node.slice = place
+        return node
 
 
 _OURS = {**library.BLOCKS, **library.FUNCTIONS}

@@ -12,7 +12,7 @@ from symdiff.compilation.cuda import blas
 from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.contractions import Contraction, Matrix, Product, contraction
 from symdiff.compilation.cuda.kernel import CudaKernel
-from symdiff.compilation.cuda.memory import empty, flat, get, put, shown
+from symdiff.compilation.cuda.memory import empty, flat, get, number_of_device, put, shown
 from symdiff.compilation.cuda.parts import Launch, Part, cut
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, evaluate, product
@@ -116,11 +116,19 @@ class _Parts:
             (part, CudaKernel(part.program) if isinstance(part, Launch) else None) for part in parts
         ]
         self.last = {a: k for k, part in enumerate(parts) for a in _taken_by(part)}
-        self.constants = {a: put(x) for a, x in program.constants.items() if a in self.last}
+        self._constants: dict[int, dict[str, Any]] = {}
+
+    def constants(self) -> dict[str, Any]:
+        """Give the constants that parts take, on the current device."""
+        device = number_of_device()
+        if device not in self._constants:
+            taken = {a: x for a, x in self.program.constants.items() if a in self.last}
+            self._constants[device] = {a: put(x) for a, x in taken.items()}
+        return self._constants[device]
 
     def __call__(self, inputs: Sequence[Any], sizes: dict[str, int]) -> list[Any]:
         """Run all parts; give the outputs on the device."""
-        known = {**self.constants}
+        known = {**self.constants()}
         for name, x in zip(self.program.inputs, inputs, strict=True):
             if name in self.last:
                 is_number = not self.types[name].shape

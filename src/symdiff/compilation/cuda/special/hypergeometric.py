@@ -78,12 +78,14 @@ def confluent_series(a: float, b: float, x: float) -> tuple[float, float]:
 def confluent_right(a: float, b: float, x: float) -> float:
     """Give Kummer's function on the right, where its series may cancel for a negative `a`.
 
-    There the recurrence of DLMF 13.3.1 leads down, as for Laguerre's polynomials. It loses what
-    the function becomes smaller by.
+    There the recurrence of DLMF 13.3.1 leads down, as for Laguerre's polynomials. What an error at
+    its start grows to is computed beside; NaN stands for what has fewer than nine digits.
     """
     now, largest = confluent_series(a, b, x)
-    if fabs(now) > 1e-3 * largest or a > -1.5 or b < 0.0 or a < -1e4:
+    if fabs(now) > 1e-3 * largest:
         return now
+    if a > -1.5 or b < 0.0 or a < -1e4:
+        return now if largest < 1e6 or fabs(now) > 1e-7 * largest else math.nan
     steps = int(-floor(a))
     top = a + float(steps)
     above = 0.0
@@ -93,16 +95,18 @@ def confluent_right(a: float, b: float, x: float) -> float:
             above = before
         else:
             now = before
-    largest = fabs(above)
+    error_above = fabs(above)
+    error = fabs(now)
     for k in range(1, steps):
         c = top - float(k)
         before = (c * above - (2.0 * c - b + x) * now) / (b - c)
+        error_before = (c * error_above - (2.0 * c - b + x) * error) / (b - c)
         above = now
         now = before
-        largest = max(fabs(now), largest)
-        if fabs(now) < 1e-10 * largest:  # too few digits are left
-            return math.nan
-    return now
+        error_above = error
+        error = fabs(error_before) + fabs(now)
+    size = fabs(now) + 0.01 * fabs(above)  # near a root the function is small, and not wrong
+    return now if 1e-16 * error < 1e-9 * size else math.nan
 
 
 def confluent_far(a: float, b: float, x: float) -> float:

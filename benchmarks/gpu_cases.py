@@ -7,6 +7,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import eager_gpu
 import gpu_rivals as rivals
 import numpy as np
 import w02_map
@@ -18,6 +19,7 @@ from gpu_training import training
 from scipy import special
 
 import symdiff as sd
+import symdiff.eager as tfe
 from symdiff.compilation.cuda import composite
 from symdiff.compilation.cuda.backend import cuda
 from symdiff.compilation.cuda.composite import CutKernel, kernel_of
@@ -345,8 +347,21 @@ def own_product(check, kernel, a):
         composite.LARGE = before
 
 
+def eager(check):
+    """Eager mode on the GPU, which takes CuPy; tests run the same on a stand-in for it."""
+    if check.dry and not tfe.num_gpus():
+        check.note("not run", "there is no GPU with CuPy")
+        return
+    found = eager_gpu.run()
+    check.note("right", [name for name, error in found.items() if error is None])
+    wrong = {name: error for name, error in found.items() if error is not None}
+    if wrong:
+        check.note("wrong", wrong)
+        raise AssertionError(f"eager mode is wrong in {', '.join(wrong)}")
+
+
 CASES = [
-    (operations, 100),
+    (operations, 90),
     (starts, 40),
     (fits, 75),
     (ceilings, 25),
@@ -356,5 +371,6 @@ CASES = [
     (finance, 50),
     (launches, 25),
     (products, 30),
+    (eager, 20),
 ]
 """Each with the seconds after which no further part of it begins."""

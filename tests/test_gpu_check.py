@@ -18,7 +18,7 @@ def test_dry_run(tmp_path):
     found = json.loads(out.read_text(encoding="utf-8"))
     assert found["about"]["simulated"]
     cases = found["cases"]
-    assert len(cases) == 10
+    assert len(cases) == 11
     assert not [name for name, figures in cases.items() if "error" in figures]
     assert cases["operations"]["passed"] > 170
     # which takes whole numbers, of the CPU too

@@ -179,7 +179,11 @@ class CudaGpu(Cpu):
 
     def _adopted(self, y: Any) -> Any:
         """Take a result, which may be numba.cuda's, for CuPy; the memory is the same."""
-        return y if isinstance(y, self._cupy.ndarray) else self._cupy.asarray(_Ready(y))
+        if isinstance(y, self._cupy.ndarray):
+            return y
+        from symdiff.compilation.cuda.memory import Ready  # noqa: PLC0415 - seldom needed
+
+        return self._cupy.asarray(Ready(y))
 
     has_generator = True
 
@@ -203,14 +207,3 @@ def _copied(value: Any) -> Any:
 
 def _special() -> Any:
     return import_module("cupyx.scipy.special")
-
-
-class _Ready:
-    """An array for whoever works on the default stream, as it was made on that.
-
-    numba.cuda's names the stream, and CuPy would wait for it on the host.
-    """
-
-    def __init__(self, array: Any) -> None:
-        self.array = array  # which keeps the memory
-        self.__cuda_array_interface__ = array.__cuda_array_interface__ | {"stream": None}

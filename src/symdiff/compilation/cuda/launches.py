@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,13 @@ STEP = 10.0
 """Nanoseconds of a step of one thread, with what it reads."""
 
 
+class _Place(NamedTuple):
+    """What a kernel has on a device: the Program's constants, and flags that no launch uses now."""
+
+    constants: list[Any]
+    flags: list[tuple[Any, Any]]
+
+
 class Launcher:
     """A kernel with what it needs from launch to launch."""
 
@@ -32,33 +39,25 @@ class Launcher:
         self.module = module
         self.room = dict.fromkeys(module.room, ROOM)
         self.may_fail = "status[" in module.text
-        self._constants: dict[int, list[Any]] = {}
-        self._flags: dict[int, list[tuple[Any, Any]]] = {}
+        self._places: dict[int, _Place] = {}
 
     @cached_property
     def kernel(self) -> Any:
         """The machine code, made for the first launch: not every way of dividing has one."""
         return backend.compiled(self.module)
 
-    def constants(self) -> list[Any]:
-        """Give the Program's constants, on the current device."""
+    def place(self) -> _Place:
+        """Give what lies on the current device."""
         device = number_of_device()
-        if device not in self._constants:
-            made = [flat(put(data)) for data in self.module.constants.values()]
-            self._constants[device] = made
-        return self._constants[device]
+        if device not in self._places:
+            constants = [flat(put(data)) for data in self.module.constants.values()]
+            self._places[device] = _Place(constants, [])
+        return self._places[device]
 
-    def take_flags(self) -> tuple[Any, Any]:
-        """Take two arrays of zeros: for the status, and for how large computed sizes are."""
-        try:
-            return self._flags.setdefault(number_of_device(), []).pop()
-        except IndexError:
-            n_room = max(len(self.room), 1)
-            return put(np.zeros(N_STATUS, np.int32)), put(np.zeros(n_room, np.int64))
-
-    def give_flags(self, flags: tuple[Any, Any]) -> None:
-        """Give them back for the next launch: they have no status, and sizes there is room for."""
-        self._flags.setdefault(number_of_device(), []).append(flags)
+    def flags(self) -> tuple[Any, Any]:
+        """Make two arrays of zeros: for the status, and for how large computed sizes are."""
+        n_room = max(len(self.room), 1)
+        return put(np.zeros(N_STATUS, np.int32)), put(np.zeros(n_room, np.int64))
 
     def work(self, sizes: Mapping[str, int]) -> int:
         """Count the threads that the longest nest could have."""
@@ -93,6 +92,8 @@ class Launcher:
         self, sizes: Mapping[str, int], room: Mapping[str, int]
     ) -> list[tuple[int, str]]:
         """Give the elements and the dtype of each workspace."""
+        if not self.module.workspaces:
+            return []
         blocks = self.blocks(sizes, room)
         known = {**sizes, **room, BLOCKS: blocks}
         return [
@@ -119,7 +120,11 @@ class Launch:
         self.launcher = launcher
         self._largest = sizes
         self._stream = stream
-        self._flags = launcher.take_flags()
+        self._place = launcher.place()
+        try:
+            self._flags = self._place.flags.pop()
+        except IndexError:  # which another thread may have taken meanwhile
+            self._flags = launcher.flags()
         self._take_memory()
 
     def _take_memory(self) -> None:
@@ -132,7 +137,7 @@ class Launch:
         launcher, module = self.launcher, self.launcher.module
         self._again = arguments, sizes
         status, wanted = self._flags
-        given = [*arguments, *launcher.constants(), *self._memory, status]
+        given = [*arguments, *self._place.constants, *self._memory, status]
         given += [np.int64(sizes[name]) for name in module.sizes]
         if module.room:
             given += [wanted, *[np.int64(self._room[name]) for name in module.room]]
@@ -159,8 +164,8 @@ class Launch:
         bits = 0
         if self.launcher.may_fail:
             bits = sum(1 << k for k, bit in enumerate(self._read(self._flags[0])) if bit)
-        if not bits:
-            self.launcher.give_flags(self._flags)
+        if not bits:  # and there was room for all sizes: the next launch may begin with these
+            self._place.flags.append(self._flags)
         return bits
 
     def _read(self, flags: Any) -> list[int]:

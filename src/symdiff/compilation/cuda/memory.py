@@ -12,6 +12,7 @@ from symdiff.compilation.cuda.arrays import is_on_device, readable
 from symdiff.compilation.cuda.backend import cuda, is_simulated
 
 __all__ = [
+    "Ready",
     "empty",
     "flat",
     "free_memory",
@@ -50,7 +51,18 @@ def get(x: Any) -> Any:
 def shown(x: Any) -> Any:
     """Give a result as users get it: an array of CuPy's, which has arithmetic, if that is there."""
     pool = _pool()
-    return x if pool is None else pool.asarray(x)
+    return x if pool is None else pool.asarray(Ready(x))
+
+
+class Ready:
+    """An array for whoever works on the default stream, as it was made on that.
+
+    numba.cuda's names the stream, and CuPy would wait for it on the host.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self.array = array  # which keeps the memory
+        self.__cuda_array_interface__ = array.__cuda_array_interface__ | {"stream": None}
 
 
 def prepared(x: Any, dtype: np.dtype) -> Any:

@@ -299,6 +299,18 @@ def test_arrays_that_speak_dlpack(monkeypatch):
     assert not is_on_device(ByDlpack(np.arange(4.0), kind=1))
 
 
+def test_numbers_on_the_device_are_not_fetched(monkeypatch):
+    f = sd.value_and_grad(lambda w, b, x: np.sum(np.tanh(w * x + b)), argnums=(0, 1))
+    w, b, x = np.float64(0.5), np.float64(-0.25), np.linspace(0.0, 1.0, 7)
+    want, (dw, db) = f(w, b, x)
+    monkeypatch.setattr(kernel_module, "get", None)
+    for given in ((put(w), put(b), put(x)), (put(w), b, put(x)), (put(w), put(b), x)):
+        value, (gw, gb) = f(*given)
+        same([a.copy_to_host() for a in (value, gw, gb)], [want, dw, db])
+    g = sd.jit(lambda w: 2.0 * w)
+    same(g(put(w)).copy_to_host(), np.array(1.0))
+
+
 def test_a_result_may_replace_what_it_is_made_of():
     f = sd.jit(lambda x: x[::-1] + x, target="cuda")
     x = put(np.arange(5.0))

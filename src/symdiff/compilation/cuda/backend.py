@@ -376,7 +376,7 @@ def _signature(module: Module) -> tuple[Any, ...]:
     for name in program.inputs:
         shape, dtype = program.types[name]
         number = getattr(types, "boolean" if dtype == "bool" else dtype)
-        found.append(array(dtype) if shape else number)
+        found.append(array(dtype) if shape or name in module.boxed else number)
     found += [array(program.types[name].dtype) for name in program.outputs]
     found += [array(data.dtype.name) for data in module.constants.values()]
     found += [array(w.dtype) for w in module.workspaces]

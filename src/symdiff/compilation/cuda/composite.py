@@ -131,8 +131,8 @@ class _Parts:
         known = {**self.constants()}
         for name, x in zip(self.program.inputs, inputs, strict=True):
             if name in self.last:
-                is_number = not self.types[name].shape
-                known[name] = (get(x) if is_on_device(x) else x) if is_number else put(x)
+                is_host_number = not self.types[name].shape and not is_on_device(x)
+                known[name] = x if is_host_number else put(x)
         outputs: dict[str, list[Any]] = {name: [] for name in self.program.outputs}
         for k, (part, kernel) in enumerate(self.parts):
             if isinstance(part, Launch):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class CudaKernel:
         backend.require_device()
         self.program = program
         self._rows = rows_of(program)
-        self._launchers: dict[tuple[bool, bool], Launcher] = {}
+        self._launchers: dict[tuple[bool, bool, frozenset[str]], Launcher] = {}
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays of the right dtypes and shapes; outputs are new arrays."""
@@ -95,24 +95,32 @@ class CudaKernel:
         """Launch once, on arrays that are copied to the device if they are not there."""
         sizes = self._sizes(inputs)
         types = self.program.types
+        given = dict(zip(self.program.inputs, inputs, strict=True))
+        numbers = frozenset([n for n in given if not types[n].shape])
+        boxed = frozenset([name for name in numbers if is_on_device(given[name])])
         arguments = [
-            flat(put(x)) if types[name].shape else self._number(name, x)
-            for name, x in zip(self.program.inputs, inputs, strict=True)
+            self._number(name, x) if name in numbers - boxed else flat(put(x))
+            for name, x in given.items()
         ]
-        given = targets or [None] * len(self.program.outputs)
+        wanted = targets or [None] * len(self.program.outputs)
         outputs = [
             empty(shape, dtype) if target is None else target
-            for target, (shape, dtype) in zip(given, self._shapes(sizes), strict=True)
+            for target, (shape, dtype) in zip(wanted, self._shapes(sizes), strict=True)
         ]
-        self._check(self._run_rows(arguments, [flat(x) for x in outputs], sizes))
+        launcher = partial(self._launcher, boxed=boxed)
+        self._check(self._run_rows(launcher, arguments, [flat(x) for x in outputs], sizes))
         return outputs
 
     def _run_rows(
-        self, inputs: Sequence[Any], outputs: Sequence[Any], sizes: Mapping[str, int]
+        self,
+        launcher: Callable[[Mapping[str, int]], Launcher],
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        sizes: Mapping[str, int],
     ) -> int:
         """Launch on arrays of the device; on one half after the other if memory is short."""
         try:
-            launch = Launch(self._launcher(sizes), sizes)
+            launch = Launch(launcher(sizes), sizes)
             launch.start([*inputs, *outputs], sizes)
             launch.wait_for_sizes()
             return launch.status()
@@ -125,7 +133,7 @@ class CudaKernel:
             known = {**sizes, str(self._batch): rows.stop - rows.start}
             ins = self._rows_of(self.program.inputs, inputs, rows, sizes)
             outs = self._rows_of(self.program.outputs, outputs, rows, sizes)
-            status |= self._run_rows(ins, outs, known)
+            status |= self._run_rows(launcher, ins, outs, known)
         return status
 
     def _rows_of(
@@ -142,8 +150,7 @@ class CudaKernel:
         return found
 
     def _number(self, name: str, x: Any) -> Any:
-        value = get(x) if is_on_device(x) else x
-        return np.dtype(self.program.types[name].dtype).type(np.asarray(value)[()])
+        return np.dtype(self.program.types[name].dtype).type(np.asarray(x)[()])
 
     def _check(self, status: int) -> None:
         if status:
@@ -160,32 +167,32 @@ class CudaKernel:
     def _batch(self) -> str | None:
         return independent_rows(self.program)
 
-    def _launcher(self, sizes: Mapping[str, int]) -> Launcher:
+    def _launcher(self, sizes: Mapping[str, int], boxed: frozenset[str] = frozenset()) -> Launcher:
         """Choose how the work is divided, and compile for it."""
-        by_row = self._is_by_row(sizes)
-        alone = self._compiled(by_row, is_grid=False)
+        by_row = self._is_by_row(sizes, boxed)
+        alone = self._compiled(by_row, False, boxed)
         if not alone.module.has_barriers or backend.is_simulated():
             return alone
         threads = backend.threads()
         most = min(-(-alone.work(sizes) // threads) * threads, MOST_THREADS)
         by_one = alone.nanoseconds(sizes, threads, WAIT_OF_BLOCK)
         by_all = alone.nanoseconds(sizes, most, WAIT_OF_GRID)
-        return alone if by_one <= by_all else self._compiled(by_row, is_grid=True)
+        return alone if by_one <= by_all else self._compiled(by_row, True, boxed)
 
-    def _is_by_row(self, sizes: Mapping[str, int]) -> bool:
+    def _is_by_row(self, sizes: Mapping[str, int], boxed: frozenset[str] = frozenset()) -> bool:
         """Whether a thread computes a row of the batch with all that belongs to it.
 
         That keeps what is between in registers, where there are rows for all threads.
         """
-        rows, is_there = self._rows, (True, False) in self._launchers
+        rows, is_there = self._rows, (True, False, boxed) in self._launchers
         if rows is None or (evaluate(rows, sizes) < MIN_ROWS and not is_there):
             return False
-        return self._compiled(by_row=True, is_grid=False).module.is_lean
+        return self._compiled(True, False, boxed).module.is_lean
 
-    def _compiled(self, by_row: bool, is_grid: bool) -> Launcher:
-        key = by_row, is_grid
+    def _compiled(self, by_row: bool, is_grid: bool, boxed: frozenset[str]) -> Launcher:
+        key = by_row, is_grid, boxed
         if key not in self._launchers:
-            module = write(self.program, by_row=by_row, is_grid=is_grid)
+            module = write(self.program, by_row=by_row, is_grid=is_grid, boxed=boxed)
             self._launchers[key] = Launcher(module)
         return self._launchers[key]
 

@@ -62,6 +62,8 @@ class Module(NamedTuple):
         Whether every nest is divided, and threads need little memory of their own.
     functions : dict
         The user's own functions that it calls.
+    boxed : frozenset of str
+        The inputs that are numbers, and are given as arrays of one element.
     """
 
     program: Program
@@ -77,9 +79,16 @@ class Module(NamedTuple):
     room: tuple[str, ...]
     is_lean: bool
     functions: dict[str, Callable[..., Any]]
+    boxed: frozenset[str]
 
 
-def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> Module:
+def write(
+    program: Program,
+    *,
+    by_row: bool = False,
+    is_grid: bool = False,
+    boxed: frozenset[str] = frozenset(),
+) -> Module:
     """Write an optimised Program for all threads of a launch.
 
     Parameters
@@ -90,6 +99,8 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
         element of each array.
     is_grid : bool
         Whether there are several blocks, which wait for each other together.
+    boxed : frozenset of str
+        The inputs that are numbers, but lie on the device: arrays of one element.
     """
 
     def plan(inner: Program, carried: Mapping[str, str] | None = None) -> Schedule:
@@ -104,7 +115,7 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
     name = code.fresh(program.name if program.name.isidentifier() else "f")
     code.sizes.update((size, code.fresh(size)) for size in program.size_sources)
     scope = Scope(outer, {s: symbol(s) for s in program.size_sources})
-    inputs = [_take_input(code, scope, array) for array in program.inputs]
+    inputs = [_take_input(code, scope, array, array in boxed) for array in program.inputs]
     outputs = [_place_output(code, scope, array) for array in program.outputs]
     team = Team(code, scope)
     team.constants()
@@ -141,6 +152,7 @@ def write(program: Program, *, by_row: bool = False, is_grid: bool = False) -> M
         room=tuple(code.room),
         is_lean=not code.n_alone and code.n_local <= MAX_LEAN and not has_own,
         functions=code.functions,
+        boxed=boxed,
     )
 
 
@@ -162,12 +174,15 @@ def _calls_functions(program: Program) -> bool:
     return False
 
 
-def _take_input(code: Code, scope: Scope, array: str) -> str:
+def _take_input(code: Code, scope: Scope, array: str, is_boxed: bool) -> str:
     """Make the parameter of an input: a number, or an array that nobody writes to."""
     own = code.fresh(array)
     if scope.program.types[array].shape:
         scope.places[array] = Place(own)
         code.fixed.add(own)
+    elif is_boxed:
+        number = scope.registers[array] = code.fresh(array)
+        code.head.append(f"{number} = {own}[0]")
     else:
         scope.registers[array] = own
     return own

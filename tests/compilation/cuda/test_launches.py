@@ -10,7 +10,7 @@ from cuda_cases import CASES
 from emulator import agree, same
 
 import symdiff as sd
-from symdiff.compilation.cuda import backend, pipeline
+from symdiff.compilation.cuda import backend, launches, pipeline
 from symdiff.compilation.cuda import kernel as kernel_module
 from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.kernel import CudaKernel
@@ -116,6 +116,35 @@ def test_memory_of_single_threads_is_limited(monkeypatch):
     assert launcher.blocks(sizes, {}) == 3
     monkeypatch.setattr("symdiff.compilation.cuda.launches.MAX_OWN", 1)
     assert launcher.blocks(sizes, {}) == 1
+
+
+def test_no_more_blocks_than_there_is_memory_for(monkeypatch):
+    """Where each thread needs less, more of them may run, for which other memory was made."""
+
+    def halved(x):
+        while np.sum(x) > 1.0:
+            x = x / 2
+        return x
+
+    f, x = sd.vmap(halved), np.ones((200, 40))
+    kernel = CudaKernel(f.program(x))
+    launcher = kernel._launcher(kernel._sizes([x]))
+    launch = launches.Launch(launcher, dict.fromkeys(launcher.module.sizes, 200))
+    started = []
+    monkeypatch.setattr(launcher, "blocks", lambda *_: launch._blocks + 3)
+    monkeypatch.setattr(launcher, "kernel", ByConfiguration(started))
+    launch.start([], dict.fromkeys(launcher.module.sizes, 100))
+    assert started == [launch._blocks]
+
+
+class ByConfiguration:
+    """Notes in how many blocks it is launched."""
+
+    def __init__(self, started):
+        self.started = started
+
+    def __getitem__(self, configuration):
+        return lambda *_: self.started.append(configuration[0])
 
 
 def spiral(x, rate):

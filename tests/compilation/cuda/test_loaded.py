@@ -199,6 +199,24 @@ for x in (np.ones((3, 2))[..., None], np.ones((2, 3))[:, None], np.ones((0, 3)),
 
 
 @needs_compilers
+def test_copies_are_waited_for_whatever_stream_an_array_names(run):
+    script = """
+from symdiff.compilation.cuda.memory import get, put
+
+class OfOthers:
+    def __init__(self, x, stream):
+        self.x = x
+        self.__cuda_array_interface__ = x.__cuda_array_interface__ | {"stream": stream}
+
+x = np.arange(5.0)
+for other in (OfOthers(put(x), 1), OfOthers(put(x), 1234), put(x).bind(cuda.stream())):
+    assert put(other).stream == 0  # by another, numba only starts them, as this driver never does
+    np.testing.assert_array_equal(get(other), x)
+"""
+    output(run(script))
+
+
+@needs_compilers
 def test_threads_compile_at_once(run):
     script = """
 from concurrent.futures import ThreadPoolExecutor

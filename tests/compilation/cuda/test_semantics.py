@@ -11,7 +11,7 @@ from emulator import agree, run, same
 from scipy import special
 
 import symdiff as sd
-from symdiff.compilation.cuda import backend
+from symdiff.compilation.cuda import backend, memory
 from symdiff.compilation.cuda.memory import prepared, put
 from symdiff.compilation.cuda.module import write
 
@@ -106,10 +106,40 @@ class OfOthers:
 @pytest.mark.parametrize(("stream", "waits"), [(None, False), (1, False), (1234, True)])
 def test_other_streams_are_waited_for(stream, waits, monkeypatch):
     asked = []
-    cuda = SimpleNamespace(as_cuda_array=lambda x, sync: asked.append(sync))
+
+    def taken(x, sync):
+        asked.append(sync)
+        return SimpleNamespace(stream=stream)
+
+    cuda = SimpleNamespace(as_cuda_array=taken)
     monkeypatch.setattr("symdiff.compilation.cuda.memory.cuda", lambda: cuda)
-    put(OfOthers(stream))
+    assert put(OfOthers(stream)).stream == 0  # where copies are waited for
     assert asked == [waits]
+
+
+@pytest.mark.parametrize(("stream", "waits"), [(None, 0), (1, 0), (1234, 1)])
+def test_other_streams_get_what_is_written(stream, waits, monkeypatch):
+    asked = []
+    cuda = SimpleNamespace(
+        default_stream=lambda: SimpleNamespace(synchronize=lambda: asked.append(True))
+    )
+    monkeypatch.setattr(memory, "cuda", lambda: cuda)
+    monkeypatch.setattr(memory, "is_simulated", lambda: False)
+    memory.hand_over([np.ones(2), OfOthers(None), OfOthers(stream), OfOthers(stream)])
+    assert len(asked) == waits
+
+
+@pytest.mark.parametrize(("stream", "waits"), [(0, 0), (1, 0), (1234, 1)])
+def test_results_for_another_stream_are_there(stream, waits, monkeypatch):
+    asked = []
+    null = SimpleNamespace(synchronize=lambda: asked.append(True))
+    cuda = SimpleNamespace(
+        get_current_stream=lambda: SimpleNamespace(ptr=stream), Stream=SimpleNamespace(null=null)
+    )
+    pool = SimpleNamespace(cuda=cuda, asarray=lambda x: x.__cuda_array_interface__)
+    monkeypatch.setattr(memory, "_pool", lambda: pool)
+    assert memory.shown(OfOthers(1)) == {"stream": None}
+    assert len(asked) == waits
 
 
 def test_an_array_of_the_device_and_the_cpu_as_target():

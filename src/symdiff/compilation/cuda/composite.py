@@ -12,7 +12,15 @@ from symdiff.compilation.cuda import blas
 from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.contractions import Contraction, Matrix, Product, contraction
 from symdiff.compilation.cuda.kernel import CudaKernel
-from symdiff.compilation.cuda.memory import empty, flat, get, number_of_device, put, shown
+from symdiff.compilation.cuda.memory import (
+    empty,
+    flat,
+    get,
+    hand_over,
+    number_of_device,
+    put,
+    shown,
+)
 from symdiff.compilation.cuda.parts import Launch, Part, cut
 from symdiff.program.program import Program
 from symdiff.program.sizes import Extent, evaluate, product
@@ -86,6 +94,7 @@ class CutKernel:
                 put(output).copy_to_device(put(made) if is_on_device(made) else made)
             else:
                 output[...] = get(made) if is_on_device(made) else made
+        hand_over(outputs)
 
     def shapes(self, inputs: Sequence[Any]) -> Sequence[tuple[Any, str]]:
         """Give shape and dtype of each output."""

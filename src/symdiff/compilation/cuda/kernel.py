@@ -11,7 +11,7 @@ import numpy as np
 from symdiff.compilation.cuda import backend
 from symdiff.compilation.cuda.arrays import is_on_device, overlap
 from symdiff.compilation.cuda.launches import Launch, Launcher
-from symdiff.compilation.cuda.memory import empty, flat, get, put, shown
+from symdiff.compilation.cuda.memory import empty, flat, get, hand_over, put, shown
 from symdiff.compilation.cuda.module import write
 from symdiff.compilation.cuda.pipeline import Pipeline
 from symdiff.compilation.ordering import rows_of
@@ -76,6 +76,7 @@ class CudaKernel:
                 output[...] = get(x)
             elif target is not x:
                 target.copy_to_device(x)
+        hand_over(outputs)
 
     def shapes(self, inputs: Sequence[Any]) -> Sequence[tuple[Any, str]]:
         """Give shape and dtype of each output."""

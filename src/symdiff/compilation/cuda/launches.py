@@ -130,6 +130,7 @@ class Launch:
     def _take_memory(self) -> None:
         self._room = dict(self.launcher.room)  # which another thread may change meanwhile
         wanted = self.launcher.workspaces(self._largest, self._room)
+        self._blocks = self.launcher.blocks(self._largest, self._room)
         self._memory = [flat(empty((count,), dtype)) for count, dtype in wanted]
 
     def start(self, arguments: Sequence[Any], sizes: Mapping[str, int]) -> None:
@@ -141,7 +142,8 @@ class Launch:
         given += [np.int64(sizes[name]) for name in module.sizes]
         if module.room:
             given += [wanted, *[np.int64(self._room[name]) for name in module.room]]
-        blocks = launcher.blocks(sizes, self._room)
+        # where threads need less memory there may be more of them, for which this is too little
+        blocks = min(launcher.blocks(sizes, self._room), self._blocks)
         with backend.quiet():
             launcher.kernel[blocks, backend.threads(), self._stream](*given)
 

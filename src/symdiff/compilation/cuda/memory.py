@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = [
     "flat",
     "free_memory",
     "get",
+    "hand_over",
     "number_of_device",
     "pinned",
     "prepared",
@@ -29,18 +31,50 @@ DEFAULT_STREAM = 1
 """What arrays say that are ready for whatever is launched next, as kernels here are."""
 
 
-def put(x: Any, stream: Any = 0) -> Any:
-    """Give an array on the device: a copy of one of the host, or the array itself."""
+def put(x: Any) -> Any:
+    """Give an array on the device: a copy of one of the host, or the array itself.
+
+    Raises
+    ------
+    MemoryError
+        There is no memory for a copy.
+    """
     if not is_on_device(x):
         array = np.asarray(x, order="C")
         # a new axis has a stride of 0, with which numba doesn't take an array for contiguous
         plain = np.ndarray(array.shape, array.dtype, array) if array.ndim else array
-        return cuda().to_device(plain, stream=stream)
+        there = empty(plain.shape, plain.dtype)
+        there.copy_to_device(plain)
+        return there
     x = readable(x)
-    if hasattr(x, "copy_to_host"):
+    if not hasattr(x, "copy_to_host"):
+        ready = x.__cuda_array_interface__.get("stream")
+        return _taken(x, sync=ready not in (None, DEFAULT_STREAM))
+    if is_simulated() or not x.stream:
         return x
-    ready = x.__cuda_array_interface__.get("stream")
-    return cuda().as_cuda_array(x, sync=ready not in (None, DEFAULT_STREAM))
+    x.stream.synchronize()
+    return x.bind(0)
+
+
+def _taken(x: Any, *, sync: bool) -> Any:
+    """Take an array for numba's, copies of which are waited for.
+
+    By an array that names a stream, as CuPy's do, numba only starts them there: the host could read
+    what has not arrived, or change what has not been read.
+    """
+    made = cuda().as_cuda_array(x, sync=sync)
+    made.stream = 0
+    return made
+
+
+def hand_over(arrays: Iterable[Any]) -> None:
+    """Wait until arrays of a caller's are written, if they are read on another stream next."""
+    for x in arrays:
+        if is_on_device(x) and not is_simulated():
+            stream = readable(x).__cuda_array_interface__.get("stream")
+            if stream not in (None, DEFAULT_STREAM):
+                cuda().default_stream().synchronize()
+                return
 
 
 def get(x: Any) -> Any:
@@ -49,9 +83,17 @@ def get(x: Any) -> Any:
 
 
 def shown(x: Any) -> Any:
-    """Give a result as users get it: an array of CuPy's, which has arithmetic, if that is there."""
+    """Give a result as users get it: an array of CuPy's, which has arithmetic, if that is there.
+
+    Whoever works on a stream of their own, which may not wait for the default one, gets it when it
+    has been computed.
+    """
     pool = _pool()
-    return x if pool is None else pool.asarray(Ready(x))
+    if pool is None:
+        return x
+    if pool.cuda.get_current_stream().ptr not in (0, DEFAULT_STREAM):
+        pool.cuda.Stream.null.synchronize()
+    return pool.asarray(Ready(x))
 
 
 class Ready:
@@ -97,7 +139,7 @@ def free_memory() -> int | None:
     return min(free, limit - ours.used_bytes()) if limit else free
 
 
-def empty(shape: tuple[int, ...], dtype: str) -> Any:
+def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     """Take memory on the device: from CuPy's pool, which grows as it is needed, where that is.
 
     Raises
@@ -111,7 +153,7 @@ def empty(shape: tuple[int, ...], dtype: str) -> Any:
         if pool is None:
             return cuda().device_array(shape, wanted)
         with pool.cuda.Stream.null:  # on which kernels run: what is freed is theirs until then
-            return cuda().as_cuda_array(pool.empty(shape, wanted), sync=False)
+            return _taken(pool.empty(shape, wanted), sync=False)
     except Exception as error:
         if not isinstance(error, MemoryError) and "OUT_OF_MEMORY" not in str(error).upper():
             raise
@@ -137,5 +179,5 @@ def _pool() -> Any:
 def flat(x: Any) -> Any:
     """View an array as one row of at least one element."""
     if x.size == 0:
-        return cuda().device_array(1, x.dtype)
+        return empty((1,), x.dtype)
     return x.reshape(-1)

@@ -190,7 +190,7 @@ def starts(check):
 
         def work():
             done = subprocess.run(  # noqa: S603 - our own script
-                command, env=env, capture_output=True, text=True, check=False
+                command, env=env, capture_output=True, text=True, check=False, timeout=60
             )
             assert done.returncode == 0, done.stderr[-2000:]
             return {"first_s": float(done.stdout.split()[-1])}

@@ -10,7 +10,7 @@ from cuda_cases import CASES
 from emulator import agree, same
 
 import symdiff as sd
-from symdiff.compilation.cuda import backend, launches, pipeline
+from symdiff.compilation.cuda import backend, launches, memory, pipeline
 from symdiff.compilation.cuda import kernel as kernel_module
 from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.kernel import CudaKernel
@@ -261,6 +261,24 @@ def test_parts_keep_within_the_memory(monkeypatch, small_parts):
     assert found[-1] == 1
     monkeypatch.setattr(pipeline, "free_memory", lambda: 3000)
     same(f.with_target("cuda")(x), f(x))
+
+
+def test_smaller_parts_where_memory_is_in_pieces(monkeypatch, small_parts):
+    f = sd.vmap(fall, in_axes=(0, 0, None))
+    x, rate, shift = batch(21)
+    asked = []
+
+    def empty(shape, dtype):
+        asked.append(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        if len(asked) == 6:  # for the second part
+            raise MemoryError
+        return memory.empty(shape, dtype)
+
+    monkeypatch.setattr(pipeline, "empty", empty)
+    same(f.with_target("cuda")(x, rate, shift), f(x, rate, shift))
+    assert len(small_parts) == 1 + 3
+    assert max(asked[6:]) == max(asked[:6]) // 2
+    assert len(pipeline._pinned) == 6  # all were given back
 
 
 def test_half_of_the_rows_at_a_time_where_memory_is_short(monkeypatch):

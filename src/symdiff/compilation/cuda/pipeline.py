@@ -110,23 +110,41 @@ class Pipeline:
         self, inputs: Sequence[Any], outputs: Sequence[np.ndarray], sizes: Mapping[str, int]
     ) -> int:
         """Compute everything; give the status."""
-        n_rows, step = sizes[self.batch], self.rows(sizes)
-        largest = {**sizes, self.batch: step}
+        step = self.rows(sizes)
         given = dict(zip(self.program.inputs, inputs, strict=True))
         shared = {
             name: flat(put(x)) if self.program.types[name].shape else self.number(name, x)
             for name, x in given.items()
             if name not in self.ins
         }
-        count = min(N_PARTS, -(-n_rows // step))
         with ThreadPoolExecutor(max(1, min(config.threads, 8))) as pool:
             copy = partial(_copy, pool)
-            parts = [_Part(self, shared, largest, copy) for _ in range(count)]
-            try:
-                return self._go_through(parts, given, outputs, sizes, step)
-            finally:
-                for part in parts:
-                    part.close()
+            while True:
+                try:
+                    return self._run_parts(shared, copy, given, outputs, sizes, step)
+                except MemoryError:  # of what is free not all lies together
+                    if step == 1:
+                        raise
+                step //= 2
+
+    def _run_parts(
+        self,
+        shared: Mapping[str, Any],
+        copy: Callable[[np.ndarray, np.ndarray], None],
+        given: Mapping[str, Any],
+        outputs: Sequence[np.ndarray],
+        sizes: Mapping[str, int],
+        step: int,
+    ) -> int:
+        largest = {**sizes, self.batch: step}
+        parts: list[_Part] = []
+        try:
+            for _ in range(min(N_PARTS, -(-sizes[self.batch] // step))):
+                parts.append(_Part(self, shared, largest, copy))  # noqa: PERF401 - to close it
+            return self._go_through(parts, given, outputs, sizes, step)
+        finally:
+            for part in parts:
+                part.close()
 
     def _go_through(
         self,

@@ -35,7 +35,10 @@ class LoadedKernel:
 
     def _here(self) -> Loaded:
         """Give the code for the current device; several devices of a kind share it."""
-        major, minor = self._current().device.compute_capability
+        return self._on(self._current().device)
+
+    def _on(self, device: Any) -> Loaded:
+        major, minor = device.compute_capability
         found = self._loaded.get((major, minor))
         if found is None:
             found = self._loaded[major, minor] = self._load((major, minor))
@@ -46,10 +49,11 @@ class LoadedKernel:
         blocks, threads, *streams = configuration
 
         def launch(*arguments: Any) -> None:
-            code = self._here()
+            device = self._current().device
+            code = self._on(device)
             how = _configuration(blocks, threads, code.is_cooperative)
             values = [value for x in arguments for value in unpacked(x)]
-            _core().launch(_stream(*streams), how, code.kernel, *values)
+            _core().launch(_stream(device.id, *streams), how, code.kernel, *values)
 
         return launch
 
@@ -85,13 +89,14 @@ def _core() -> Any:
 
 
 @cache
-def _default_stream() -> Any:
+def _default_stream(device: int) -> Any:  # noqa: ARG001
+    """Give a device's default stream, which keeps the first device that it is used on."""
     return _core().Stream.from_handle(0)
 
 
-def _stream(stream: Any = 0) -> Any:
+def _stream(device: int, stream: Any = 0) -> Any:
     if not stream:
-        return _default_stream()
+        return _default_stream(device)
     return _core().Stream.from_handle(int(stream.handle))
 
 

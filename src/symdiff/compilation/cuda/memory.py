@@ -44,7 +44,8 @@ def put(x: Any) -> Any:
         # a new axis has a stride of 0, with which numba doesn't take an array for contiguous
         plain = np.ndarray(array.shape, array.dtype, array) if array.ndim else array
         there = empty(plain.shape, plain.dtype)
-        there.copy_to_device(plain)
+        if plain.size:
+            there.copy_to_device(plain)
         return there
     x = readable(x)
     if not hasattr(x, "copy_to_host"):

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.compilation.cuda.arrays import dtype_of, is_contiguous, is_on_device, overlap
+from symdiff.compilation.cuda.arrays import (
+    dtype_of,
+    is_contiguous,
+    is_on_device,
+    is_read_only,
+    overlap,
+)
 from symdiff.errors import DTypeError, ShapeError, at_user_line
 from symdiff.trees import Tree, flatten
 
@@ -73,14 +79,16 @@ def _check(array: Any, name: str, shape: tuple[int, ...], dtype: np.dtype) -> No
         _check_type(tuple(array.shape), dtype_of(array), name, shape, dtype)
         if not is_contiguous(array):
             raise ValueError(at_user_line(f"{name} is not contiguous, as it has to be on a GPU"))
-        return
-    if not isinstance(array, np.ndarray):
+        is_locked = is_read_only(array)
+    elif not isinstance(array, np.ndarray):
         hint = f"numpy.empty({shape}, numpy.{dtype})"
         raise DTypeError(
             at_user_line(f"{name} is of type {type(array).__name__}, not an array: pass {hint}")
         )
-    _check_type(array.shape, array.dtype, name, shape, dtype)
-    if not array.flags.writeable:
+    else:
+        _check_type(array.shape, array.dtype, name, shape, dtype)
+        is_locked = not array.flags.writeable
+    if is_locked:
         raise ValueError(at_user_line(f"{name} is read-only: pass an array that can be written to"))
 
 

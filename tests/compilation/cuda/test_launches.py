@@ -322,6 +322,17 @@ def test_results_of_a_call_may_lie_on_the_device():
         f(put(x), out=(put(np.zeros(5, np.float32)), out[1]))
 
 
+def test_results_are_not_written_to_what_is_read_only():
+    class Locked:
+        shape = (4,)
+
+        def __init__(self):
+            self.__cuda_array_interface__ = {"shape": (4,), "typestr": "<f8", "data": (4096, True)}
+
+    with pytest.raises(ValueError, match="out is read-only"):
+        sd.jit(lambda x: 2.0 * x)(put(np.ones(4)), out=Locked())
+
+
 class ByDlpack:
     """An array that is known by DLPack alone, as TensorFlow's are."""
 

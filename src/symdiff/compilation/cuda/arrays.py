@@ -14,7 +14,7 @@ import numpy as np
 
 from symdiff.errors import DeviceError, at_user_line
 
-__all__ = ["dtype_of", "is_contiguous", "is_on_device", "overlap", "readable"]
+__all__ = ["dtype_of", "is_contiguous", "is_on_device", "is_read_only", "overlap", "readable"]
 
 DLPACK_CUDA = 2
 """How DLPack calls the memory of an NVIDIA GPU."""
@@ -70,6 +70,11 @@ def is_contiguous(x: Any) -> bool:
     size = dtype_of(x).itemsize
     wanted = [prod(shape[k + 1 :]) * size for k in range(len(shape))]
     return all(n == 1 or s == w for n, s, w in zip(shape, strides, wanted, strict=True))
+
+
+def is_read_only(x: Any) -> bool:
+    """Whether an array on a GPU says that nobody may write to it."""
+    return bool(_interface(x)["data"][1])
 
 
 def overlap(a: Any, b: Any) -> bool:

@@ -79,7 +79,8 @@ def _check(array: Any, name: str, shape: tuple[int, ...], dtype: np.dtype) -> No
         _check_type(tuple(array.shape), dtype_of(array), name, shape, dtype)
         if not is_contiguous(array):
             raise ValueError(at_user_line(f"{name} is not contiguous, as it has to be on a GPU"))
-        is_locked = is_read_only(array)
+        # JAX's arrays never change, but do not say so.
+        is_locked = is_read_only(array) or type(array).__module__.startswith("jax")
     elif not isinstance(array, np.ndarray):
         hint = f"numpy.empty({shape}, numpy.{dtype})"
         raise DTypeError(

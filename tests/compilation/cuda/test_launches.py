@@ -14,7 +14,7 @@ from symdiff.compilation.cuda import backend, launches, memory, pipeline
 from symdiff.compilation.cuda import kernel as kernel_module
 from symdiff.compilation.cuda.arrays import is_on_device
 from symdiff.compilation.cuda.kernel import CudaKernel
-from symdiff.compilation.cuda.memory import put
+from symdiff.compilation.cuda.memory import memory_is_short, put
 from symdiff.compilation.cuda.module import write
 from symdiff.compilation.rows import independent_rows
 from symdiff.program.sizes import evaluate
@@ -301,6 +301,39 @@ def test_half_of_the_rows_at_a_time_where_memory_is_short(monkeypatch):
     total = sd.jit(lambda x: np.sum(np.exp(x)), target="cuda")
     with pytest.raises(MemoryError, match="9 rows"):
         total(args[0])
+
+
+def test_what_libraries_say_of_memory_that_is_short(monkeypatch):
+    what = "on the GPU for 80 bytes"
+    with pytest.raises(MemoryError, match=rf"no memory {what}: .* are free"), memory_is_short(what):
+        raise RuntimeError("[CUresult.CUDA_ERROR_OUT_OF_MEMORY] Call to cuMemAlloc failed")
+    with pytest.raises(KeyError), memory_is_short("anywhere"):
+        raise KeyError("x")
+    started = []
+
+    class Narrow(kernel_module.Launcher):
+        """A kernel whose threads have no memory to work in if there are many."""
+
+        def __getitem__(self, how):
+            def run(*args):
+                rows = int(args[-1])
+                if rows > 3:
+                    raise RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: out of memory")
+                started.append(rows)
+                self.right[how](*args)
+
+            return run
+
+        @property
+        def kernel(self):
+            self.right = backend.compiled(self.module)
+            return self
+
+    monkeypatch.setattr(kernel_module, "Launcher", Narrow)
+    f = sd.vmap(fall, in_axes=(0, 0, None))
+    args = batch(9)
+    same(f.with_target("cuda")(*args), f(*args))
+    assert started == [2, 2, 2, 3]
 
 
 def test_results_of_a_call_may_lie_on_the_device():

@@ -120,12 +120,14 @@ class CudaKernel:
         sizes: Mapping[str, int],
     ) -> int:
         """Launch on arrays of the device; on one half after the other if memory is short."""
+        launch = None
         try:
             launch = Launch(launcher(sizes), sizes)
             launch.start([*inputs, *outputs], sizes)
             launch.wait_for_sizes()
             return launch.status()
         except MemoryError:
+            launch = None  # whose memory the halves need
             n_rows = 0 if self._batch is None else sizes[self._batch]
             if n_rows < 2:
                 raise

@@ -10,7 +10,7 @@ import numpy as np
 
 from symdiff.compilation.cuda import backend
 from symdiff.compilation.cuda.code import BLOCKS
-from symdiff.compilation.cuda.memory import empty, flat, get, number_of_device, put
+from symdiff.compilation.cuda.memory import empty, flat, get, memory_is_short, number_of_device, put
 from symdiff.compilation.cuda.module import Module
 from symdiff.program.sizes import evaluate
 
@@ -144,7 +144,8 @@ class Launch:
             given += [wanted, *[np.int64(self._room[name]) for name in module.room]]
         # where threads need less memory there may be more of them, for which this is too little
         blocks = min(launcher.blocks(sizes, self._room), self._blocks)
-        with backend.quiet():
+        what = f"on the GPU for what the threads of {module.name} work in"
+        with memory_is_short(what), backend.quiet():
             launcher.kernel[blocks, backend.threads(), self._stream](*given)
 
     def wait_for_sizes(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = [
     "free_memory",
     "get",
     "hand_over",
+    "memory_is_short",
     "number_of_device",
     "pinned",
     "prepared",
@@ -118,7 +120,8 @@ def prepared(x: Any, dtype: np.dtype) -> Any:
 
 def pinned(n_bytes: int) -> np.ndarray:
     """Take memory of the host that a GPU copies from and to while other things go on."""
-    return cuda().pinned_array(n_bytes, np.uint8)
+    with memory_is_short(f"of the host that is pinned for {n_bytes} bytes"):
+        return cuda().pinned_array(n_bytes, np.uint8)
 
 
 def number_of_device() -> int:
@@ -149,20 +152,33 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
         There is not so much.
     """
     wanted = np.dtype(dtype)
-    try:
+    size = int(np.prod(shape, dtype=np.int64)) * wanted.itemsize
+    with memory_is_short(f"on the GPU for {size} bytes"):
         pool = _pool()
         if pool is None:
             return cuda().device_array(shape, wanted)
         with pool.cuda.Stream.null:  # on which kernels run: what is freed is theirs until then
             return _taken(pool.empty(shape, wanted), sync=False)
+
+
+@contextmanager
+def memory_is_short(what: str) -> Iterator[None]:
+    """Say by a `MemoryError`, with the figures, what the libraries say in many ways.
+
+    Parameters
+    ----------
+    what : str
+        For what there is no memory, and where.
+    """
+    try:
+        yield
     except Exception as error:
         if not isinstance(error, MemoryError) and "OUT_OF_MEMORY" not in str(error).upper():
             raise
-        size = int(np.prod(shape, dtype=np.int64)) * wanted.itemsize
         total = cuda().current_context().get_memory_info()[1]
         raise MemoryError(
-            f"no memory on the GPU for {size} bytes: {free_memory()} of {total} are free; use "
-            "fewer data at a time"
+            f"no memory {what}: {free_memory()} of {total} bytes of the GPU are free; use fewer "
+            "data at a time"
         ) from error
 
 

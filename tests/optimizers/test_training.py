@@ -236,9 +236,13 @@ def test_ctrl_c_keeps_what_there_is():
         signal.pthread_kill(main, signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
-    thread.start()
-    result = fit(epochs=100_000_000, callback=began.append, callback_every=1000)
-    thread.join()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
+    try:
+        thread.start()
+        result = fit(epochs=100_000_000, callback=began.append, callback_every=1000)
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert result.status is sd.TrainStatus.INTERRUPTED
     assert result.n_steps > 0
     np.testing.assert_allclose(result.params["w"], [1.0, -2.0, 0.5], atol=0.1)

@@ -26,7 +26,7 @@ from symdiff.compilation.cuda.mathematics import (
     sqrt,
 )
 
-__all__ = ["PARTS", "STEPS"]
+__all__ = ["PARTS", "STEPS", "complex_fraction"]
 
 NODES, WEIGHTS = (x.astype(np.float64) for x in np.polynomial.legendre.leggauss(40))
 """Of Gauss's quadrature between -1 and 1."""
@@ -161,13 +161,11 @@ def fresnel_series(x: float, is_sine: bool) -> float:
     return total
 
 
-def fresnel_far(x: float, is_sine: bool) -> float:
-    """Evaluate the continued fraction of the complementary error function, DLMF 7.9.3.
+def complex_fraction(bi: float, rise: float, stride: float, shift: float) -> tuple[float, float]:
+    """Give ``1/(b + a1/(b + rise + a2/(b + 2 rise + ...)))`` with ``b = 1 + i bi``.
 
-    Its argument is ``z**2 = -i pi x**2 / 2``; numbers are pairs.
+    Its numerators are ``-n (n + shift)`` for n = 1, 1 + stride, ...; the method is Lentz's.
     """
-    # The even part of the fraction: 1/(b - 2/(b + 4 - 12/(b + 8 - ...))), with b = 1 + 2 z**2.
-    bi = -math.pi * x * x
     br = 1.0
     cr = 1e300
     ci = 0.0
@@ -176,11 +174,11 @@ def fresnel_far(x: float, is_sine: bool) -> float:
     di = -bi / s
     hr = dr
     hi = di
-    n = -1.0
-    for _ in range(200):
-        n = n + 2.0
-        a = -n * (n + 1.0)
-        br = br + 4.0
+    n = 1.0 - stride
+    for _ in range(300):
+        n = n + stride
+        a = -n * (n + shift)
+        br = br + rise
         tr = a * dr + br
         ti = a * di + bi
         s = tr * tr + ti * ti
@@ -198,6 +196,16 @@ def fresnel_far(x: float, is_sine: bool) -> float:
         hr = tr
         if fabs(er - 1.0) + fabs(ei) < 2e-16:
             break
+    return hr, hi
+
+
+def fresnel_far(x: float, is_sine: bool) -> float:
+    """Evaluate the continued fraction of the complementary error function, DLMF 7.9.3.
+
+    Its argument is ``z**2 = -i pi x**2 / 2``; numbers are pairs.
+    """
+    # The even part of the fraction: 1/(b - 2/(b + 4 - 12/(b + 8 - ...))), with b = 1 + 2 z**2.
+    hr, hi = complex_fraction(-math.pi * x * x, 4.0, 2.0, 1.0)
     # What is left of (1 + i)/2 is (x - i x) h, turned by the phase.
     c = cospi(0.5 * x * x)
     d = sinpi(0.5 * x * x)
@@ -229,6 +237,6 @@ STEPS = {
 """The function of each step."""
 PARTS = (
     *(exp_of_square, imaginary_series, dawson_far, upper_tail, owen_near),
-    *(fresnel, fresnel_series, fresnel_far),
+    *(fresnel, fresnel_series, fresnel_far, complex_fraction),
 )
 """What they call besides each other."""

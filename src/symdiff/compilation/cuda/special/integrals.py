@@ -20,6 +20,7 @@ from symdiff.compilation.cuda.mathematics import (
     sin,
     sqrt,
 )
+from symdiff.compilation.cuda.special.error import complex_fraction
 
 __all__ = ["PARTS", "STEPS"]
 
@@ -166,35 +167,7 @@ def cosine_integral(x: float) -> float:
 
 def trigonometric_fraction(x: float, is_sine: bool) -> float:
     """Give the imaginary or the real part of ``E1(i x)``, by DLMF 6.9.1; numbers are pairs."""
-    br = 1.0
-    bi = x
-    cr = 1e300
-    ci = 0.0
-    s = br * br + bi * bi
-    dr = br / s
-    di = -bi / s
-    hr = dr
-    hi = di
-    for k in range(1, 300):
-        a = -float(k) * float(k)
-        br = br + 2.0
-        tr = a * dr + br
-        ti = a * di + bi
-        s = tr * tr + ti * ti
-        dr = tr / s
-        di = -ti / s
-        s = cr * cr + ci * ci
-        tr = br + a * cr / s
-        ti = bi - a * ci / s
-        cr = tr
-        ci = ti
-        er = cr * dr - ci * di
-        ei = cr * di + ci * dr
-        tr = hr * er - hi * ei
-        hi = hr * ei + hi * er
-        hr = tr
-        if fabs(er - 1.0) + fabs(ei) < 2e-16:
-            break
+    hr, hi = complex_fraction(x, 2.0, 1.0, 0.0)
     c = cos(x)
     d = sin(x)
     return c * hi - d * hr if is_sine else c * hr + d * hi

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -82,6 +82,20 @@ class Program:
                 if isinstance(extent, Size) and extent.name is not None:
                     sources.setdefault(extent.name, (name, axis))
         return sources
+
+    def sizes_of(self, inputs: Sequence[Any]) -> dict[str, int]:
+        """Read the sizes off the inputs of a call, which are arrays of whichever library.
+
+        Examples
+        --------
+        >>> import numpy as np, symdiff as sd
+        >>> sd.trace(lambda x: 2 * x, np.ones((5, 3))).sizes_of([np.ones((8, 3))])
+        {'n': 8}
+        """
+        return {
+            name: inputs[self.inputs.index(source)].shape[axis]
+            for name, (source, axis) in self.size_sources.items()
+        }
 
     @cached_property
     def contributions(self) -> dict[str, list[Equation]]:

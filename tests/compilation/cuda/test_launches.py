@@ -106,7 +106,7 @@ def test_memory_of_single_threads_is_limited(monkeypatch):
 
     f, x = sd.vmap(halved), np.ones((2, 3000))
     kernel = CudaKernel(f.program(x))
-    launcher = kernel._launcher(kernel._sizes([x]))
+    launcher = kernel._launcher(kernel.program.sizes_of([x]))
     sizes = dict.fromkeys(launcher.module.sizes, 1000)
     own = [w for w in launcher.module.workspaces if w.is_per_thread]
     assert {w.count for w in own} == {3000}
@@ -128,7 +128,7 @@ def test_no_more_blocks_than_there_is_memory_for(monkeypatch):
 
     f, x = sd.vmap(halved), np.ones((200, 40))
     kernel = CudaKernel(f.program(x))
-    launcher = kernel._launcher(kernel._sizes([x]))
+    launcher = kernel._launcher(kernel.program.sizes_of([x]))
     launch = launches.Launch(launcher, dict.fromkeys(launcher.module.sizes, 200))
     started = []
     monkeypatch.setattr(launcher, "blocks", lambda *_: launch._blocks + 3)
@@ -472,7 +472,7 @@ def test_one_block_or_all_of_them(n, by_all, monkeypatch):
     monkeypatch.setattr(backend, "require_device", lambda: None)
     w, x = np.zeros((n, n)), np.zeros((2 * n, n))
     kernel = CudaKernel(sd.jit(descent).program(w, x, 3))
-    launcher = kernel._launcher(kernel._sizes([w, x, np.int64(3)]))
+    launcher = kernel._launcher(kernel.program.sizes_of([w, x, np.int64(3)]))
     assert evaluate(launcher.module.waits, {}) > 0
     assert ("grid.sync" in launcher.module.text) == by_all
     sizes = dict.fromkeys(launcher.module.sizes, 2 * n)

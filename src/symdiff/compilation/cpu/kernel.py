@@ -133,10 +133,7 @@ class Kernel:
         """Give shape and dtype of each output."""
         if self._is_static:
             return self._results
-        sizes = {
-            name: inputs[self.program.inputs.index(source)].shape[axis]
-            for name, (source, axis) in self.program.size_sources.items()
-        }
+        sizes = self.program.sizes_of(inputs)
         return [
             (tuple([evaluate(e, sizes) for e in shape]), dtype) for shape, dtype in self._results
         ]

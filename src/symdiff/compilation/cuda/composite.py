@@ -73,8 +73,8 @@ class CutKernel:
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         """Run on arrays of the right dtypes and shapes; outputs are new arrays."""
-        sizes = _sizes(self.program, inputs)
-        large = tuple([n for n, sides in self._sides.items() if _is_large(sides, sizes)])
+        sizes = self.program.sizes_of(inputs)
+        large = self._large(sizes)
         if not large:
             return self._whole(inputs)
         if large not in self._cuts:
@@ -89,12 +89,19 @@ class CutKernel:
 
     def run(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Run on such arrays, and write to others like the results."""
+        if not self._large(self.program.sizes_of(inputs)):
+            self._whole.run(inputs, outputs)
+            return
         for output, made in zip(outputs, self(inputs), strict=True):
             if is_on_device(output):
                 put(output).copy_to_device(put(made) if is_on_device(made) else made)
             else:
                 output[...] = get(made) if is_on_device(made) else made
         hand_over(outputs)
+
+    def _large(self, sizes: dict[str, int]) -> tuple[int, ...]:
+        """Find the equations that are large products for these sizes."""
+        return tuple([n for n, sides in self._sides.items() if _is_large(sides, sizes)])
 
     def shapes(self, inputs: Sequence[Any]) -> Sequence[tuple[Any, str]]:
         """Give shape and dtype of each output."""
@@ -105,14 +112,6 @@ def _is_large(sides: Sequence[Extent], sizes: dict[str, int]) -> bool:
     known = [evaluate(e, sizes) for e in sides]
     narrow = NARROW if known[0] == 1 else NARROW_IN_BATCH
     return math.prod(known) >= LARGE and min(known[1:]) >= narrow
-
-
-def _sizes(program: Program, inputs: Sequence[Any]) -> dict[str, int]:
-    """Read the sizes off the inputs."""
-    return {
-        name: inputs[program.inputs.index(source)].shape[axis]
-        for name, (source, axis) in program.size_sources.items()
-    }
 
 
 class _Parts:

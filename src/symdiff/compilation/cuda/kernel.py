@@ -54,8 +54,9 @@ class CudaKernel:
         """Run on arrays of the right dtypes and shapes; outputs are new arrays."""
         if any(is_on_device(x) for x in inputs):
             return [shown(x) for x in self._run(inputs)]
-        sizes = self._sizes(inputs)
-        if (pipeline := self._pipeline(sizes)) is not None:
+        sizes = self.program.sizes_of(inputs)
+        pipeline = self._pipeline
+        if pipeline is not None and pipeline.is_worth_it(sizes):
             outputs = [np.empty(shape, dtype) for shape, dtype in self._shapes(sizes)]
             self._check(pipeline.run(inputs, outputs, sizes))
             return outputs
@@ -64,8 +65,8 @@ class CudaKernel:
     def run(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Run on such arrays, and write to others like the results."""
         if not any(is_on_device(x) for x in [*inputs, *outputs]):
-            sizes = self._sizes(inputs)
-            if (pipeline := self._pipeline(sizes)) is not None:
+            sizes, pipeline = self.program.sizes_of(inputs), self._pipeline
+            if pipeline is not None and pipeline.is_worth_it(sizes):
                 self._check(pipeline.run(inputs, outputs, sizes))
                 return
         read = [put(x) for x in inputs if is_on_device(x)]
@@ -80,21 +81,15 @@ class CudaKernel:
 
     def shapes(self, inputs: Sequence[Any]) -> Sequence[tuple[Any, str]]:
         """Give shape and dtype of each output."""
-        return self._shapes(self._sizes(inputs))
+        return self._shapes(self.program.sizes_of(inputs))
 
     def _shapes(self, sizes: Mapping[str, int]) -> list[tuple[tuple[int, ...], str]]:
         types = [self.program.types[name] for name in self.program.outputs]
         return [(tuple([evaluate(e, sizes) for e in shape]), dtype) for shape, dtype in types]
 
-    def _sizes(self, inputs: Sequence[Any]) -> dict[str, int]:
-        return {
-            name: inputs[self.program.inputs.index(source)].shape[axis]
-            for name, (source, axis) in self.program.size_sources.items()
-        }
-
     def _run(self, inputs: Sequence[Any], targets: Sequence[Any] | None = None) -> list[Any]:
         """Launch once, on arrays that are copied to the device if they are not there."""
-        sizes = self._sizes(inputs)
+        sizes = self.program.sizes_of(inputs)
         types = self.program.types
         given = dict(zip(self.program.inputs, inputs, strict=True))
         numbers = frozenset([n for n in given if not types[n].shape])
@@ -159,12 +154,12 @@ class CudaKernel:
         if status:
             raise error_of(status, self.program.name)
 
-    def _pipeline(self, sizes: Mapping[str, int]) -> Pipeline | None:
-        """Give what computes a batch part by part, if it is one and there is much of it."""
+    @cached_property
+    def _pipeline(self) -> Pipeline | None:
+        """What computes a batch part by part, if it is one."""
         if self._batch is None:
             return None
-        made = Pipeline(self.program, self._batch, self._launcher, self._number)
-        return made if made.is_worth_it(sizes) else None
+        return Pipeline(self.program, self._batch, self._launcher, self._number)
 
     @cached_property
     def _batch(self) -> str | None:
